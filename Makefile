@@ -1,0 +1,33 @@
+# Each target makes its own .venv once and reuses it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help bench test lint benchmarks clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+bench: $(STAMP) ## Run the main job on the phantom, end to end
+	$(BIN)/camzoo bench --dataset phantom --preset smoke
+
+test: $(STAMP) ## Run the tests
+	$(BIN)/python -m pytest -n auto
+
+lint: $(STAMP) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmarks: $(STAMP) ## Time camzoo beside the field's libraries
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+clean: ## Remove the environment and all runs
+	rm -rf $(VENV) runs

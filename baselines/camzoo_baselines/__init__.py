@@ -1,0 +1,1 @@
+"""Weakly supervised baselines, plugged into camzoo from outside like any third party's."""

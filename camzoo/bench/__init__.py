@@ -1,0 +1,1 @@
+"""The harness: stages, the store of their results, and the plan that runs them."""

@@ -1,0 +1,85 @@
+"""The contract of a CAM method: a name, a few facts about it, and one function of a FeatureView."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from torch import Tensor
+
+from camzoo.registry import Registry
+from camzoo.supervision import Supervision
+
+if TYPE_CHECKING:
+    import torch
+
+    from camzoo.backbone import Classifier
+    from camzoo.cams.view import FeatureView
+    from camzoo.data.slices import TaggedSlices
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """All that a method which must be trained gets to see. There are no masks in it.
+
+    Attributes:
+        classifier: The trained classifier of the run; to be copied, never changed.
+        slices: The tagged training slices.
+        generator: Seeded by the run; the only source of randomness a method may use.
+        device: Where to compute.
+    """
+
+    classifier: Classifier
+    slices: TaggedSlices
+    generator: torch.Generator
+    device: torch.device
+
+
+class CamMethod(ABC):
+    """Turns what a classifier saw in a batch into one saliency map per image and class.
+
+    The pipeline calls :meth:`saliency` once per view (scale, flip) and does all the rest: it
+    resizes and sums the views, applies the ReLU, sets absent classes to zero and normalises. A method
+    returns raw evidence: larger means more, negative values allowed, no resizing.
+
+    Attributes:
+        name: Its name in the registry, set on registration.
+        paper: First author, venue and year, and which equation is implemented.
+        supervision: What it may see while it learns.
+        class_specific: False where all classes get the same map.
+        needs_fit: True where :meth:`fit` must run before :meth:`saliency`.
+    """
+
+    name: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    supervision: ClassVar[Supervision] = Supervision.IMAGE
+    class_specific: ClassVar[bool] = True
+    needs_fit: ClassVar[bool] = False
+
+    @abstractmethod
+    def saliency(self, view: FeatureView) -> Tensor:
+        """Return raw maps, shape [B, C, h, w], on the view's device, float32."""
+
+    def fit(self, context: FitContext) -> None:
+        """Learn from tagged slices; called once, before any saliency, where ``needs_fit``."""
+
+
+cams: Registry[type[CamMethod]] = Registry("CAM method", group="camzoo.cams")
+M = TypeVar("M", bound=type[CamMethod])
+
+
+def register_cam(name: str) -> Callable[[M], M]:
+    """Class decorator that makes a :class:`CamMethod` known to the whole program as ``name``.
+
+    Raises:
+        ConfigError: The name is taken.
+    """
+
+    def decorate(method: M) -> M:
+        method.name = name
+        cams.register(name, method)
+        return method
+
+    return decorate

@@ -1,0 +1,116 @@
+"""What a data set has to say about itself: its cases, its classes, and how to read one case."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from camzoo.data.volume import Volume
+from camzoo.registry import Registry
+
+
+@dataclass(frozen=True)
+class Case:
+    """One volume of a data set, not read yet.
+
+    Attributes:
+        id: Unique in its data set; only letters, digits, '.', '_' and '-'.
+        patient: Cases of one patient are never put into two subsets of a patient-level split.
+        files: Everything that is read for the case (folders of slices count as one entry).
+        official: The subset the owners of the data set put the case into, where they did.
+    """
+
+    id: str
+    patient: str
+    files: tuple[Path, ...] = ()
+    official: Literal["train", "test"] | None = None
+
+
+@dataclass(frozen=True)
+class Fractions:
+    """A split drawn at random: shares of the patients for test and validation, the rest trains."""
+
+    test: float
+    val: float
+
+
+@dataclass(frozen=True)
+class Folds:
+    """k-fold cross-validation: fold i tests, the next one validates, the others train."""
+
+    k: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is printed about a data set: where it comes from and under which terms."""
+
+    title: str
+    citation: str
+    licence: str
+    where: str
+    #: What a reader of the numbers must know ("spacing is nominal", "phantom").
+    caveats: tuple[str, ...] = field(default=())
+
+
+class Dataset(ABC):
+    """A data set in the layout in which its owners ship it.
+
+    A subclass takes ``root`` and its own keyword options in ``__init__`` and finds its cases there,
+    without reading voxels. Reading is lazy, one case at a time; volumes come back canonical
+    (:meth:`camzoo.data.volume.Volume.canonical`) and the label on the grid of the image.
+
+    Attributes:
+        name: Its name in the registry.
+        facts: Source, licence, citation.
+        organs: Names of the classes 1..C in label order; class 0 is background everywhere.
+        sided: True where an organ's name depends on the side of the body (left and right kidney):
+            such images are never mirrored left to right.
+        split: How the patients are divided by default.
+    """
+
+    name: ClassVar[str]
+    facts: ClassVar[Facts]
+    organs: tuple[str, ...]
+    sided: bool = False
+    split: Fractions | Folds = Fractions(test=0.25, val=0.1)
+
+    @abstractmethod
+    def cases(self) -> Sequence[Case]:
+        """All cases with a label, sorted by id.
+
+        Raises:
+            DataError: Nothing usable lies under the root.
+        """
+
+    @abstractmethod
+    def image(self, case: Case) -> Volume:
+        """Read the scan of ``case``: canonical, any numeric type.
+
+        Raises:
+            DataError: The file is missing, truncated, constant or holds NaN.
+        """
+
+    @abstractmethod
+    def label(self, case: Case) -> Volume:
+        """Read the label of ``case``: canonical, uint8, 0 = background, c = ``organs[c - 1]``.
+
+        Raises:
+            DataError: The file is missing or truncated, or holds a value that is not a label.
+        """
+
+    def fingerprint(self) -> dict[str, object]:
+        """What the voxels depend on, as JSON: changes whenever a file of a case does."""
+        return {case.id: [_stamp(path) for path in case.files] for case in self.cases()}
+
+
+def _stamp(path: Path) -> list[object]:
+    """Name, size and time of a file, or of everything in a folder."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
+
+datasets: Registry[type[Dataset]] = Registry("data set", group="camzoo.datasets")

@@ -1,0 +1,36 @@
+"""Faults that a user can mend.
+
+Everything that derives from :class:`CamzooError` is printed by the command line as one message,
+without a traceback, with exit code 2. A message says what was expected, what came, in which file
+or case, and what to do. Anything else that is raised is a bug of camzoo and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class CamzooError(Exception):
+    """Base of all faults that the user can mend."""
+
+
+class ConfigError(CamzooError):
+    """A setting, a name or a combination of settings is wrong."""
+
+
+class UnknownNameError(ConfigError):
+    """A name is not in the registry it was looked up in."""
+
+
+class DataError(CamzooError):
+    """A file or a case of a data set cannot be used."""
+
+
+class GeometryError(DataError):
+    """Two volumes that must share a grid do not."""
+
+
+class SplitError(CamzooError):
+    """A split is impossible or leaks a patient from one subset into another."""
+
+
+class FirewallError(CamzooError):
+    """Code asked for masks that its declared supervision does not allow it to see."""

@@ -1,0 +1,1 @@
+"""Numbers: overlap, surface distances, threshold sweeps, statistics."""

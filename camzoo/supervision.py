@@ -1,0 +1,23 @@
+"""What a method is allowed to see while it learns."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Supervision(StrEnum):
+    """Declared by every method and baseline, printed beside every number.
+
+    ``image`` sees tags only; ``image+size`` also bounds on the size of an organ; ``image+seed``
+    also marks inside the organ that were drawn from its mask; ``mask`` sees masks (an upper bound).
+    """
+
+    IMAGE = "image"
+    IMAGE_SIZE = "image+size"
+    IMAGE_SEED = "image+seed"
+    MASK = "mask"
+
+    @property
+    def opens_masks(self) -> bool:
+        """Whether training may read reference masks, in part or whole."""
+        return self in (Supervision.IMAGE_SEED, Supervision.MASK)
