@@ -19,7 +19,6 @@ from typing import Generic, TypeVar, cast
 from camzoo.errors import ConfigError, UnknownNameError
 
 T = TypeVar("T")
-_Target = T | str | EntryPoint
 
 
 class Registry(Generic[T]):
@@ -40,7 +39,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, group: str) -> None:
         self.kind = kind
         self.group = group
-        self._targets: dict[str, _Target[T]] = {}
+        self._targets: dict[str, T | str | EntryPoint] = {}
         self._scanned = False
         self._lock = RLock()
 
@@ -99,7 +98,7 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
-    def _add(self, name: str, target: _Target[T]) -> None:
+    def _add(self, name: str, target: T | str | EntryPoint) -> None:
         with self._lock:
             known = self._targets.get(name)
             if known is not None and not _same_place(known, target):

@@ -37,7 +37,10 @@ COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
     "case": (pa.string(), "id of the volume"),
     "patient": (pa.string(), "id of the patient; statistics resample patients"),
     "protocol": (pa.string(), "how the threshold was chosen"),
-    "threshold": (pa.float64(), "background threshold on normalised maps; null where there is none"),
+    "threshold": (
+        pa.float64(),
+        "background threshold on normalised maps, or null",
+    ),
     "tp": (pa.int64(), "voxels in both prediction and reference"),
     "n_pred": (pa.int64(), "voxels in the prediction"),
     "n_ref": (pa.int64(), "voxels in the reference"),
@@ -104,6 +107,8 @@ def read_rows(path: Path) -> pd.DataFrame:
     version = (table.schema.metadata or {}).get(b"camzoo.schema", b"none").decode()
     if version != str(SCHEMA_VERSION):
         raise ConfigError(
-            f"{path} has row schema {version}, this camzoo reads {SCHEMA_VERSION}; run the bench again"
+            f"{path} has row schema {version}, this camzoo reads {SCHEMA_VERSION}; "
+            "run the bench again"
         )
-    return table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

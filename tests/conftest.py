@@ -11,7 +11,9 @@ ROOT = Path(__file__).parent.parent
 def _shared(variable: str, folder: str) -> Path:
     path = Path(os.environ.get(variable, ROOT.parent / "shared" / folder))
     if not path.is_dir():
-        pytest.skip(f"no real cases: {variable} is not set and {path.name}/ is not beside the project")
+        pytest.skip(
+            f"no real cases: {variable} is not set and {path.name}/ is not beside the project"
+        )
     return path
 
 
