@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from camzoo.data.datasets.base import Case, Dataset, Folds, Fractions
+from camzoo.data.datasets.base import Dataset, Folds, Fractions
 from camzoo.errors import SplitError
 
 

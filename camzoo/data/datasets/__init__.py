@@ -1,4 +1,4 @@
-"""Data sets known to camzoo. Third parties add theirs through the entry point ``camzoo.datasets``."""
+"""Data sets known to camzoo; installed packages add theirs as entry points ``camzoo.datasets``."""
 
 from camzoo.data.datasets.base import Case, Dataset, Facts, Folds, Fractions, datasets
 
