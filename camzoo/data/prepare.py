@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from camzoo.data.grid import Letterbox
 from camzoo.data.loading import LoadedCase, load_case
 from camzoo.data.slices import INDEX, CaseInfo, PreparedIndex
 from camzoo.errors import DataError
+from camzoo.progress import Tick, silent
 
 
 def prepare(
@@ -24,7 +25,7 @@ def prepare(
     size: int,
     percentiles: tuple[float, float],
     min_area: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    tick: Tick = silent,
 ) -> None:
     """Read every case of ``dataset`` and write the prepared folder, one case in memory at a time.
 
@@ -34,7 +35,7 @@ def prepare(
         size: Side of the square working grid in pixels.
         percentiles: Of each volume's intensities: mapped to 0 and 255.
         min_area: An organ tags a slice when it covers at least this many voxels of the scan.
-        progress: Told (cases done, cases in all).
+        tick: Told (cases done, cases in all).
 
     Raises:
         DataError: A case cannot be read, or an organ is in no slice at all.
@@ -57,7 +58,7 @@ def prepare(
             np.save(masks / f"{case.id}.npy", label, allow_pickle=False)
             for part in (repr(infos[-1]).encode(), images.data, label.data):
                 digest.update(part)
-            progress(done + 1, len(cases))
+            tick(done + 1, len(cases))
     all_tags = np.concatenate(tags)
     _require_every_organ(all_tags, dataset.organs)
     np.save(folder / "tags.npy", all_tags, allow_pickle=False)

@@ -1,0 +1,220 @@
+"""The shared classifier: a timm trunk, global average pooling and a linear head without bias."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import timm
+import torch
+from timm.data.config import resolve_model_data_config
+from timm.models import adapt_input_conv, group_parameters
+from torch import Tensor, nn
+
+from camzoo.config import BackboneConfig
+from camzoo.errors import ConfigError
+from camzoo.weights import read_state
+
+#: Constructor arguments that help where an architecture knows them and are dropped where it does
+#: not: higher map resolution, and inputs of any size for transformers.
+_WISHES: Final[tuple[str, ...]] = ("output_stride", "dynamic_img_size", "strict_img_size")
+#: ImageNet heads of TensorFlow count the background as a class.
+_TENSORFLOW_CLASSES: Final = 1001
+_NORMS: Final = (nn.modules.batchnorm._BatchNorm,)
+
+
+class Classifier(nn.Module):
+    """Tags slices with organs.
+
+    Attributes:
+        model: The timm model. Its classifier is bias-free and starts near zero.
+        mean: Per-channel mean of the input on [0, 1], [1, channels, 1, 1].
+        std: Per-channel standard deviation, likewise.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, model: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+
+    def normalise(self, slices: Tensor) -> Tensor:
+        """Turn grey slices on [0, 1], [B, H, W], into the model's input [B, channels, H, W]."""
+        return (slices[:, None] - self.mean) / self.std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits [B, C] of normalised images [B, channels, H, W]."""
+        logits: Tensor = self.model(images)
+        return logits
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Switch to training, but keep batch norm on the statistics it was trained with."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, _NORMS):
+                module.eval()
+        return self
+
+    @property
+    def head(self) -> nn.Module:
+        """The linear layer that makes logits."""
+        head: nn.Module = self.model.get_classifier()  # type: ignore[operator]
+        return head
+
+
+def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Classifier:
+    """Make the classifier that a configuration describes.
+
+    Args:
+        config: Architecture, weights, stride, channels, frozen stages.
+        classes: Number of organs C.
+        seed: Of the head, and of the trunk where it starts without weights.
+
+    Raises:
+        ConfigError: timm does not know the backbone, or the weights do not fit it.
+    """
+    state = read_state(config.weights) if isinstance(config.weights, Path) else None
+    arguments = _arguments(config, state)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _create(config, classes, arguments)
+        _reset_head(model)
+    if not config.dilated:
+        _undilate(model)
+    if state is not None:
+        _load(model, state, config)
+    _freeze(model, config.frozen)
+    mean, std = _statistics(model, config, state)
+    return Classifier(model, mean, std)
+
+
+def _arguments(config: BackboneConfig, state: Mapping[str, Tensor] | None) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "output_stride": config.output_stride,
+        "dynamic_img_size": True,
+        "strict_img_size": False,
+    }
+    if state is not None and _is_tensorflow(state):
+        arguments["pad_type"] = "same"
+    return arguments | config.arguments
+
+
+def _is_tensorflow(state: Mapping[str, Tensor]) -> bool:
+    """Whether ImageNet weights come from TensorFlow: 1001 classes, SAME padding, inputs in ±1."""
+    heads = [t for name, t in state.items() if re.fullmatch(r"(classifier|fc|head)\.bias", name)]
+    return any(len(head) == _TENSORFLOW_CLASSES for head in heads)
+
+
+def _create(config: BackboneConfig, classes: int, arguments: dict[str, Any]) -> nn.Module:
+    """Call timm, dropping wishes that the architecture has no argument for."""
+    if not timm.is_model(config.name):
+        near = timm.list_models(f"*{config.name.split('_')[0]}*")[:5]
+        hint = f"; near: {', '.join(near)}" if near else ""
+        raise ConfigError(f"unknown backbone {config.name!r}: timm has no such model{hint}")
+    arguments = dict(arguments)
+    while True:
+        try:
+            model: nn.Module = timm.create_model(
+                config.name,
+                pretrained=config.weights == "imagenet",
+                num_classes=classes,
+                in_chans=config.channels,
+                global_pool="avg",
+                **arguments,
+            )
+        except TypeError as error:
+            unknown = [name for name in _WISHES if name in arguments and f"'{name}'" in str(error)]
+            if not unknown:
+                raise ConfigError(f"backbone {config.name!r} cannot be made: {error}") from error
+            del arguments[unknown[0]]
+        except (OSError, RuntimeError) as error:
+            raise ConfigError(_no_weights(config.name, error)) from error
+        else:
+            return model
+
+
+def _no_weights(name: str, error: Exception) -> str:
+    return (
+        f"the ImageNet weights of {name!r} could not be had ({type(error).__name__}: {error}); "
+        "download them where there is a network and give the file with --weights FILE, "
+        "or train from scratch with --weights none"
+    )
+
+
+def _reset_head(model: nn.Module) -> None:
+    """Drop the bias and start near zero: a large random head makes the first steps spike."""
+    head = model.get_classifier()  # type: ignore[operator]
+    head.bias = None
+    nn.init.normal_(head.weight, std=0.01)
+
+
+def _undilate(model: nn.Module) -> None:
+    """Keep the stride but not the dilation that timm puts in its place (as IRNet's backbone)."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and max(module.dilation) > 1:
+            padding = module.padding
+            if isinstance(padding, tuple):
+                module.padding = tuple(
+                    p // d for p, d in zip(padding, module.dilation, strict=True)
+                )
+            module.dilation = (1, 1)
+
+
+def _load(model: nn.Module, state: Mapping[str, Tensor], config: BackboneConfig) -> None:
+    """Fill the trunk from ``state``; the head of the file is left out."""
+    head = _head_name(model)
+    own = {name: value for name, value in model.state_dict().items() if not name.startswith(head)}
+    given = {n: v.float() for n, v in state.items() if not n.startswith(head) and n in own}
+    for name, value in given.items():
+        if value.ndim == 4 and value.shape[1] == 3 and own[name].shape[1] == 1:
+            given[name] = adapt_input_conv(1, value)
+    wrong = [n for n, v in given.items() if v.shape != own[n].shape]
+    missing = [n for n in own if n not in given and not n.endswith("num_batches_tracked")]
+    if wrong or missing:
+        raise ConfigError(
+            f"{config.weights} does not fit backbone {config.name!r}: "
+            f"{len(missing)} of {len(own)} tensors missing{_some(missing)}, "
+            f"{len(wrong)} of another shape{_some(wrong)}; name the backbone it belongs to"
+        )
+    model.load_state_dict(given, strict=False)
+
+
+def _some(names: Sequence[str]) -> str:
+    return f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
+
+
+def _head_name(model: nn.Module) -> str:
+    head = model.get_classifier()  # type: ignore[operator]
+    return str(next(name for name, module in model.named_modules() if module is head)) + "."
+
+
+def _freeze(model: nn.Module, stages: int) -> None:
+    """Stop gradients for the first ``stages`` groups of the trunk, in timm's coarse grouping."""
+    groups = group_parameters(model, model.group_matcher(coarse=True))  # type: ignore[operator]
+    last = max(groups)
+    if stages >= last:
+        raise ConfigError(f"cannot freeze {stages} stages: the trunk has {last}; freeze fewer")
+    parameters = dict(model.named_parameters())
+    for group, names in groups.items():
+        for name in names:
+            if group < stages and name in parameters:
+                parameters[name].requires_grad_(False)
+
+
+def _statistics(
+    model: nn.Module, config: BackboneConfig, state: Mapping[str, Tensor] | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and std of the input: as configured, else TensorFlow's, else the backbone's own."""
+    own = resolve_model_data_config(model)
+    mean, std = tuple(own["mean"]), tuple(own["std"])
+    if state is not None and _is_tensorflow(state):
+        mean, std = (0.5,) * 3, (0.5,) * 3
+    mean, std = config.mean or mean, config.std or std
+    if config.channels == 1:
+        return (sum(mean) / len(mean),), (sum(std) / len(std),)
+    return mean, std

@@ -1,0 +1,206 @@
+"""The one training loop of classifiers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from camzoo.augmentation import augment
+from camzoo.backbone import Classifier
+from camzoo.config import TrainingConfig
+from camzoo.data.slices import TaggedSlices
+from camzoo.errors import CamzooError, DataError
+from camzoo.files import replace_atomically
+from camzoo.progress import Tick, silent
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the slices gave.
+
+    Attributes:
+        loss: Mean binary cross-entropy over slices and classes.
+        accuracy: Share of right tags per class, on the augmented slices as they were seen.
+    """
+
+    loss: float
+    accuracy: tuple[float, ...]
+
+
+def fit(
+    classifier: Classifier,
+    slices: TaggedSlices,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path,
+    tick: Tick = silent,
+) -> list[Epoch]:
+    """Train ``classifier`` in place on tags (C-CAM §3.1, P-CAM; recipe of IRNet).
+
+    After every epoch the state is written to ``checkpoint``; a call that finds the file goes on
+    from there and ends with the same weights as one that was never interrupted.
+
+    Args:
+        classifier: On the CPU; moved to ``device``.
+        slices: What to learn from.
+        config: Recipe.
+        seed: Of order and augmentation.
+        device: Where to compute.
+        checkpoint: File to resume from and to write.
+        tick: Told (steps done, steps in all).
+
+    Returns:
+        One record per epoch.
+
+    Raises:
+        DataError: No slices, or a class whose tag never changes.
+        CamzooError: The loss is no longer finite.
+    """
+    require_both_tags(slices)
+    classifier.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = _optimiser(classifier, config)
+    history = _resume(checkpoint, classifier, optimiser)
+    steps = math.ceil(len(slices) / config.batch)
+    flip = mirrored(config.flip, slices)
+    for epoch in range(len(history), config.epochs):
+        generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
+        totals = _Totals(len(slices.organs), device)
+        classifier.train()
+        for step, (images, tags) in enumerate(_batches(slices, config.batch, generator, device)):
+            done = epoch * steps + step
+            _set_rates(optimiser, config, done / (steps * config.epochs))
+            images = augment(images, config, flip=flip, generator=generator)
+            with autocast(device, config.precision):
+                logits = classifier(classifier.normalise(images))
+            loss = F.binary_cross_entropy_with_logits(logits.float(), tags)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            totals.add(loss.detach(), logits.detach(), tags)
+            tick(done + 1, steps * config.epochs)
+        history.append(totals.mean(epoch))
+        _save(checkpoint, classifier, optimiser, history)
+    return history
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Autocast to bfloat16 where ``precision`` says so."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def mirrored(flip: str, slices: TaggedSlices) -> bool:
+    """Whether slices may be mirrored left to right: never by default where organs have a side."""
+    return flip == "always" or (flip == "auto" and not slices.sided)
+
+
+def require_both_tags(slices: TaggedSlices) -> None:
+    """Refuse training slices from which a class cannot be learnt.
+
+    Raises:
+        DataError: There are no slices, or an organ is in all of them or in none.
+    """
+    if not len(slices):
+        raise DataError("there are no training slices")
+    for organ, share in zip(slices.organs, slices.tags.mean(axis=0), strict=True):
+        if share in (0.0, 1.0):
+            raise DataError(
+                f"{organ} is in {'every' if share else 'no'} one of the {len(slices)} training "
+                "slices: a classifier cannot learn it from tags; add cases or slices "
+                f"{'without' if share else 'with'} it, or choose another split seed"
+            )
+
+
+class _Totals:
+    """Sums over an epoch, kept on the device so that no step waits for the host."""
+
+    def __init__(self, classes: int, device: torch.device) -> None:
+        self._loss = torch.zeros((), device=device)
+        self._right = torch.zeros(classes, device=device)
+        self._count = 0
+
+    def add(self, loss: Tensor, logits: Tensor, tags: Tensor) -> None:
+        self._loss += loss * len(tags)
+        self._right += ((logits > 0) == (tags > 0)).sum(dim=0)
+        self._count += len(tags)
+
+    def mean(self, epoch: int) -> Epoch:
+        loss = float(self._loss) / self._count
+        if not math.isfinite(loss):
+            raise CamzooError(
+                f"training diverged in epoch {epoch + 1}: the loss is {loss}; "
+                "lower training.lr or training.head_factor"
+            )
+        return Epoch(loss, tuple((self._right / self._count).tolist()))
+
+
+def _batches(
+    slices: TaggedSlices, size: int, generator: torch.Generator, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Shuffled batches: images on [0, 1] [b, S, S] and tags [b, C], on the device."""
+    for chosen in torch.randperm(len(slices), generator=generator).split(size):
+        indices = chosen.sort().values.numpy()  # ascending: the memory map is read in order
+        images = slices.images(indices).to(device, non_blocking=True)
+        tags = slices.tag_tensor(indices).to(device, non_blocking=True)
+        yield images.float() / 255, tags
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return (seed * 1_000_003 + epoch) % 2**63
+
+
+def _optimiser(classifier: Classifier, config: TrainingConfig) -> torch.optim.SGD:
+    head = list(classifier.head.parameters())
+    own = {id(p) for p in head}
+    trunk = [p for p in classifier.parameters() if p.requires_grad and id(p) not in own]
+    groups = [{"params": trunk, "factor": 1.0}, {"params": head, "factor": config.head_factor}]
+    return torch.optim.SGD(
+        groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+    )
+
+
+def _set_rates(optimiser: torch.optim.SGD, config: TrainingConfig, done: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = config.lr * group["factor"] * (1 - done) ** config.power
+
+
+def _parameters(optimiser: torch.optim.SGD) -> list[nn.Parameter]:
+    return [p for group in optimiser.param_groups for p in group["params"]]
+
+
+def _save(
+    path: Path, classifier: Classifier, optimiser: torch.optim.SGD, history: list[Epoch]
+) -> None:
+    tensors = {f"model.{k}": v.contiguous() for k, v in classifier.state_dict().items()}
+    for index, parameter in enumerate(_parameters(optimiser)):
+        momentum = optimiser.state[parameter].get("momentum_buffer")
+        if momentum is not None:
+            tensors[f"momentum.{index}"] = momentum.contiguous()
+    record = [[epoch.loss, *epoch.accuracy] for epoch in history]
+    tensors["history"] = torch.tensor(record, dtype=torch.float64)
+    with replace_atomically(path) as partial:
+        save_file(tensors, partial)
+
+
+def _resume(path: Path, classifier: Classifier, optimiser: torch.optim.SGD) -> list[Epoch]:
+    if not path.exists():
+        return []
+    tensors = load_file(path)
+    history = [Epoch(loss, tuple(accuracy)) for loss, *accuracy in tensors.pop("history").tolist()]
+    state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    classifier.load_state_dict(state)
+    for index, parameter in enumerate(_parameters(optimiser)):
+        momentum = tensors.get(f"momentum.{index}")
+        if momentum is not None:
+            buffer = torch.empty_like(parameter).copy_(momentum)
+            optimiser.state[parameter]["momentum_buffer"] = buffer
+    return history

@@ -1,0 +1,35 @@
+"""Reading weights from a file, without ever unpickling code."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from camzoo.errors import ConfigError
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dictionary from ``.safetensors``, or from a ``.pth`` that holds tensors only.
+
+    Raises:
+        ConfigError: There is no such file, or it cannot be read as weights.
+    """
+    if not path.is_file():
+        raise ConfigError(f"no weights at {path}: give the path of a .safetensors or .pth file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ConfigError(f"{path} cannot be read as weights: {error}") from error
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ConfigError(f"{path} holds no dictionary of tensors; save model.state_dict()")
+    return {str(name): value for name, value in state.items()}
