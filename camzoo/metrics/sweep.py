@@ -199,7 +199,8 @@ class _Ranker:
 
     def _cells(self, values: NDArray[Any]) -> NDArray[np.intp]:
         scaled = (values - self._low) * self._scale
-        return np.clip(scaled, 0, _CELLS + 1).astype(np.intp)
+        cells: NDArray[np.intp] = np.clip(scaled, 0, _CELLS + 1).astype(np.intp)
+        return cells
 
 
 def _as_levels(thresholds: Sequence[float]) -> NDArray[np.float64]:
