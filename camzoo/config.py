@@ -92,6 +92,9 @@ class TrainingConfig(_Frozen):
         momentum: Of SGD. The field's code passes weight decay in its place: effectively none.
         weight_decay: L2 decay.
         power: Of the poly schedule (1 - t / T) ** power, per step.
+        warmup: Share of all steps over which the rate rises linearly from nothing.
+        clip: Largest norm of the gradient; None leaves it as it is.
+        balance: Draw slices with replacement so that each organ is present as often as absent.
         precision: Of autocast.
     """
 
@@ -107,6 +110,9 @@ class TrainingConfig(_Frozen):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     power: Annotated[float, Field(ge=0)] = 0.9
+    warmup: Share = 0.0
+    clip: Annotated[float, Field(gt=0)] | None = None
+    balance: bool = False
     precision: Literal["bf16", "fp32"] = "bf16"
 
     @model_validator(mode="after")

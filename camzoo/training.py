@@ -76,15 +76,18 @@ def fit(
         generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
         totals = _Totals(len(slices.organs), device)
         classifier.train()
-        for step, (images, tags) in enumerate(_batches(slices, config.batch, generator, device)):
+        order = _order(slices, config, generator)
+        for step, (images, tags) in enumerate(_batches(slices, order, config.batch, device)):
             done = epoch * steps + step
-            _set_rates(optimiser, config, done / (steps * config.epochs))
+            _set_rates(optimiser, config, (done + 0.5) / (steps * config.epochs))
             images = augment(images, config, flip=flip, generator=generator)
             with autocast(device, config.precision):
                 logits = classifier(classifier.normalise(images))
             loss = F.binary_cross_entropy_with_logits(logits.float(), tags)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            if config.clip:
+                nn.utils.clip_grad_norm_(_parameters(optimiser), config.clip)
             optimiser.step()
             totals.add(loss.detach(), logits.detach(), tags)
             tick(done + 1, steps * config.epochs)
@@ -143,11 +146,23 @@ class _Totals:
         return Epoch(loss, tuple((self._right / self._count).tolist()))
 
 
+def _order(slices: TaggedSlices, config: TrainingConfig, generator: torch.Generator) -> Tensor:
+    """Which slices an epoch sees, in which order."""
+    count = len(slices)
+    if not config.balance:
+        return torch.randperm(count, generator=generator)
+    tags = slices.tag_tensor(slice(None))
+    share = tags.mean(dim=0)
+    # A slice counts for each organ by how rare its tag is, present or absent.
+    weights = (tags / share + (1 - tags) / (1 - share)).mean(dim=1)
+    return torch.multinomial(weights, count, replacement=True, generator=generator)
+
+
 def _batches(
-    slices: TaggedSlices, size: int, generator: torch.Generator, device: torch.device
+    slices: TaggedSlices, order: Tensor, size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled batches: images on [0, 1] [b, S, S] and tags [b, C], on the device."""
-    for chosen in torch.randperm(len(slices), generator=generator).split(size):
+    """Batches in the given order: images on [0, 1] [b, S, S] and tags [b, C], on the device."""
+    for chosen in order.split(size):
         indices = chosen.sort().values.numpy()  # ascending: the memory map is read in order
         images = slices.images(indices).to(device, non_blocking=True)
         tags = slices.tag_tensor(indices).to(device, non_blocking=True)
@@ -169,8 +184,10 @@ def _optimiser(classifier: Classifier, config: TrainingConfig) -> torch.optim.SG
 
 
 def _set_rates(optimiser: torch.optim.SGD, config: TrainingConfig, done: float) -> None:
+    """Set learning rates for the step in whose middle the share ``done`` of training is over."""
+    rise = min(1.0, done / config.warmup) if config.warmup else 1.0
     for group in optimiser.param_groups:
-        group["lr"] = config.lr * group["factor"] * (1 - done) ** config.power
+        group["lr"] = config.lr * group["factor"] * rise * (1 - done) ** config.power
 
 
 def _parameters(optimiser: torch.optim.SGD) -> list[nn.Parameter]:

@@ -1,1 +1,1 @@
-"""The harness: stages, the store of their results, and the plan that runs them."""
+"""The harness: stages, the store of their results, and the run that calls them."""

@@ -1,0 +1,64 @@
+"""Maps of one method on disk, memory-mapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camzoo.cams.pipeline import MapArrays, MapStatus
+from camzoo.data.slices import CaseInfo
+
+_FILES = {"maps": np.float16, "status": np.uint8, "peak": np.float32}
+
+
+@dataclass
+class MapFiles(MapArrays):
+    """The arrays of :class:`~camzoo.cams.pipeline.MapArrays`, each a ``.npy`` file of a folder."""
+
+    @classmethod
+    def create(cls, folder: Path, slices: int, classes: int, size: int) -> MapFiles:
+        """Lay out files for ``slices`` slices in ``folder``."""
+        shapes = {
+            "maps": (slices, classes, size, size),
+            "status": (slices, classes),
+            "peak": (slices, classes),
+        }
+        return cls(
+            **{
+                name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shapes[name])
+                for name, dtype in _FILES.items()
+            }
+        )
+
+    @classmethod
+    def open(cls, folder: Path) -> MapFiles:
+        """Open what :meth:`create` laid out, for reading."""
+        return cls(
+            **{
+                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                for name in _FILES
+            }
+        )
+
+    def flush(self) -> None:
+        """Bring everything to disk."""
+        for array in (self.maps, self.status, self.peak):
+            if isinstance(array, np.memmap):
+                array.flush()
+
+    def volume(self, info: CaseInfo) -> Tensor:
+        """Maps of a case on the grid of its scan: float32 [C, z, y, x]."""
+        stored = torch.from_numpy(np.array(self.maps[info.rows]))
+        return info.letterbox.from_grid(stored).transpose(0, 1).contiguous()
+
+    def status_counts(self) -> dict[str, int]:
+        """How many maps (slice, class) have which status."""
+        values, counts = np.unique(self.status, return_counts=True)
+        return {
+            MapStatus(int(v)).name.lower().replace("_", "-"): int(n)
+            for v, n in zip(values, counts, strict=True)
+        }

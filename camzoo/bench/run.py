@@ -1,0 +1,195 @@
+"""The main job: every cell of a configuration, from volumes to result rows."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camzoo.bench.cells import Cell, cells
+from camzoo.bench.protocols import choose
+from camzoo.bench.stages import (
+    Context,
+    Mapped,
+    Trained,
+    curves_stage,
+    maps_stage,
+    prepare_stage,
+    scores_stage,
+    train_stage,
+)
+from camzoo.bench.store import Artifact, Store
+from camzoo.cams.base import cams
+from camzoo.config import BenchConfig
+from camzoo.data.datasets import Dataset
+from camzoo.data.opening import open_dataset
+from camzoo.data.slices import Prepared
+from camzoo.data.splits import Split, make_split
+from camzoo.environment import choose_device, describe
+from camzoo.errors import CamzooError
+from camzoo.files import write_text
+from camzoo.progress import Quiet, Reporter
+from camzoo.rows import make_rows, write_rows
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What a run gave.
+
+    Attributes:
+        rows: Result rows (:mod:`camzoo.rows`).
+        curves: Counts of every method, case, organ and threshold.
+        folder: Where rows, curves and manifest were written.
+        failures: Why a method has no rows, by method.
+    """
+
+    rows: pd.DataFrame
+    curves: pd.DataFrame
+    folder: Path
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+def bench(config: BenchConfig, out: Path = Path("runs"), reporter: Reporter | None = None) -> BenchResult:
+    """Run a benchmark, or finish one that was interrupted.
+
+    Args:
+        config: All that the numbers depend on.
+        out: Folder of runs. Results of stages are kept below it and shared by its runs.
+        reporter: Who is told about progress.
+
+    Raises:
+        CamzooError: Something the user can mend; nothing half-written is left.
+    """
+    began = time.time()
+    context = Context(
+        config, Store(out / "store"), choose_device(config.device), reporter or Quiet()
+    )
+    for name in config.methods:
+        cams.get(name)  # an unknown name is refused before anything is computed
+    dataset = open_dataset(config.data.name, config.data.root, config.data.options)
+    splits = {fold: _split(config, dataset, fold) for fold in config.data.folds}
+    prepared = prepare_stage(context, dataset)
+    results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
+    rows = make_rows(record for result in results for record in result.records)
+    failures = {name: why for result in results for name, why in result.mapped.failures.items()}
+    if not len(rows):
+        raise CamzooError(f"every method failed: {failures}")
+    folder = out / config.run
+    folder.mkdir(parents=True, exist_ok=True)
+    curves = pd.concat([result.curves for result in results], ignore_index=True)
+    write_rows(rows, folder / "rows.parquet")
+    curves.to_parquet(folder / "curves.parquet", index=False)
+    manifest = _manifest(context, dataset, prepared, splits, results, failures)
+    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
+    write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
+    return BenchResult(rows, curves, folder, failures)
+
+
+@dataclass(frozen=True)
+class _CellResult:
+    cell: Cell
+    trained: Trained
+    mapped: Mapped
+    records: list[dict[str, Any]]
+    curves: pd.DataFrame
+
+
+def _split(config: BenchConfig, dataset: Dataset, fold: int) -> Split:
+    return make_split(dataset, config.data.split, fold=fold, seed=config.data.split_seed)
+
+
+def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) -> _CellResult:
+    trained = train_stage(context, prepared, split, cell.seed)
+    mapped = maps_stage(context, prepared, split, trained, cell.seed)
+    curves = {
+        name: _read_curves(curves_stage(context, prepared, artifact, name), split)
+        for name, artifact in mapped.artifacts.items()
+    }
+    choices = {
+        name: choose(frame, context.config.evaluation.fixed) for name, frame in curves.items()
+    }
+    scored = scores_stage(context, prepared, split, mapped.artifacts, choices)
+    constant = _cell_columns(context.config, cell)
+    records = [
+        constant | _method_columns(name) | record
+        for name, artifact in scored.items()
+        for record in _read_scores(artifact)
+    ]
+    keyed = [
+        frame.assign(**(constant | _method_columns(name))) for name, frame in curves.items()
+    ]
+    return _CellResult(cell, trained, mapped, records, pd.concat(keyed) if keyed else pd.DataFrame())
+
+
+def _read_curves(artifact: Artifact, split: Split) -> pd.DataFrame:
+    frame = pd.read_parquet(artifact.folder / "curves.parquet")
+    return frame.assign(subset=frame["case"].map(split.subset_of()))
+
+
+def _read_scores(artifact: Artifact) -> Iterator[dict[str, Any]]:
+    frame = pd.read_parquet(artifact.folder / "scores.parquet")
+    for record in frame.to_dict("records"):
+        yield {str(column): value for column, value in record.items()}
+
+
+def _cell_columns(config: BenchConfig, cell: Cell) -> dict[str, Any]:
+    variant = config.data.options.get("variant")
+    return {
+        "run": config.run,
+        "dataset": f"{config.data.name}-{variant}" if variant else config.data.name,
+        "split": config.data.split.value,
+        "fold": cell.fold,
+        "seed": cell.seed,
+        "backbone": config.backbone.name,
+        "stage": "pseudo-mask",
+    }
+
+
+def _method_columns(name: str) -> dict[str, Any]:
+    return {"method": name, "variant": "", "supervision": cams.get(name).supervision.value}
+
+
+def _manifest(
+    context: Context,
+    dataset: Dataset,
+    prepared: Prepared,
+    splits: Mapping[int, Split],
+    results: list[_CellResult],
+    failures: Mapping[str, str],
+) -> dict[str, Any]:
+    config = context.config
+    return {
+        "run": config.run,
+        "config": config.model_dump(mode="json", exclude={"data": {"root"}}),
+        "environment": describe(context.device),
+        "dataset": {
+            "title": dataset.facts.title,
+            "licence": dataset.facts.licence,
+            "citation": dataset.facts.citation,
+            "caveats": list(dataset.facts.caveats),
+            "organs": list(prepared.index.organs),
+            "content": prepared.index.content,
+        },
+        "splits": {
+            str(fold): {"train": split.train, "val": split.val, "test": split.test}
+            for fold, split in splits.items()
+        },
+        "cells": [
+            {
+                "fold": result.cell.fold,
+                "seed": result.cell.seed,
+                "classifier": result.trained.artifact.digest,
+                "history": result.trained.history,
+            }
+            for result in results
+        ],
+        "failures": dict(failures),
+    }
+
+

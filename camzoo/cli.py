@@ -1,0 +1,147 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from camzoo.cli_data import data_app
+from camzoo.errors import CamzooError, ConfigError
+
+app = typer.Typer(
+    name="camzoo",
+    help="Which class activation map gives the best masks, by how much, and can it be believed?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data_app, name="data")
+console = Console(soft_wrap=not sys.stdout.isatty())
+
+
+@app.command()
+def bench(
+    dataset: Annotated[str, typer.Option(help="promri, acdc, chaos, nnunet, phantom, …")],
+    root: Annotated[Path | None, typer.Option(help="Folder with the data set.")] = None,
+    preset: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    methods: Annotated[str, typer.Option(help="CAM methods, comma-separated, or all.")] = "cam",
+    backbone: Annotated[str | None, typer.Option(help="Any timm model.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="A .safetensors or .pth file, imagenet, or none.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="patient or paper-like.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Of training, comma-separated.")] = None,
+    folds: Annotated[str | None, typer.Option(help="Of a cross-validated data set.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    option: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE option of the data set; repeatable.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="SETTING=VALUE, as training.epochs=3.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+) -> None:
+    """Run the benchmark, or finish a run that was interrupted."""
+    from camzoo.bench.run import bench as run_bench
+    from camzoo.cams import expand_methods
+    from camzoo.presets import preset as named_preset
+    from camzoo.progress import ConsoleReporter
+    from camzoo.report.terminal import summary
+
+    changes: dict[str, Any] = {"methods": expand_methods(methods), "device": device}
+    given = {
+        "data.root": root,
+        "data.split": split,
+        "backbone.name": backbone,
+        "backbone.weights": weights,
+        "seeds": _numbers("seeds", seeds),
+        "data.folds": _numbers("folds", folds),
+    }
+    changes |= {key: value for key, value in given.items() if value is not None}
+    changes |= {f"data.options.{k}": v for k, v in _pairs("--option", option).items()}
+    changes |= _pairs("--set", set_)
+    config = named_preset(preset, dataset).changed(changes)
+    result = run_bench(config, out, ConsoleReporter(console))
+    console.print(summary(result.rows))
+    for name, why in result.failures.items():
+        console.print(f"{name} failed: {why}", style="red", markup=False)
+    console.print(f"rows, curves, manifest and leaderboard: {result.folder}", highlight=False)
+
+
+@app.command()
+def leaderboard(
+    runs: Annotated[list[Path] | None, typer.Argument(help="Run folders to take in.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of leaderboards.")] = Path("leaderboards"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail where a page is out of date.")
+    ] = False,
+) -> None:
+    """Write leaderboards from the rows of runs, beside those that are there."""
+    from camzoo.report.leaderboards import check_leaderboards, take_in, write_leaderboards
+
+    if check:
+        check_leaderboards(out)
+        console.print(f"{out}: every page agrees with its rows", highlight=False)
+        return
+    for run in runs or []:
+        take_in(run, out)
+    for page in write_leaderboards(out):
+        console.print(str(page), highlight=False)
+
+
+@app.command(name="list")
+def list_(
+    kind: Annotated[str, typer.Argument(help="cams or datasets.")] = "cams",
+    pattern: Annotated[str, typer.Argument(help="Shell-style pattern.")] = "*",
+) -> None:
+    """List what is registered, with what installed packages add."""
+    from camzoo.report.terminal import listing
+
+    console.print(listing(kind, pattern))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what camzoo finds on this machine, and what is missing."""
+    from camzoo.doctor import examine
+
+    if not examine(console):
+        raise typer.Exit(1)
+
+
+def _numbers(name: str, text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"--{name} takes numbers separated by commas, got {text!r}") from error
+
+
+def _pairs(flag: str, texts: list[str] | None) -> dict[str, Any]:
+    pairs = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"{flag} takes KEY=VALUE, got {text!r}")
+        try:
+            pairs[key] = json.loads(value)
+        except json.JSONDecodeError:  # plain text
+            pairs[key] = value
+    return pairs
+
+
+def main() -> None:
+    """Entry point: faults that the user can mend end with exit code 2 and no traceback."""
+    try:
+        app()
+    except CamzooError as error:
+        Console(stderr=True, soft_wrap=True).print(
+            f"camzoo: {error}", style="red", markup=False, highlight=False
+        )
+        sys.exit(2)

@@ -1,0 +1,69 @@
+"""What a run was made with: device, packages, commit."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from camzoo.errors import ConfigError
+
+#: Packages whose version can change a number.
+PACKAGES: Final = (
+    "camzoo", "grad-cam", "monai", "nibabel", "numpy", "pandas", "scipy", "simpleitk", "timm", "torch",
+)  # fmt: skip
+
+
+def choose_device(wish: str) -> torch.device:
+    """Turn "auto", "cpu", "cuda" or "cuda:N" into a device.
+
+    Raises:
+        ConfigError: The wish cannot be had on this machine.
+    """
+    if wish == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wish)
+    except RuntimeError as error:
+        raise ConfigError(f"unknown device {wish!r}; choose auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {wish!r} asked for, but torch sees no CUDA device; use cpu")
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device {wish!r} is not supported; choose auto, cpu, cuda or cuda:N")
+    return device
+
+
+def describe(device: torch.device) -> dict[str, object]:
+    """Everything about the machine and the software that can change a number, as JSON."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "device": device.type,
+        "device_name": name,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "platform": platform.system(),
+        "packages": {package: _version(package) for package in PACKAGES},
+        "commit": commit(),
+    }
+
+
+def commit() -> str:
+    """Commit of the checkout that camzoo runs from; "unknown" when it is none."""
+    folder = Path(__file__).parent
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,67 @@
+"""Named settings: smoke (a few minutes, no files), quick (a laptop), paper (the protocol on a GPU)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from camzoo.config import BackboneConfig, BenchConfig, DataConfig, MapsConfig, TrainingConfig
+from camzoo.errors import UnknownNameError
+
+
+def _smoke(dataset: str) -> BenchConfig:
+    """Run end to end from nothing: a small network, trained from scratch on a few phantoms."""
+    return BenchConfig(
+        preset="smoke",
+        data=DataConfig(
+            name=dataset,
+            options={"patients": 24} if dataset == "phantom" else {},
+            size=128,
+        ),
+        backbone=BackboneConfig(name="resnet10t", weights="none", frozen=0),
+        training=TrainingConfig(
+            epochs=8, batch=16, crop=128, resize=(112, 160), rotate=10, jitter=0.2, lr=0.05,
+            head_factor=1.0, momentum=0.9,
+        ),
+        maps=MapsConfig(side=128, scales=(1.0, 1.5), size=64),
+    )  # fmt: skip
+
+
+def _quick(dataset: str) -> BenchConfig:
+    """Give a real signal on two cores in minutes; docs/findings.md says what was tried."""
+    return BenchConfig(
+        preset="quick",
+        data=DataConfig(name=dataset),
+        backbone=BackboneConfig(name="mobilenetv2_100", frozen=4),
+        training=TrainingConfig(
+            epochs=10, batch=16, crop=256, resize=(205, 384), rotate=10, jitter=0.3, lr=0.01,
+            momentum=0.9,
+        ),
+        maps=MapsConfig(side=256, scales=(1.0, 1.5)),
+    )  # fmt: skip
+
+
+def _paper(dataset: str) -> BenchConfig:
+    """Follow C-CAM's protocol (method-facts: IRNet's recipe as its authors' code has it)."""
+    folds = tuple(range(5)) if dataset == "chaos" else (0,)
+    return BenchConfig(
+        preset="paper", data=DataConfig(name=dataset, size=512, folds=folds), seeds=(0, 1, 2)
+    )
+
+
+PRESETS: Final[dict[str, Callable[[str], BenchConfig]]] = {
+    "smoke": _smoke,
+    "quick": _quick,
+    "paper": _paper,
+}
+
+
+def preset(name: str, dataset: str) -> BenchConfig:
+    """Return the settings called ``name`` for a data set.
+
+    Raises:
+        UnknownNameError: No such preset.
+    """
+    if name not in PRESETS:
+        raise UnknownNameError(f"unknown preset {name!r}; choose {', '.join(PRESETS)}")
+    return PRESETS[name](dataset)
