@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+import torch
 from torch import Tensor
 
+from camzoo.cams.fusion import fuse
 from camzoo.registry import Registry
 from camzoo.supervision import Supervision
 
 if TYPE_CHECKING:
-    import torch
-
     from camzoo.backbone import Classifier
     from camzoo.cams.view import FeatureView
     from camzoo.data.slices import TaggedSlices
@@ -40,14 +40,15 @@ class FitContext:
 class CamMethod(ABC):
     """Turns what a classifier saw in a batch into one saliency map per image and class.
 
-    The pipeline calls :meth:`saliency` once per view (scale, flip) and does all the rest: it
-    resizes and sums the views, applies the ReLU, sets absent classes to zero and normalises. A method
-    returns raw evidence: larger means more, negative values allowed, no resizing.
+    The pipeline calls the method once per view (scale, flip) and does all the rest: it resizes and
+    sums the views, applies the ReLU, sets absent classes to zero and normalises. A method returns
+    raw evidence: larger means more, negative values allowed, no resizing.
 
     Attributes:
         name: Its name in the registry, set on registration.
         paper: First author, venue and year, and which equation is implemented.
         supervision: What it may see while it learns.
+        cost: What it runs per image besides the pass that all methods share, in words.
         class_specific: False where all classes get the same map.
         needs_fit: True where :meth:`fit` must run before :meth:`saliency`.
     """
@@ -55,15 +56,30 @@ class CamMethod(ABC):
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     supervision: ClassVar[Supervision] = Supervision.IMAGE
+    cost: ClassVar[str] = ""
     class_specific: ClassVar[bool] = True
     needs_fit: ClassVar[bool] = False
 
     @abstractmethod
     def saliency(self, view: FeatureView) -> Tensor:
-        """Return raw maps, shape [B, C, h, w], on the view's device, float32."""
+        """Return raw maps, shape [B, C, h, w], on the view's device, float32.
+
+        The grid is that of the features, or for methods that do not read them that of the images.
+        """
+
+    def __call__(self, view: FeatureView) -> Tensor:
+        """Return the maps of a view in full precision, those of several layers fused.
+
+        The network's own passes keep the autocast that the view was made under.
+        """
+        with torch.autocast(view.images.device.type, enabled=False):
+            maps = [self.saliency(layer) for layer in view.layers]
+        return maps[0] if len(maps) == 1 else fuse(maps, view.viewer.fusion)
 
     def fit(self, context: FitContext) -> None:
         """Learn from tagged slices; called once, before any saliency, where ``needs_fit``."""
+        if self.needs_fit:
+            raise NotImplementedError(f"{type(self).__name__} has no fit() to run on {context}")
 
 
 cams: Registry[type[CamMethod]] = Registry("CAM method", group="camzoo.cams")

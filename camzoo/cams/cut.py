@@ -1,0 +1,115 @@
+"""A network cut in two behind a layer: the trunk is run once, what lies behind as often as needed.
+
+Two ways to cut. :class:`HeadCut` uses timm's own seam, ``forward_features`` and ``forward_head``.
+:class:`camzoo.cams.layer_cut.LayerCut` cuts behind any module.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from camzoo.cams.isolation import ambient_autocast, evaluating, grad_mode
+from camzoo.errors import ConfigError
+
+
+@dataclass
+class Trace:
+    """What one forward pass left behind.
+
+    Attributes:
+        images: What went in, [B, 3, H, W].
+        outputs: What each target layer gave, in the layer's own layout.
+        logits: [B, C]; differentiable with respect to ``outputs`` if the pass recorded a graph.
+        calls: What modules in front of the target layers gave, call by call; a tensor on the meta
+            device stands for one whose values are never used.
+        before: Per target layer, how many calls of each such module came before it.
+        autocast: Enters the autocast that the pass was made under.
+    """
+
+    images: Tensor
+    outputs: list[Tensor]
+    logits: Tensor
+    calls: dict[nn.Module, list[Any]] = field(default_factory=dict)
+    before: list[dict[nn.Module, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.autocast = ambient_autocast(self.images.device)
+
+
+class Cut(ABC):
+    """Runs a network whole, or only what lies behind one of its target layers.
+
+    The model is left as it was: modes per module, parameters and their gradients, hooks.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def forward(self, images: Tensor, *, graph: bool) -> Trace:
+        """Run the network once; with ``graph``, record what lies behind the first target layer."""
+        with evaluating(self.model), grad_mode(enabled=False):
+            return self._forward(images, graph)
+
+    def behind(self, index: int, output: Tensor, trace: Trace, rows: Tensor) -> Tensor:
+        """Return the logits [N, C] for other outputs of target layer ``index``.
+
+        Differentiable with respect to ``output`` where autograd is on.
+
+        Args:
+            index: Which of the target layers.
+            output: [N, ...] in the layer's own layout.
+            trace: The pass that everything else is taken from.
+            rows: [N], which image of that pass each output belongs to.
+        """
+        with evaluating(self.model), trace.autocast():
+            return self._behind(index, output, trace, rows)
+
+    @abstractmethod
+    def _forward(self, images: Tensor, graph: bool) -> Trace: ...
+
+    @abstractmethod
+    def _behind(self, index: int, output: Tensor, trace: Trace, rows: Tensor, /) -> Tensor: ...
+
+
+class HeadCut(Cut):
+    """Cuts between the features and the head, where every timm classifier can be cut.
+
+    Raises:
+        ConfigError: The model has no such seam, or gives several tensors as features.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(model)
+        self._features = self._part("forward_features")
+        self._head = self._part("forward_head")
+
+    def _forward(self, images: Tensor, graph: bool) -> Trace:
+        features = self._features(images)
+        if not isinstance(features, Tensor):
+            raise ConfigError(
+                f"{type(self.model).__name__} gives {type(features).__name__} as features, "
+                "expected one tensor; choose a layer by name (camzoo layers lists them)"
+            )
+        features = features.detach().requires_grad_(graph)
+        with torch.set_grad_enabled(graph):
+            # The head gets a copy where it could spoil the features by working in place.
+            logits = self._head(features.clone() if graph else features)
+        return Trace(images, [features], logits)
+
+    def _behind(self, _index: int, output: Tensor, _trace: Trace, _rows: Tensor, /) -> Tensor:
+        return self._head(output)
+
+    def _part(self, name: str) -> Callable[[Tensor], Tensor]:
+        part = getattr(self.model, name, None)
+        if part is None:
+            raise ConfigError(
+                f"{type(self.model).__name__} has no {name}, which timm classifiers have; "
+                "choose a layer by name"
+            )
+        return cast("Callable[[Tensor], Tensor]", part)

@@ -1,0 +1,66 @@
+"""Looking at a network without leaving a trace: every change is undone, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put every module into evaluation mode, and each back into the mode it was in."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def grad_mode(*, enabled: bool) -> Iterator[None]:
+    """Switch recording for autograd on or off, also under :class:`torch.inference_mode`.
+
+    Tensors made here are ordinary ones, which inference mode would forbid to differentiate later.
+    """
+    with torch.inference_mode(mode=False), torch.set_grad_enabled(enabled):
+        yield
+
+
+def ambient_autocast(device: torch.device) -> Callable[[], torch.autocast]:
+    """Remember whether autocast is on, to be entered again where it may be otherwise."""
+    kind = device.type
+    enabled, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
+    return lambda: torch.autocast(kind, dtype=dtype, enabled=enabled)
+
+
+@contextmanager
+def hooked(*hooks: tuple[Iterable[nn.Module], Callable[..., Any]]) -> Iterator[None]:
+    """Have modules call a function with (module, inputs, output) after their forward pass."""
+    handles = [module.register_forward_hook(hook) for modules, hook in hooks for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def replaced(forwards: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
+    """Let each module answer with its function in place of its own forward pass."""
+    before = {m: m.__dict__["forward"] for m in forwards if "forward" in m.__dict__}
+    try:
+        for module, forward in forwards.items():
+            module.__dict__["forward"] = forward
+        yield
+    finally:
+        for module in forwards:
+            module.__dict__.pop("forward", None)
+        for module, own in before.items():
+            module.__dict__["forward"] = own
