@@ -1,0 +1,137 @@
+"""Which method is best, by how much, and whether the difference can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from camzoo.errors import ConfigError
+from camzoo.metrics.definitions import get_metric
+from camzoo.metrics.frames import groups, present
+from camzoo.metrics.statistics import FloatArray, first_probability, holm, wilcoxon_p
+from camzoo.metrics.summary import CELL, grade
+
+#: What tells two rivals of one table apart.
+RIVAL: Final = ("method", "variant")
+
+
+def compare_to_best(
+    rows: pd.DataFrame,
+    metric: str,
+    *,
+    rival: Sequence[str] = RIVAL,
+    reference: str | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compare every method with the best one of its table.
+
+    Undefined cases count at their worst value, so a method cannot win by failing on hard cases.
+    Rows of one patient (seeds, cases) are averaged first; patients are the pairs of the test.
+
+    The best method is found on the same numbers, so it has won against each rival in hindsight.
+    Holm's correction therefore runs over all pairs of methods, of which those with the best are
+    reported. A method named as ``reference`` beforehand is compared with its rivals only.
+
+    Args:
+        rows: Result rows.
+        metric: Name of a metric.
+        rival: Columns that tell methods apart; all other columns of a cell make the table.
+        reference: Compare with this method instead of the best.
+        seed: Of the bootstrap.
+
+    Returns:
+        A row per table and method: the columns of the cell, ``mean`` (with failures),
+        ``difference`` (its mean minus the best's), ``p`` and ``p_holm`` (two-sided; NaN for the
+        best itself), ``best``, ``p_first`` (how often it is first when patients are
+        resampled), ``n_patients``.
+
+    Raises:
+        ConfigError: The methods of a table do not have the same cases, or ``reference`` is none
+            of them.
+    """
+    rivals = present(rows, rival)
+    cell = [name for name in present(rows, CELL) if name != "supervision"]
+    tables = [name for name in cell if name not in rivals]
+    graded = grade(rows, metric)
+    graded["value"] = graded["value_with_failures"].fillna(get_metric(metric).both_empty)
+    parts = [
+        _compare(_paired(group, rivals), metric, reference, seed).assign(**key)
+        for key, group in groups(graded, tables)
+    ]
+    columns = [*cell, "mean", "difference", "p", "p_holm", "best", "p_first", "n_patients"]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _paired(group: pd.DataFrame, rivals: list[str]) -> pd.DataFrame:
+    """Values of one table, a row per case and a column per method, seeds averaged.
+
+    Cases in which no method had or found anything are left out, as in means.
+    """
+    found = ~group.groupby(["patient", "case"])["empty"].transform("all")
+    means = group[found].groupby([*rivals, "patient", "case"], dropna=False)["value"].mean()
+    wide = means.unstack(rivals)  # noqa: PD010  (pivot_table drops methods whose key is null)
+    lacking = wide.isna()
+    if lacking.to_numpy().any():
+        row, column = np.argwhere(lacking.to_numpy())[0]
+        raise ConfigError(
+            f"method {_name(wide.columns[column])} has no row for case {wide.index[row][1]}, but "
+            "others do, so they cannot be paired; add a row with the status missing-pred for it"
+        )
+    return wide
+
+
+def _compare(wide: pd.DataFrame, metric: str, reference: str | None, seed: int) -> pd.DataFrame:
+    """Test all columns of one table against its best, or against ``reference``."""
+    goodness = get_metric(metric).goodness
+    scores = wide.apply(goodness)
+    means = wide.mean()
+    best = _leader(scores.mean(), reference)
+    p, p_holm = _tests(scores.groupby("patient").mean().to_numpy(), best, known=bool(reference))
+    table = means.rename("mean").reset_index()
+    return table.assign(
+        difference=(means - means.iloc[best]).to_numpy(),
+        p=p,
+        p_holm=p_holm,
+        best=np.arange(len(table)) == best,
+        p_first=first_probability(
+            scores.to_numpy(), wide.index.get_level_values("patient"), seed=seed
+        ),
+        n_patients=wide.index.get_level_values("patient").nunique(),
+    )
+
+
+def _leader(means: pd.Series[float], reference: str | None) -> int:
+    """Position of the reference, or of the best mean (the first name on a tie)."""
+    if reference is None:
+        return int(means.to_numpy().argmax())
+    names = [_name(key) for key in means.index]
+    if reference not in names:
+        raise ConfigError(f"reference {reference!r} is not among {', '.join(names)}")
+    return names.index(reference)
+
+
+def _tests(scores: FloatArray, best: int, *, known: bool) -> tuple[FloatArray, FloatArray]:
+    """Raw and adjusted p-values of every column of ``scores`` [n, m] against column ``best``.
+
+    Unless the leader was ``known`` beforehand, all pairs are in the family that Holm corrects.
+    """
+    rivals = scores.shape[1]
+    pairs = [pair for pair in combinations(range(rivals), 2) if not known or best in pair]
+    p, adjusted = np.full(rivals, np.nan), np.full(rivals, np.nan)
+    if pairs:
+        first, second = np.array(pairs).T
+        raw = wilcoxon_p(scores[:, first] - scores[:, second])
+        corrected = holm(raw)
+        with_best = (first == best) | (second == best)
+        other = np.where(first == best, second, first)[with_best]
+        p[other], adjusted[other] = raw[with_best], corrected[with_best]
+    return p, adjusted
+
+
+def _name(key: object) -> str:
+    parts = key if isinstance(key, tuple) else (key,)
+    return " ".join(str(part) for part in parts if pd.notna(part) and part != "")
