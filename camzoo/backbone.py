@@ -40,12 +40,13 @@ class Classifier(nn.Module):
     def __init__(self, model: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.model = model
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     def normalise(self, slices: Tensor) -> Tensor:
         """Turn grey slices on [0, 1], [B, H, W], into the model's input [B, channels, H, W]."""
-        return (slices[:, None] - self.mean) / self.std
+        images = (slices[:, None] - self.mean) / self.std
+        return images.contiguous(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits [B, C] of normalised images [B, channels, H, W]."""
