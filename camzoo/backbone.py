@@ -32,14 +32,18 @@ class Classifier(nn.Module):
         model: The timm model. Its classifier is bias-free and starts near zero.
         mean: Per-channel mean of the input on [0, 1], [1, channels, 1, 1].
         std: Per-channel standard deviation, likewise.
+        frozen_norm: Whether batch norm keeps the statistics it came with while training.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, model: nn.Module, mean: Sequence[float], std: Sequence[float], *, frozen_norm: bool
+    ) -> None:
         super().__init__()
         self.model = model
+        self.frozen_norm = frozen_norm
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
@@ -54,11 +58,12 @@ class Classifier(nn.Module):
         return logits
 
     def train(self, mode: bool = True) -> Classifier:
-        """Switch to training, but keep batch norm on the statistics it was trained with."""
+        """Switch to training, all but frozen batch norm."""
         super().train(mode)
-        for module in self.modules():
-            if isinstance(module, _NORMS):
-                module.eval()
+        if self.frozen_norm:
+            for module in self.modules():
+                if isinstance(module, _NORMS):
+                    module.eval()
         return self
 
     @property
@@ -91,7 +96,8 @@ def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Clas
         _load(model, state, config)
     _freeze(model, config.frozen)
     mean, std = _statistics(model, config, state)
-    return Classifier(model, mean, std)
+    # Without weights there are no statistics worth keeping: a frozen norm would be none at all.
+    return Classifier(model, mean, std, frozen_norm=config.weights != "none")
 
 
 def _arguments(config: BackboneConfig, state: Mapping[str, Tensor] | None) -> dict[str, Any]:

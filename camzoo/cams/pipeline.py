@@ -27,8 +27,9 @@ from camzoo.data.slices import TaggedSlices
 from camzoo.progress import Tick, silent
 from camzoo.training import autocast, mirrored
 
-#: Added to the maximum before dividing (IRNet).
-EPSILON = 1e-5
+#: Keeps a division by an empty peak finite. Far below any evidence: IRNet's 1e-5 is not, and would
+#: leave the maximum of a timid classifier short of 1.
+TINY = torch.finfo(torch.float32).tiny
 #: The network's input sides are multiples of this, so that features of flips are mirror images.
 MULTIPLE = 32
 
@@ -186,9 +187,9 @@ def finish(evidence: Tensor, gates: Tensor, normalisation: str) -> tuple[Tensor,
 def _normalise(evidence: Tensor, low: Tensor, peak: Tensor, normalisation: str) -> Tensor:
     low, peak = low[:, :, None, None], peak[:, :, None, None]
     if normalisation == "max":
-        return evidence / (peak + EPSILON)
+        return evidence / peak.clamp_min(TINY)
     if normalisation == "min-max":
-        return (evidence - low) / (peak - low + EPSILON)
+        return (evidence - low) / (peak - low).clamp_min(TINY)
     return evidence
 
 
@@ -196,4 +197,4 @@ def divide_by_volume_maximum(arrays: MapArrays, cases: tuple[tuple[str, int, int
     """Normalise each class by its largest evidence in the volume, in place."""
     for _, start, stop in cases:
         largest = arrays.peak[start:stop].max(axis=0)[None, :, None, None]
-        arrays.maps[start:stop] = arrays.maps[start:stop] / (largest + EPSILON)
+        arrays.maps[start:stop] = arrays.maps[start:stop] / np.maximum(largest, TINY)

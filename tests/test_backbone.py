@@ -1,0 +1,146 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from camzoo.backbone import build_classifier
+from camzoo.config import BackboneConfig
+from camzoo.errors import ConfigError
+
+
+def config(**changes):
+    defaults = {"name": "resnet10t", "weights": "none", "frozen": 0}
+    return BackboneConfig(**(defaults | changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "stride"),
+    [("resnet10t", 16), ("mobilenetv2_050", 16), ("regnety_002", 16), ("densenet121", 32)],
+)
+@pytest.mark.parametrize("dilated", [False, True])
+def test_stride_is_16_where_timm_allows(name, stride, dilated):
+    classifier = build_classifier(config(name=name, dilated=dilated), 2, seed=0).eval()
+    images = classifier.normalise(torch.rand(2, 64, 96))
+    features = classifier.model.forward_features(images)
+    assert features.shape[-2:] == (64 // stride, 96 // stride)
+    assert classifier(images).shape == (2, 2)
+    dilations = {m.dilation for m in classifier.modules() if isinstance(m, torch.nn.Conv2d)}
+    assert (max(dilations) > (1, 1)) == (dilated and stride == 16)
+
+
+def test_transformers_take_any_size():
+    classifier = build_classifier(config(name="vit_tiny_patch16_224"), 3, seed=0).eval()
+    assert classifier(classifier.normalise(torch.rand(1, 96, 160))).shape == (1, 3)
+
+
+def test_the_head_is_linear_after_average_pooling_without_bias():
+    classifier = build_classifier(config(), 3, seed=0).eval()
+    assert classifier.head.bias is None
+    assert classifier.head.weight.std() < 0.02
+    images = classifier.normalise(torch.rand(2, 64, 96))
+    features = classifier.model.forward_features(images)
+    by_hand = features.mean((2, 3)) @ classifier.head.weight.T
+    assert torch.allclose(classifier(images), by_hand, atol=1e-6)
+
+
+def test_batch_norm_stays_frozen_in_training_where_there_were_weights(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    save_file(build_classifier(config(), 1, seed=0).model.state_dict(), file)
+    scratch = build_classifier(config(), 1, seed=0).train()
+    assert all(m.training for m in scratch.modules())
+    classifier = build_classifier(config(weights=file), 1, seed=0).train()
+    before = {k: v.clone() for k, v in classifier.state_dict().items() if "running" in k}
+    classifier(classifier.normalise(torch.rand(4, 64, 64)))
+    assert before
+    assert all(torch.equal(v, classifier.state_dict()[k]) for k, v in before.items())
+
+
+def test_frozen_stages_get_no_gradient():
+    classifier = build_classifier(config(frozen=3), 1, seed=0).train()
+    classifier(classifier.normalise(torch.rand(2, 64, 64))).sum().backward()
+    grads = {name: p.grad is not None for name, p in classifier.model.named_parameters()}
+    assert not any(
+        g for n, g in grads.items() if n.startswith(("conv1", "bn1", "layer1", "layer2"))
+    )
+    assert all(g for n, g in grads.items() if n.startswith(("layer3", "layer4", "fc")))
+    with pytest.raises(ConfigError, match="cannot freeze 9 stages"):
+        build_classifier(config(frozen=9), 1, seed=0)
+
+
+def test_one_channel_equals_three_equal_ones(tmp_path):
+    three = build_classifier(config(mean=(0.5,) * 3, std=(0.25,) * 3), 2, seed=0).eval()
+    file = tmp_path / "weights.safetensors"
+    save_file(three.model.state_dict(), file)
+    one = build_classifier(
+        config(channels=1, weights=file, mean=(0.5,) * 3, std=(0.25,) * 3), 2, seed=0
+    ).eval()
+    one.head.load_state_dict(three.head.state_dict())
+    grey = torch.rand(2, 64, 96)
+    assert one.normalise(grey).shape == (2, 1, 64, 96)
+    assert torch.allclose(one(one.normalise(grey)), three(three.normalise(grey)), atol=1e-4)
+
+
+def test_the_seed_decides_the_start():
+    one, same, other = (
+        build_classifier(config(), 2, seed=s).state_dict()["model.fc.weight"] for s in (1, 1, 2)
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_weights_from_a_file_fill_the_trunk_not_the_head(tmp_path):
+    source = build_classifier(config(), 5, seed=7)
+    file = tmp_path / "weights.pth"
+    torch.save({"state_dict": source.model.state_dict()}, file)
+    loaded = build_classifier(config(weights=file), 2, seed=0)
+    assert torch.equal(loaded.model.conv1[0].weight, source.model.conv1[0].weight)
+    assert loaded.head.weight.shape == (2, 512)
+
+
+def test_tensorflow_weights_are_recognised(tmp_path):
+    import timm
+
+    source = timm.create_model("mobilenetv2_050", num_classes=1001)
+    file = tmp_path / "weights.safetensors"
+    save_file({k: v.half() for k, v in source.state_dict().items()}, file)
+    classifier = build_classifier(config(name="mobilenetv2_050", weights=file), 2, seed=0)
+    assert classifier.mean.flatten().tolist() == [0.5, 0.5, 0.5]
+    assert type(classifier.model.conv_stem).__name__ == "Conv2dSame"
+    assert classifier.model.conv_stem.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "resnet99"}, "unknown backbone 'resnet99': timm has no such model"),
+        ({"arguments": {"nonsense": 1}}, "'resnet10t' cannot be made: .*nonsense"),
+    ],
+)
+def test_wrong_backbones_are_named(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        build_classifier(config(**changes), 1, seed=0)
+
+
+def test_wrong_weights_are_named(tmp_path):
+    missing = tmp_path / "none.safetensors"
+    with pytest.raises(ConfigError, match="no weights at"):
+        build_classifier(config(weights=missing), 1, seed=0)
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"\x10\0\0\0\0\0\0\0nonsense")
+    with pytest.raises(ConfigError, match="cannot be read as weights"):
+        build_classifier(config(weights=broken), 1, seed=0)
+    foreign = tmp_path / "foreign.safetensors"
+    save_file(build_classifier(config(name="resnet18"), 1, seed=0).model.state_dict(), foreign)
+    with pytest.raises(ConfigError, match=r"does not fit backbone 'resnet10t': \d+ of \d+ tensors"):
+        build_classifier(config(weights=foreign), 1, seed=0)
+
+
+def test_missing_imagenet_weights_say_what_to_do(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", "/nonexistent")
+
+    def no_network(*_args, **_kwargs):
+        raise OSError("offline")
+
+    monkeypatch.setattr("timm.create_model", no_network)
+    with pytest.raises(ConfigError, match=r"could not be had .* --weights FILE"):
+        build_classifier(config(weights="imagenet"), 1, seed=0)
