@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from camzoo.data.splits import SplitKind
 from camzoo.errors import ConfigError
+from camzoo.metrics.protocols import Protocol
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -148,11 +149,15 @@ class EvaluationConfig(_Frozen):
 
     Attributes:
         thresholds: Background thresholds of the sweep, ascending.
-        fixed: Threshold of the protocol that sees no masks.
+        fixed: Threshold of the protocol of that name; one of ``thresholds``.
+        protocols: Ways of choosing that are reported.
     """
 
     thresholds: tuple[Share, ...] = tuple(round(0.05 * k, 2) for k in range(1, 20))
     fixed: Share = 0.5
+    protocols: tuple[Protocol, ...] = (
+        Protocol.VALIDATED, Protocol.ORACLE, Protocol.FIXED, Protocol.OTSU,
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:

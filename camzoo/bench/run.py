@@ -54,7 +54,9 @@ class BenchResult:
     failures: Mapping[str, str] = field(default_factory=dict)
 
 
-def bench(config: BenchConfig, out: Path = Path("runs"), reporter: Reporter | None = None) -> BenchResult:
+def bench(
+    config: BenchConfig, out: Path = Path("runs"), reporter: Reporter | None = None
+) -> BenchResult:
     """Run a benchmark, or finish one that was interrupted.
 
     Args:
@@ -111,20 +113,19 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
         name: _read_curves(curves_stage(context, prepared, artifact, name), split)
         for name, artifact in mapped.artifacts.items()
     }
-    choices = {
-        name: choose(frame, context.config.evaluation.fixed) for name, frame in curves.items()
-    }
-    scored = scores_stage(context, prepared, split, mapped.artifacts, choices)
+    rules = context.config.evaluation
+    choices = {n: choose(frame, rules.protocols, rules.fixed) for n, frame in curves.items()}
+    scored = scores_stage(context, prepared, mapped.artifacts, choices)
     constant = _cell_columns(context.config, cell)
     records = [
         constant | _method_columns(name) | record
         for name, artifact in scored.items()
         for record in _read_scores(artifact)
     ]
-    keyed = [
-        frame.assign(**(constant | _method_columns(name))) for name, frame in curves.items()
-    ]
-    return _CellResult(cell, trained, mapped, records, pd.concat(keyed) if keyed else pd.DataFrame())
+    keyed = [frame.assign(**(constant | _method_columns(name))) for name, frame in curves.items()]
+    return _CellResult(
+        cell, trained, mapped, records, pd.concat(keyed) if keyed else pd.DataFrame()
+    )
 
 
 def _read_curves(artifact: Artifact, split: Split) -> pd.DataFrame:
@@ -191,5 +192,3 @@ def _manifest(
         ],
         "failures": dict(failures),
     }
-
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camzoo.bench.map_files import MapFiles
+from camzoo.bench.protocols import Choice
 from camzoo.data.slices import CaseInfo, Prepared
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.surface import ReferenceSurface
@@ -18,26 +18,10 @@ from camzoo.metrics.sweep import apply_threshold
 from camzoo.progress import Tick, silent
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A threshold, where it applies and how it was chosen.
-
-    Attributes:
-        subset: Whose cases are scored with it.
-        protocol: How it was chosen.
-        threshold: Background threshold.
-    """
-
-    subset: str
-    protocol: str
-    threshold: float
-
-
 def score_cases(
     prepared: Prepared,
     maps: Mapping[str, MapFiles],
-    choices: Mapping[str, Sequence[Choice]],
-    subset_of: Mapping[str, str],
+    choices: Mapping[str, Mapping[str, Sequence[Choice]]],
     tick: Tick = silent,
 ) -> dict[str, list[dict[str, Any]]]:
     """Score all methods case by case, so that each reference surface is built once.
@@ -45,8 +29,7 @@ def score_cases(
     Args:
         prepared: Cases and their masks.
         maps: By method.
-        choices: By method.
-        subset_of: Case id to subset.
+        choices: By method and case; a case without any is left out.
         tick: Told (cases done, cases in all).
 
     Returns:
@@ -55,14 +38,11 @@ def score_cases(
     masks = prepared.vault.for_evaluation()
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in maps}
     for done, info in enumerate(prepared.index.cases):
-        wanted = {
-            name: [c for c in choices[name] if c.subset == subset_of[info.id]] for name in maps
-        }
-        if any(wanted.values()):
+        wanted = {name: choices[name][info.id] for name in maps if info.id in choices[name]}
+        if wanted:
             reference = _Reference(info, masks.label(info.id), prepared.index.organs)
             for name, chosen in wanted.items():
-                if chosen:
-                    records[name] += reference.score(maps[name].volume(info), chosen)
+                records[name] += reference.score(maps[name].volume(info), chosen)
         tick(done + 1, len(prepared.index.cases))
     return records
 

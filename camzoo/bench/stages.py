@@ -22,7 +22,8 @@ from camzoo.backbone import Classifier, build_classifier
 from camzoo.bench.curves import sweep_cases
 from camzoo.bench.guarded import Guarded
 from camzoo.bench.map_files import MapFiles
-from camzoo.bench.scores import Choice, score_cases
+from camzoo.bench.protocols import Choice
+from camzoo.bench.scores import score_cases
 from camzoo.bench.store import Artifact, Store
 from camzoo.cams.base import CamMethod, FitContext, cams
 from camzoo.cams.pipeline import divide_by_volume_maximum, make_maps
@@ -217,17 +218,15 @@ def curves_stage(context: Context, prepared: Prepared, mapped: Artifact, name: s
 def scores_stage(
     context: Context,
     prepared: Prepared,
-    split: Split,
     mapped: Mapping[str, Artifact],
-    choices: Mapping[str, Sequence[Choice]],
+    choices: Mapping[str, Mapping[str, Sequence[Choice]]],
 ) -> dict[str, Artifact]:
     """Measure distances of all methods at their chosen thresholds."""
     keys = {
         name: {
             "version": VERSIONS["scores"],
             "maps": artifact.digest,
-            "choices": [asdict(choice) for choice in choices[name]],
-            "subsets": split.subset_of(),
+            "choices": {c: [asdict(x) for x in chosen] for c, chosen in choices[name].items()},
         }
         for name, artifact in mapped.items()
     }
@@ -235,7 +234,7 @@ def scores_stage(
     def make(folders: dict[str, Path]) -> set[str]:
         files = {name: MapFiles.open(mapped[name].folder) for name in folders}
         with context.reporter.stage(f"surface distances of {', '.join(folders)}") as tick:
-            scored = score_cases(prepared, files, choices, split.subset_of(), tick)
+            scored = score_cases(prepared, files, choices, tick)
         for name, folder in folders.items():
             pd.DataFrame.from_records(scored[name]).to_parquet(
                 folder / "scores.parquet", index=False
