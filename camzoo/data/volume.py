@@ -8,7 +8,8 @@ view: the front of the body up, the patient's right on the left.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import product
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,14 @@ from camzoo.errors import GeometryError
 
 FloatArray = NDArray[np.floating[Any]]
 #: World axes (RAS+ millimetres) that z, y and x of a canonical volume run along, and their sense.
-_CANONICAL: tuple[tuple[int, int], ...] = ((2, 1), (1, -1), (0, -1))
+_CANONICAL: Final = ((2, 1), (1, -1), (0, -1))
+#: Headers are written with a few digits: spacings that differ by less are the same.
+SPACING_TOLERANCE_MM: Final = 0.01
+#: Voxels that lie nearer to each other than this share of the smallest spacing are the same.
+POSITION_TOLERANCE_VOXELS: Final = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Volume:
     """One scan or one label image.
 
@@ -50,10 +55,11 @@ class Volume:
                 f"{self.source}: case {self.case}: expected a finite 4 x 4 affine, "
                 f"got {self.affine.tolist()}"
             )
-        if min(self.spacing) <= 0:
+        # Not ">" rather than "<=": a spacing of zero makes both sides zero.
+        if not abs(np.linalg.det(self.affine[:3, :3])) > 1e-3 * np.prod(self.spacing):
             raise GeometryError(
-                f"{self.source}: case {self.case}: voxel spacing must be positive, "
-                f"got {self.spacing} mm"
+                f"{self.source}: case {self.case}: the axes of the affine must be independent and "
+                f"the spacing positive, got {self.affine[:3, :3].tolist()}"
             )
 
     @property
@@ -87,33 +93,32 @@ class Volume:
 
 
 def _nearest_axes(affine: FloatArray) -> list[int]:
-    """For canonical z, y, x: the array axis whose direction lies nearest, each used once."""
+    """For canonical z, y, x: the array axis whose direction lies nearest, each used once.
+
+    The clearest world axis chooses first, so that a tie at 45 degrees cannot take an axis from it:
+    the rule of nibabel's ``io_orientation``.
+    """
     directions = np.abs(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
-    free, order = [0, 1, 2], []
-    # The clearest axis is given away first, so that a 45 degree tie cannot take it from another.
-    worlds = sorted(
-        (world for world, _ in _CANONICAL), key=lambda world: -float(directions[world].max())
-    )
+    worlds = [world for world, _ in _CANONICAL]
+    free = {0, 1, 2}
     chosen: dict[int, int] = {}
-    for world in worlds:
-        axis = max(free, key=lambda a: (directions[world, a], -a))
-        free.remove(axis)
-        chosen[world] = axis
-    order = [chosen[world] for world, _ in _CANONICAL]
-    return order
+    for world in sorted(worlds, key=lambda world: -float(directions[world].max())):
+        chosen[world] = max(free, key=lambda axis: (directions[world, axis], -axis))
+        free.remove(chosen[world])
+    return [chosen[world] for world in worlds]
 
 
-def require_same_grid(image: Volume, label: Volume, tolerance: float = 1e-2) -> None:
+def require_same_grid(image: Volume, label: Volume) -> None:
     """Refuse a label that does not lie on the grid of its image.
 
     Args:
         image: The scan.
         label: The label image; both in the same orientation.
-        tolerance: Largest allowed difference of any spacing, and of any corner relative to the
-            smallest spacing; in mm for spacing, in voxels for position.
 
     Raises:
-        GeometryError: Naming the case, both files and both values.
+        GeometryError: Shape, spacing (beyond :data:`SPACING_TOLERANCE_MM`) or position of a corner
+            (beyond :data:`POSITION_TOLERANCE_VOXELS`) differ; names the case, both files and both
+            values.
     """
     where = f"case {image.case}: image {image.source} and label {label.source}"
     if image.shape != label.shape:
@@ -121,19 +126,26 @@ def require_same_grid(image: Volume, label: Volume, tolerance: float = 1e-2) -> 
             f"{where} differ in shape (z, y, x): {image.shape} and {label.shape}; "
             "export the label again on the grid of the image"
         )
-    if not np.allclose(image.spacing, label.spacing, atol=tolerance, rtol=0):
+    if not np.allclose(image.spacing, label.spacing, atol=SPACING_TOLERANCE_MM, rtol=0):
         raise GeometryError(
             f"{where} differ in spacing (z, y, x) in mm: {_mm(image.spacing)} and "
             f"{_mm(label.spacing)}; correct the header that is wrong"
         )
-    far = np.array([*(n - 1 for n in image.shape), 1.0])
-    for name, index in (("first", np.array([0.0, 0.0, 0.0, 1.0])), ("last", far)):
-        a, b = (image.affine @ index)[:3], (label.affine @ index)[:3]
-        if np.abs(a - b).max() > max(tolerance, 0.1) * min(image.spacing):
-            raise GeometryError(
-                f"{where} differ in position: their {name} voxels lie at {_mm(a)} and {_mm(b)} mm "
-                "(RAS); correct the affine or the origin that is wrong"
-            )
+    # Positions are linear in the index: no voxel is further apart than the worst of the corners.
+    corners = np.array([(*c, 1) for c in product(*((0, n - 1) for n in image.shape))], float).T
+    a, b = (image.affine @ corners)[:3], (label.affine @ corners)[:3]
+    apart = np.linalg.norm(a - b, axis=0)
+    worst = int(apart.argmax())
+    if apart[worst] > POSITION_TOLERANCE_VOXELS * min(image.spacing):
+        raise GeometryError(
+            f"{where} differ in position: voxel (z, y, x) {_index(corners[:3, worst])} lies at "
+            f"{_mm(a[:, worst])} and {_mm(b[:, worst])} mm (RAS); "
+            "correct the affine or the origin that is wrong"
+        )
+
+
+def _index(values: FloatArray) -> tuple[int, ...]:
+    return tuple(int(v) for v in values)
 
 
 def _mm(values: Any) -> tuple[float, ...]:
