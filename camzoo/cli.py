@@ -48,12 +48,13 @@ def bench(
 ) -> None:
     """Run the benchmark, or finish a run that was interrupted."""
     from camzoo.bench.run import bench as run_bench
-    from camzoo.cams import expand_methods
+    from camzoo.cams.selection import select_methods
     from camzoo.presets import preset as named_preset
     from camzoo.progress import ConsoleReporter
+    from camzoo.report.leaderboards import write_page
     from camzoo.report.terminal import summary
 
-    changes: dict[str, Any] = {"methods": expand_methods(methods), "device": device}
+    changes: dict[str, Any] = {"methods": select_methods(methods), "device": device}
     given = {
         "data.root": root,
         "data.split": split,
@@ -67,10 +68,11 @@ def bench(
     changes |= _pairs("--set", set_)
     config = named_preset(preset, dataset).changed(changes)
     result = run_bench(config, out, ConsoleReporter(console))
-    console.print(summary(result.rows))
+    console.print(*summary(result.rows), sep="\n")
     for name, why in result.failures.items():
         console.print(f"{name} failed: {why}", style="red", markup=False)
-    console.print(f"rows, curves, manifest and leaderboard: {result.folder}", highlight=False)
+    page = write_page(result.folder)
+    console.print(f"leaderboard: {page}\nrows, curves, manifest: {result.folder}", highlight=False)
 
 
 @app.command()

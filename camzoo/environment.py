@@ -14,7 +14,8 @@ from camzoo.errors import ConfigError
 
 #: Packages whose version can change a number.
 PACKAGES: Final = (
-    "camzoo", "grad-cam", "monai", "nibabel", "numpy", "pandas", "scipy", "simpleitk", "timm", "torch",
+    "camzoo", "grad-cam", "monai", "nibabel", "numpy", "pandas", "scipy", "simpleitk", "timm",
+    "torch",
 )  # fmt: skip
 
 

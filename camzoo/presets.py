@@ -1,4 +1,4 @@
-"""Named settings: smoke (a few minutes, no files), quick (a laptop), paper (the protocol on a GPU)."""
+"""Named settings: smoke (minutes, no files), quick (a laptop), paper (its protocol on a GPU)."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from camzoo.backbone import build_classifier
 from camzoo.bench.cells import Cell, cells
 from camzoo.bench.protocols import choose
 from camzoo.bench.stages import (
@@ -71,10 +72,9 @@ def bench(
     context = Context(
         config, Store(out / "store"), choose_device(config.device), reporter or Quiet()
     )
-    for name in config.methods:
-        cams.get(name)  # an unknown name is refused before anything is computed
     dataset = open_dataset(config.data.name, config.data.root, config.data.options)
     splits = {fold: _split(config, dataset, fold) for fold in config.data.folds}
+    _refuse_early(config, dataset)
     prepared = prepare_stage(context, dataset)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
@@ -91,6 +91,13 @@ def bench(
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
     write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
     return BenchResult(rows, curves, folder, failures)
+
+
+def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:
+    """Find wrong names and weights that do not fit before hours are spent on reading."""
+    for name in config.methods:
+        cams.get(name)
+    build_classifier(config.backbone, len(dataset.organs), seed=0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,27 @@
+"""From what a user writes after ``--methods`` to names of methods."""
+
+from __future__ import annotations
+
+from camzoo.cams.base import cams
+from camzoo.errors import ConfigError
+
+
+def select_methods(text: str) -> tuple[str, ...]:
+    """Return the methods named in ``text``: names separated by commas, patterns, or "all".
+
+    Raises:
+        ConfigError: A name or pattern fits nothing.
+    """
+    chosen: dict[str, None] = {}
+    for part in (piece.strip() for piece in text.split(",")):
+        if part == "all" or any(mark in part for mark in "*?["):
+            found = cams.names("*" if part == "all" else part)
+            if not found:
+                raise ConfigError(f"no CAM method fits {part!r}; camzoo list cams shows all")
+            chosen.update(dict.fromkeys(found))
+        elif part:
+            cams.get(part)
+            chosen[part] = None
+    if not chosen:
+        raise ConfigError("--methods names no method; camzoo list cams shows all")
+    return tuple(chosen)

@@ -1,0 +1,191 @@
+"""The tables of a leaderboard as frames of finished cells, from the rows of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from camzoo.metrics.comparison import compare_to_best
+from camzoo.metrics.frames import groups
+from camzoo.metrics.overlap import dice
+from camzoo.metrics.protocols import Protocol
+from camzoo.metrics.summary import summarise
+from camzoo.report import reported
+
+#: The protocol that numbers are believed by: thresholds from patients that are not scored.
+HEADLINE: Final = Protocol.VALIDATED
+_RIVAL: Final = ["method", "variant", "supervision"]
+_NONE: Final = "n/a"
+
+
+def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Pooled DSC of the training slices' pseudo-masks by protocol, best method first.
+
+    The paper's Tables 1 and 2: one confusion matrix over all slices, a DSC per organ, their mean.
+    Several folds or seeds give mean ± sample standard deviation over them.
+    """
+    rows = rows[rows["subset"] == "train"]
+    organs = tuple(sorted(rows["organ"].unique()))
+    dataset = str(rows["dataset"].iloc[0])
+    lines = []
+    for key, mine in groups(rows, _RIVAL):
+        values = {protocol: _cell_means(mine, protocol) for protocol in _protocols(rows)}
+        paper = reported.pooled_dsc(dataset, key["method"], organs)
+        lines.append(
+            _method(key)
+            | {protocol: _mean_std(value) for protocol, value in values.items()}
+            | {
+                "gap": _gap(values),
+                "threshold": _thresholds(mine),
+                "paper": _NONE if paper is None else f"{paper:.2f}",
+                "_rank": -float(values[HEADLINE.value].mean()),
+            }
+        )
+    return _ranked(lines)
+
+
+def pooled_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Pooled DSC of the training slices per organ: headline protocol, with oracle and paper."""
+    rows = rows[rows["subset"] == "train"]
+    dataset = str(rows["dataset"].iloc[0])
+    lines = []
+    for key, mine in groups(rows, _RIVAL):
+        line = _method(key) | {"_rank": -float(_cell_means(mine, HEADLINE.value).mean())}
+        for organ, part in mine.groupby("organ"):
+            validated = _cell_means(part, HEADLINE.value).mean()
+            oracle = _cell_means(part, Protocol.ORACLE.value).mean()
+            paper = reported.pooled_dsc_of_organ(dataset, key["method"], str(organ))
+            beside = "" if paper is None else f", paper {paper:.2f}"
+            line[str(organ)] = f"{validated:.2f} (oracle {oracle:.2f}{beside})"
+        lines.append(line)
+    return _ranked(lines)
+
+
+def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """DSC, ASD and MAD of the test patients' volumes at the headline protocol, best first."""
+    rows = rows[(rows["subset"] == "test") & (rows["protocol"] == HEADLINE.value)]
+    order = _comparison(rows)
+    lines = []
+    for key, mine in groups(rows, _RIVAL):
+        dsc, asd, mad = (_summary(mine, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
+        lines.append(
+            _method(key)
+            | {
+                "DSC (%)": _spread(dsc, 100),
+                "95 % interval": f"{100 * dsc['ci_low']:.1f} to {100 * dsc['ci_high']:.1f}",
+                "ASD (mm)": _spread(asd, 1),
+                "MAD (mm)": _spread(mad, 1),
+                "ASD with failures": f"{asd['mean_with_failures']:.2f}",
+                "volumes": f"{int(dsc['n'])}",
+                "empty": f"{int(dsc['n_empty'])}",
+                "failed": f"{int(dsc['n_failed'])}",
+            }
+            | order.get((key["method"], key["variant"]), {})
+            | {"_rank": -dsc["mean"]}
+        )
+    return _ranked(lines)
+
+
+def protocol_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """DSC, ASD and MAD of the test patients' volumes by method and protocol."""
+    rows = rows[rows["subset"] == "test"]
+    lines = []
+    for key, mine in groups(rows, _RIVAL):
+        headline = mine[mine["protocol"] == HEADLINE.value]["dsc"].mean()
+        for position, protocol in enumerate(_protocols(rows)):
+            part = mine[mine["protocol"] == protocol]
+            dsc, asd, mad = (_summary(part, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
+            lines.append(
+                _method(key)
+                | {
+                    "protocol": protocol,
+                    "DSC (%)": _spread(dsc, 100),
+                    "ASD (mm)": _spread(asd, 1),
+                    "MAD (mm)": _spread(mad, 1),
+                    "_rank": (-headline, position),
+                }
+            )
+    return _ranked(lines)
+
+
+def pooled_dsc(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Sum voxel counts over cases and give the DSC of the sums, per organ.
+
+    Returns:
+        The columns of ``by``, organ, dsc; organs that no reference shows are left out.
+    """
+    sums = rows.groupby([*by, "organ"])[["tp", "n_pred", "n_ref"]].sum()
+    sums = sums[sums["n_ref"] > 0]
+    counts = (sums[name].to_numpy(np.float64) for name in ("tp", "n_pred", "n_ref"))
+    return sums.assign(dsc=dice(*counts))["dsc"].reset_index()
+
+
+def _comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
+    """How sure the order is: Holm-corrected p against the best, and how often each is first."""
+    if rows["method"].nunique() < 2:
+        return {}
+    compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc")
+    return {
+        (line["method"], line["variant"]): {
+            "p (Holm)": "best" if line["best"] else f"{line['p_holm']:.3f}",
+            "first": f"{100 * line['p_first']:.0f} %",
+        }
+        for line in compared.to_dict("records")
+    }
+
+
+def _method(key: Mapping[str, Any]) -> dict[str, Any]:
+    name = f"{key['method']} {key['variant']}".strip()
+    return {"method": name, "supervision": key["supervision"]}
+
+
+def _protocols(rows: pd.DataFrame) -> list[str]:
+    """Protocols of the rows, the headline first."""
+    there = set(rows["protocol"])
+    order = [HEADLINE, *(p for p in Protocol if p is not HEADLINE)]
+    return [p.value for p in order if p.value in there]
+
+
+def _cell_means(rows: pd.DataFrame, protocol: str) -> pd.Series[float]:
+    """Pooled DSC in percent, averaged over organs: a value per fold and seed."""
+    pooled = pooled_dsc(rows[rows["protocol"] == protocol], ["fold", "seed"])
+    return pooled.groupby(["fold", "seed"])["dsc"].mean() * 100
+
+
+def _summary(rows: pd.DataFrame, metric: str) -> dict[str, float]:
+    """One line over all cases; organs of a case are averaged first."""
+    line = summarise(rows, metric, ["method"]).iloc[0]
+    return {str(name): value for name, value in line.items()}
+
+
+def _thresholds(rows: pd.DataFrame) -> str:
+    """The validated threshold; a range where folds or seeds differ."""
+    chosen = rows.loc[rows["protocol"] == HEADLINE.value, "threshold"]
+    low, high = chosen.min(), chosen.max()
+    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+
+
+def _gap(values: Mapping[str, pd.Series[float]]) -> str:
+    if Protocol.ORACLE.value not in values:
+        return _NONE
+    return f"{values[Protocol.ORACLE.value].mean() - values[HEADLINE.value].mean():.2f}"
+
+
+def _mean_std(values: pd.Series[float]) -> str:
+    spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+    return f"{values.mean():.2f}{spread}"
+
+
+def _spread(line: Mapping[str, float], factor: float) -> str:
+    if not np.isfinite(line["mean"]):
+        return _NONE
+    std = f" ± {factor * line['std']:.2f}" if np.isfinite(line["std"]) else ""
+    return f"{factor * line['mean']:.2f}{std}"
+
+
+def _ranked(lines: list[dict[str, Any]]) -> pd.DataFrame:
+    lines = sorted(lines, key=lambda line: (line["_rank"], line["method"]))
+    return pd.DataFrame(lines).drop(columns="_rank")

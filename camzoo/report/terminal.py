@@ -1,0 +1,73 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from camzoo.cams.base import cams
+from camzoo.data.datasets import datasets
+from camzoo.errors import ConfigError
+from camzoo.registry import Registry
+from camzoo.report.tables import pooled_table, volume_table
+
+
+def summary(rows: pd.DataFrame) -> list[Table]:
+    """The two tables a run ends with."""
+    pooled = pooled_table(rows).drop(columns="supervision")
+    volumes = volume_table(rows)[["method", "DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)"]]
+    return [
+        _table("Pseudo-masks of the training slices, pooled DSC (%)", pooled),
+        _table("Volumes of the test patients, threshold validated", volumes),
+    ]
+
+
+def listing(kind: str, pattern: str) -> Table:
+    """List what a registry holds.
+
+    Raises:
+        ConfigError: There is no such registry.
+    """
+    if kind == "cams":
+        frame = pd.DataFrame([_describe_cam(name) for name in cams.names(pattern)])
+    elif kind == "datasets":
+        frame = pd.DataFrame([_describe_dataset(name) for name in datasets.names(pattern)])
+    else:
+        raise ConfigError(f"unknown kind {kind!r} to list; choose cams or datasets")
+    return _table(f"{kind} that match {pattern!r}", frame)
+
+
+def _describe_cam(name: str) -> dict[str, str]:
+    method = cams.get(name)
+    return {
+        "name": name,
+        "paper": method.paper,
+        "supervision": method.supervision.value,
+        "per class": "yes" if method.class_specific else "no",
+        "is trained": "yes" if method.needs_fit else "no",
+        "defined in": _origin(cams, name),
+    }
+
+
+def _describe_dataset(name: str) -> dict[str, str]:
+    facts = datasets.get(name).facts
+    return {
+        "name": name,
+        "title": facts.title,
+        "licence": facts.licence,
+        "defined in": _origin(datasets, name),
+    }
+
+
+def _origin(registry: Registry[type], name: str) -> str:
+    return registry.origin(name)
+
+
+def _table(title: str, frame: pd.DataFrame) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in frame.columns:
+        table.add_column(str(column), overflow="fold")
+    for row in frame.itertuples(index=False, name=None):
+        table.add_row(*map(str, row))
+    return table
