@@ -1,36 +1,216 @@
-"""Distance from points of a voxel lattice to the nearest point of a surface."""
+"""Distance from points of a voxel lattice to the nearest point of a surface, exactly.
+
+Three ways lead to the same numbers; each query takes the cheapest one that can answer it:
+
+* :class:`RowIndex`: surfaces of a fair prediction run close to each other, and on a lattice only a
+  few rows of voxels lie within reach. Ten times faster than a tree for distances of a few voxels.
+* :class:`DistanceField`: every distance around a surface at once. Costs as much as a dozen
+  predictions, so it serves surfaces that many predictions are compared with.
+* a k-d tree for the rest.
+"""
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 IntArray = NDArray[np.intp]
 FloatArray = NDArray[np.float64]
+
+#: Below this many points a tree is built and asked faster than rows are laid out.
+_FEW: Final = 2000
+#: Tables of more cells than this per point cost more than they save (scattered, thin objects).
+_SPARSE: Final = 128
+#: Rows looked at per query before the tree takes over: by then the tree is as cheap.
+_ROWS: Final = 256
+#: Rows between two removals of the queries that are answered.
+_BLOCK: Final = 8
 
 
 class NearestPoint:
     """Answers how far the nearest of a set of surface voxels is.
 
     Args:
-        points: Shape [n, d] with n > 0: lattice indices of the surface voxels.
+        points: Shape [n, d] with n > 0: lattice indices of the surface voxels, in array order.
         spacing: Shape [d]: mm per index step.
     """
 
     def __init__(self, points: IntArray, spacing: FloatArray) -> None:
         self._points = points
         self._spacing = spacing
+        self._asked = 0
 
     def distances(self, queries: IntArray) -> FloatArray:
-        """Return the distance in mm [m] from each of ``queries`` [m, d] to its nearest point."""
-        distance, _ = self._tree.query(queries * self._spacing)
-        return np.asarray(distance, dtype=np.float64)
+        """Return the distance in mm [m] from each of ``queries`` [m, d] to its nearest point.
+
+        The second call computes the distance field, which pays when more calls follow.
+        """
+        self._asked += 1
+        tables = [self._field if self._asked > 1 else None, self._rows]
+        distance = np.full(len(queries), np.inf)
+        for table in tables:
+            if table is not None:
+                open_ = np.flatnonzero(np.isinf(distance))
+                distance[open_] = table.distances(queries[open_])
+        far = np.flatnonzero(np.isinf(distance))
+        if far.size:
+            distance[far], _ = self._tree.query(queries[far] * self._spacing)
+        return distance
+
+    @cached_property
+    def _rows(self) -> RowIndex | None:
+        if len(self._points) < _FEW or self._points.shape[1] != 3:
+            return None
+        rows = RowIndex(self._points, self._spacing)
+        return rows if rows.cells <= _SPARSE * len(self._points) else None
+
+    @cached_property
+    def _field(self) -> DistanceField | None:
+        field = DistanceField(self._points, self._spacing)
+        return field if field.cells <= _SPARSE * len(self._points) else None
 
     @cached_property
     def _tree(self) -> Any:
-        # The tree is queried once or a few times: an unbalanced one is cheaper altogether.
+        # An unbalanced tree takes half as long to build and answers as fast.
         return cKDTree(self._points * self._spacing, balanced_tree=False, compact_nodes=False)
+
+
+class DistanceField:
+    """Distances from all voxels of a box around the points, from one distance transform.
+
+    Args:
+        points: Shape [n, d], n > 0.
+        spacing: Shape [d], in mm.
+    """
+
+    def __init__(self, points: IntArray, spacing: FloatArray) -> None:
+        low, high = points.min(axis=0), points.max(axis=0)
+        margin = (high - low) // 4 + 1
+        self._points, self._spacing = points, spacing
+        self._low, self._shape = low - margin, high - low + 2 * margin + 1
+
+    @property
+    def cells(self) -> int:
+        """Number of voxels of the box."""
+        return int(np.prod(self._shape))
+
+    def distances(self, queries: IntArray) -> FloatArray:
+        """Return the distances [m] of ``queries`` [m, d], inf for those outside the box."""
+        index = queries - self._low
+        inside = ((index >= 0) & (index < self._shape)).all(axis=1)
+        distance = np.full(len(queries), np.inf)
+        distance[inside] = self._field[tuple(index[inside].T)]
+        return distance
+
+    @cached_property
+    def _field(self) -> FloatArray:
+        outside = np.ones(self._shape, dtype=bool)
+        outside[tuple((self._points - self._low).T)] = False
+        return np.asarray(ndimage.distance_transform_edt(outside, sampling=self._spacing))
+
+
+class RowIndex:
+    """Distances along x to the points of each row of voxels, and which rows lie near a query.
+
+    The squared distance to the nearest point is the smallest sum of two parts over all rows: the
+    squared distance of the row, and within it that of its nearest point. Rows are looked at from
+    the nearest on, and a query is answered once the next row lies farther than what it found.
+
+    Args:
+        points: Shape [n, 3], n > 0, in array order.
+        spacing: Shape [3], in mm.
+    """
+
+    def __init__(self, points: IntArray, spacing: FloatArray) -> None:
+        self._steps, self._step_squared = _row_steps(float(spacing[0]), float(spacing[1]))
+        self._reach = np.abs(self._steps).max(axis=0)
+        sideways = int(np.sqrt(self._step_squared[-1]) / spacing[2]) + 1
+        # A query lies within reach of the box; the rows it looks at, within twice that.
+        pad = np.array([*(2 * self._reach), sideways])
+        self._low = points.min(axis=0) - pad
+        self._shape = points.max(axis=0) - self._low + pad + 1
+        self._points, self._spacing = points, spacing
+        row = self._row_of(points - self._low)
+        self._starts_row = np.concatenate([[True], row[1:] != row[:-1]])
+
+    @property
+    def cells(self) -> int:
+        """Number of table cells."""
+        return int((self._starts_row.sum() + 1) * self._shape[2])
+
+    def distances(self, queries: IntArray) -> FloatArray:
+        """Return the distances [m] of ``queries`` [m, 3], inf for those out of reach."""
+        index = queries - self._low
+        border = np.array([*self._reach, 0])
+        who = np.flatnonzero(((index >= border) & (index < self._shape - border)).all(axis=1))
+        row, x = self._row_of(index[who]), index[who, 2]
+        squared, best = np.full(len(queries), np.inf), np.full(len(who), np.inf)
+        for stop in range(_BLOCK, len(self._steps), _BLOCK):
+            self._look(row, x, best, slice(stop - _BLOCK, stop))
+            open_ = best > self._step_squared[stop]
+            squared[who[~open_]] = best[~open_]
+            who, row, x, best = who[open_], row[open_], x[open_], best[open_]
+            if not who.size:
+                break
+        distance: FloatArray = np.sqrt(squared)
+        return distance
+
+    def _look(self, row: IntArray, x: IntArray, best: FloatArray, part: slice) -> None:
+        """Lower ``best`` to what the rows of ``part`` hold."""
+        column, squared = self._tables
+        offset = x * len(squared.T)
+        flat = squared.ravel()
+        for (z, y), apart in zip(self._steps[part], self._step_squared[part], strict=True):
+            # Clipping never happens; it spares take the buffer that checking bounds needs.
+            place = np.take(column, row + (z * self._shape[1] + y), mode="clip")
+            place += offset
+            found = np.take(flat, place, mode="clip")
+            found += apart
+            np.minimum(best, found, out=best)
+
+    @cached_property
+    def _tables(self) -> tuple[IntArray, FloatArray]:
+        """Column of each row (0: no points), and squared distances in mm² [x, column].
+
+        Columns run along the second axis, so that sweeping along x works on whole columns.
+        """
+        index = self._points - self._low
+        row, x = self._row_of(index), index[:, 2]
+        place = np.cumsum(self._starts_row)
+        width, columns = int(self._shape[2]), int(place[-1]) + 1
+        column = np.zeros(self._shape[0] * self._shape[1], dtype=np.intp)
+        column[row[self._starts_row]] = np.arange(1, columns)
+        last = np.full((width, columns), -4 * width, dtype=np.int32)
+        following = np.full((width, columns), 4 * width, dtype=np.int32)
+        last[x, place] = following[x, place] = x
+        for i in range(1, width):
+            np.maximum(last[i], last[i - 1], out=last[i])
+            np.minimum(following[-1 - i], following[-i], out=following[-1 - i])
+        here = np.arange(width, dtype=np.int32)[:, None]
+        gap = np.minimum(here - last, following - here)
+        squared = np.multiply(gap, gap, dtype=np.float64)
+        squared *= self._spacing[2] ** 2
+        squared[:, 0] = np.inf
+        return column, squared
+
+    def _row_of(self, index: IntArray) -> IntArray:
+        row: IntArray = index[:, 0] * self._shape[1] + index[:, 1]
+        return row
+
+
+@lru_cache(maxsize=64)
+def _row_steps(z_mm: float, y_mm: float) -> tuple[IntArray, FloatArray]:
+    """Steps [k, 2] from a row to those around it, nearest first, and their squared distances."""
+    # A circle of this radius holds about twice as many rows as are asked for.
+    radius = np.sqrt(2 * _ROWS * z_mm * y_mm / np.pi)
+    z, y = int(radius / z_mm) + 1, int(radius / y_mm) + 1
+    steps = np.mgrid[-z : z + 1, -y : y + 1].reshape(2, -1).T
+    squared = ((steps * (z_mm, y_mm)) ** 2).sum(axis=1)
+    order = np.argsort(squared, kind="stable")
+    order = order[squared[order] <= radius**2][: _ROWS + 1]
+    return steps[order], squared[order]

@@ -120,8 +120,13 @@ class ReferenceSurface:
         """Diagonal of the volume: the distance that a failure is counted as."""
         return float(np.linalg.norm(np.multiply(self.mask.shape, self.spacing)))
 
-    def distances(self, pred: NDArray[Any]) -> SurfaceDistances:
+    def distances(self, pred: NDArray[Any], within: slice = slice(None)) -> SurfaceDistances:
         """Measure a prediction on the grid of the reference.
+
+        Args:
+            pred: The prediction.
+            within: Slices (first axis) whose surface points count. They are measured to the other
+                surface as a whole.
 
         Raises:
             DataError: The prediction is not binary or has another shape.
@@ -129,23 +134,28 @@ class ReferenceSurface:
         mask = as_mask(pred, "prediction")
         require_same_shape(mask, self.mask)
         points = self._surface(mask)
-        status = Status.of(len(points), len(self._points))
+        ours, theirs = self._only(points, within), self._only(self._points, within)
+        status = Status.of(len(ours), len(theirs))
         if status is not Status.OK:
             return SurfaceDistances(np.empty(0), np.empty(0), status)
-        nearest = self._nearest(points)
-        return SurfaceDistances(
-            self._own_nearest.distances(points), nearest.distances(self._points), status
-        )
-
-    def _surface(self, mask: Mask) -> IntArray:
-        return surface_points(mask.squeeze())
-
-    def _nearest(self, points: IntArray) -> NearestPoint:
-        return NearestPoint(points, np.array([self.spacing[axis] for axis in self._axes]))
+        forward = self._nearest.distances(ours)
+        return SurfaceDistances(forward, self._index(points).distances(theirs), status)
 
     @cached_property
-    def _own_nearest(self) -> NearestPoint:
-        return self._nearest(self._points)
+    def _nearest(self) -> NearestPoint:
+        return self._index(self._points)
+
+    def _index(self, points: IntArray) -> NearestPoint:
+        return NearestPoint(points, np.array(self.spacing))
+
+    def _surface(self, mask: Mask) -> IntArray:
+        return surface_points(mask, self._axes)
+
+    def _only(self, points: IntArray, within: slice) -> IntArray:
+        start, stop, _ = within.indices(len(self.mask))
+        first = points[:, 0]
+        whole = start == 0 and stop == len(self.mask)
+        return points if whole else points[(first >= start) & (first < stop)]
 
 
 def surface_distances(
@@ -171,28 +181,34 @@ def surface_distances(
     return ReferenceSurface(ref, spacing).distances(pred)
 
 
-def surface_points(mask: Mask) -> IntArray:
-    """Return the indices [n, d] of the surface voxels of ``mask``, in array order."""
+def surface_points(mask: Mask, axes: Sequence[int] | None = None) -> IntArray:
+    """Return the indices [n, d] of the surface voxels of ``mask``, in array order.
+
+    Args:
+        mask: Any number of axes.
+        axes: The axes along which a voxel has neighbours; all, when left out.
+    """
     box = bounding_box(mask)
     crop = mask[box]
+    along = range(crop.ndim) if axes is None else axes
+    core = tuple(slice(1, -1) if i in along else slice(None) for i in range(crop.ndim))
     inner = np.zeros_like(crop)
-    core = (slice(1, -1),) * crop.ndim
     inner[core] = crop[core]
-    for axis in range(crop.ndim):
+    for axis in along:
         for side in (slice(None, -2), slice(2, None)):
             inner[core] &= crop[(*core[:axis], side, *core[axis + 1 :])]
-    points: IntArray = np.argwhere(crop & ~inner) + [part.start for part in box]
-    return points
+    index = np.unravel_index(np.flatnonzero(crop & ~inner), crop.shape)
+    return np.stack([i + part.start for i, part in zip(index, box, strict=True)], axis=1)
 
 
 def bounding_box(mask: Mask) -> tuple[slice, ...]:
     """Return the smallest box that holds all true voxels; empty slices where there are none."""
-    box = []
-    for axis in range(mask.ndim):
-        others = tuple(i for i in range(mask.ndim) if i != axis)
-        hit = np.flatnonzero(mask.any(axis=others))
-        box.append(slice(int(hit[0]), int(hit[-1]) + 1) if hit.size else slice(0, 0))
-    return tuple(box)
+    hit = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1))
+    part = slice(int(hit[0]), int(hit[-1]) + 1) if hit.size else slice(0, 0)
+    if mask.ndim == 1:
+        return (part,)
+    shadow: Mask = np.asarray(mask[part].any(axis=0))
+    return (part, *bounding_box(shadow))
 
 
 def require_spacing(spacing: Sequence[float] | None, shape: Sequence[int]) -> tuple[float, ...]:
