@@ -108,8 +108,8 @@ class Dataset(ABC):
 
 
 def _stamp(path: Path) -> list[object]:
-    """Name, size and time of a file, or of everything in a folder."""
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    """Name, size and time of a file, or of everything in a folder; nothing of what is missing."""
+    files = sorted(p for p in [path, *path.rglob("*")] if p.is_file())
     return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 

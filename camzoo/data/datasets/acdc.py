@@ -1,0 +1,100 @@
+"""ACDC 2017: short-axis cine MR of the heart, end diastole and end systole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+from camzoo.data.datasets.base import Case, Facts, Fractions
+from camzoo.data.datasets.files import FileDataset, unless_hidden
+from camzoo.data.volume import Volume
+from camzoo.errors import ConfigError, DataError
+
+#: Structures -> (organ names, value in the file -> class).
+_STRUCTURES: Final[dict[str, tuple[tuple[str, ...], dict[int, int]]]] = {
+    "lv": (("left ventricle",), {1: 0, 2: 0, 3: 1}),
+    "all": (("right ventricle", "myocardium", "left ventricle"), {1: 1, 2: 2, 3: 3}),
+}
+
+
+class ACDC(FileDataset):
+    """ACDC in its official layout; one case per patient and phase.
+
+    Args:
+        root: Folder with ``training/`` and ``testing/``, or with the ``patientNNN`` folders.
+        structures: "lv" for the cavity of the left ventricle alone, "all" for the right ventricle,
+            the myocardium and the left ventricle.
+
+    Raises:
+        ConfigError: ``structures`` is none of these.
+    """
+
+    name = "acdc"
+    facts = Facts(
+        title="ACDC (Automated Cardiac Diagnosis Challenge, 2017)",
+        citation="Bernard et al., Deep Learning Techniques for Automatic MRI Cardiac "
+        "Multi-structures Segmentation and Diagnosis: Is the Problem Solved?, IEEE Transactions on "
+        "Medical Imaging 37(11), 2018, doi:10.1109/TMI.2018.2837502",
+        licence="terms of the challenge: non-commercial research, citation required",
+        where="https://humanheart-project.creatis.insa-lyon.fr/database/ (free, by registration)",
+        caveats=(
+            "short-axis slices: the slice axis follows the heart, not the body",
+            "nearly every slice shows the left ventricle, so its tag teaches little",
+        ),
+    )
+    layout = "patientNNN/ with Info.cfg and patientNNN_frameMM.nii.gz, there or in training/"
+    split = Fractions(test=0.25, val=0.1)
+
+    def __init__(self, root: Path | None, *, structures: Literal["lv", "all"] = "lv") -> None:
+        super().__init__(root)
+        if structures not in _STRUCTURES:
+            raise ConfigError(f"structures must be one of {', '.join(_STRUCTURES)}: {structures!r}")
+        self.organs, self.values = _STRUCTURES[structures]
+
+    def find(self) -> Iterator[Case]:
+        """Two cases per patient folder; the owners' test set is those in ``testing/``."""
+        yield from _patients(self.root, None)
+        yield from _patients(self.root / "training", "train")
+        yield from unless_hidden(_patients(self.root / "testing", "test"))
+
+    def image(self, case: Case) -> Volume:
+        """Read the scan of ``case``; fails as its ``Info.cfg`` does."""
+        _frames(case.files[2])
+        return super().image(case)
+
+
+def _patients(folder: Path, official: Literal["train", "test"] | None) -> Iterator[Case]:
+    for patient in sorted(folder.glob("patient[0-9][0-9][0-9]")):
+        info = patient / "Info.cfg"
+        try:
+            frames = [f"{patient.name}_frame{number:02d}" for number in _frames(info)]
+        except DataError:
+            frames = [patient.name]
+        for name in frames:
+            files = (_nifti(patient, name), _nifti(patient, f"{name}_gt"), info)
+            yield Case(name, patient.name, files, official)
+
+
+def _nifti(folder: Path, name: str) -> Path:
+    plain = folder / f"{name}.nii"
+    return plain if plain.is_file() else folder / f"{name}.nii.gz"
+
+
+def _frames(info: Path) -> tuple[int, int]:
+    """Numbers of the end-diastolic and the end-systolic frame."""
+    try:
+        text = info.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"patient {info.parent.name}: {info} cannot be read ({error}); it names the frames ED "
+            "and ES: copy it from the archive"
+        ) from error
+    fields = dict(line.partition(":")[::2] for line in text.splitlines())
+    found = {key: fields.get(key, "").strip() for key in ("ED", "ES")}
+    if not all(value.isdecimal() for value in found.values()) or found["ED"] == found["ES"]:
+        raise DataError(
+            f"patient {info.parent.name}: {info}: expected two different frame numbers, as in "
+            f"'ED: 1' and 'ES: 12', got ED {found['ED']!r} and ES {found['ES']!r}"
+        )
+    return int(found["ED"]), int(found["ES"])

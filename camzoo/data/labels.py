@@ -1,0 +1,56 @@
+"""From the values a label file holds to classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from camzoo.data.volume import Volume
+from camzoo.errors import DataError
+
+
+def relabel(volume: Volume, classes: Mapping[int, int]) -> Volume:
+    """Translate the values of a label volume.
+
+    Args:
+        volume: Label of any numeric type; 0 is background.
+        classes: Value in the file -> class; a value that is legal but not wanted maps to 0.
+
+    Returns:
+        The same grid with uint8 classes.
+
+    Raises:
+        DataError: A voxel holds a value that is neither 0 nor a key of ``classes``.
+    """
+    values, counts = np.unique(volume.array, return_counts=True)
+    found = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    strange = [value for value in found if value != 0 and value not in classes]
+    if strange:
+        count = sum(found[value] for value in strange)
+        raise DataError(
+            f"case {volume.case}: {volume.source}: {count} voxels hold {_listed(strange)}, which "
+            f"is no label value; expected {_ranges([0, *classes])}. Correct the label, or check "
+            "that it belongs to this data set"
+        )
+    array = np.zeros(volume.shape, np.uint8)
+    for value in found:
+        array[volume.array == value] = classes.get(value, 0)
+    return replace(volume, array=array)
+
+
+def _listed(values: list[float], most: int = 5) -> str:
+    more = f" and {len(values) - most} more values" if len(values) > most else ""
+    return ", ".join(f"{value:g}" for value in values[:most]) + more
+
+
+def _ranges(values: list[int]) -> str:
+    """Write sorted integers as "0, 55-70, 110"."""
+    runs: list[list[int]] = []
+    for value in sorted(set(values)):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in runs)
