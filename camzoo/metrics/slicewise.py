@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camzoo.errors import DataError
+from camzoo.metrics.grouped import mean_by, percentile_by
 from camzoo.metrics.nearest import FloatArray, IntArray, NearestPoint
 from camzoo.metrics.overlap import as_mask, require_same_shape
 from camzoo.metrics.surface import require_spacing, surface_points
@@ -85,9 +86,9 @@ class ReferenceSlices:
             backward = NearestPoint(points, self._spacing).distances(theirs)
         pooled, where = np.append(forward, backward), np.append(ours[:, 0], theirs[:, 0])
         return SliceDistances(
-            asd=_mean_by(where, pooled, depth),
-            mad=_mean_by(ours[:, 0], forward, depth),
-            hd95=_percentile_by(where, pooled, depth, 95),
+            asd=mean_by(where, pooled, depth),
+            mad=mean_by(ours[:, 0], forward, depth),
+            hd95=percentile_by(where, pooled, depth, 95),
             n_failed=int(np.count_nonzero(either & ~both)),
         )
 
@@ -98,24 +99,3 @@ class ReferenceSlices:
 
 def _has(points: IntArray, depth: int) -> NDArray[np.bool_]:
     return np.bincount(points[:, 0], minlength=depth) > 0
-
-
-def _mean_by(group: IntArray, values: FloatArray, groups: int) -> FloatArray:
-    """Mean of ``values`` in each group; NaN where a group is empty."""
-    counts = np.bincount(group, minlength=groups)
-    sums = np.bincount(group, weights=values, minlength=groups)
-    means: FloatArray = np.divide(sums, counts, out=np.full(groups, np.nan), where=counts > 0)
-    return means
-
-
-def _percentile_by(group: IntArray, values: FloatArray, groups: int, percent: float) -> FloatArray:
-    """Percentile of ``values`` in each group, interpolated linearly as numpy does."""
-    counts = np.bincount(group, minlength=groups)
-    filled = np.flatnonzero(counts)
-    ordered = values[np.lexsort((values, group))]
-    place = (np.cumsum(counts) - counts)[filled] + percent / 100 * (counts[filled] - 1)
-    low = np.floor(place).astype(np.intp)
-    high = np.ceil(place).astype(np.intp)
-    out = np.full(groups, np.nan)
-    out[filled] = ordered[low] + (place - low) * (ordered[high] - ordered[low])
-    return out

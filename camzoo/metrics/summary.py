@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from camzoo.errors import ConfigError
 from camzoo.metrics.definitions import Direction, Metric, get_metric
 from camzoo.metrics.frames import groups, present
+from camzoo.metrics.grouped import mean_by
 from camzoo.metrics.statistics import bootstrap_interval
 from camzoo.metrics.status import Status
 
@@ -20,6 +22,7 @@ CELL: Final = (
     "subset", "protocol", "organ", "region",
 )  # fmt: skip
 _COUNTS: Final = ["tp", "n_pred", "n_ref"]
+_SPREAD: Final = ("mean", "std", "median", "q1", "q3", "ci_low", "ci_high")
 
 
 def grade(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -83,53 +86,66 @@ def summarise(
     """
     keys = present(rows, CELL) if by is None else by
     chosen = get_metric(metric)
+    graded = grade(rows, metric)
+    graded["unit"] = graded.groupby(["patient", "case"]).ngroup()
     return pd.DataFrame(
-        key | _line(group, chosen, level, seed) for key, group in groups(grade(rows, metric), keys)
+        key | _line(group, chosen, level, seed) for key, group in groups(graded, keys)
     )
 
 
 def _line(group: pd.DataFrame, metric: Metric, level: float, seed: int) -> dict[str, float]:
-    per_case = group.groupby(["patient", "case"], sort=True).agg(
-        value=("value", "mean"),
-        filled=("value_with_failures", "mean"),
-        empty=("empty", "all"),
-        failed=("failed", "any"),
-    )
-    defined = per_case["value"].dropna()
-    patients = defined.index.get_level_values("patient").to_numpy()
-    low, high = bootstrap_interval(defined.to_numpy(), patients, level=level, seed=seed)
-    q1, median, q3 = defined.quantile([0.25, 0.5, 0.75])
+    units, first, unit = np.unique(group["unit"], return_index=True, return_inverse=True)
+    per_case = {
+        name: mean_by(unit, group[name].to_numpy(dtype=np.float64), len(units))
+        for name in ("value", "value_with_failures", "empty", "failed")
+    }
+    defined = ~np.isnan(per_case["value"])
+    patients = group["patient"].to_numpy()[first][defined]
     return {
-        "mean": defined.mean(),
-        "std": defined.std(ddof=1),
-        "median": median,
-        "q1": q1,
-        "q3": q3,
-        "ci_low": low,
-        "ci_high": high,
-        "n": len(defined),
-        "n_empty": int(per_case["empty"].sum()),
-        "n_failed": int(per_case["failed"].sum()),
+        **_spread(per_case["value"][defined], patients, level, seed),
+        "n_empty": int(np.count_nonzero(per_case["empty"] == 1)),
+        "n_failed": int(np.count_nonzero(per_case["failed"])),
         "n_patients": len(np.unique(patients)),
         "n_seeds": group["seed"].nunique() if "seed" in group else 1,
-        "mean_with_failures": per_case["filled"].mean(),
+        "mean_with_failures": _mean(per_case["value_with_failures"]),
         "pooled": _pooled(group, metric),
         "seed_std": _seed_std(group),
     }
 
 
+def _spread(
+    values: NDArray[np.float64], patients: NDArray[Any], level: float, seed: int
+) -> dict[str, float]:
+    if not values.size:
+        return {**dict.fromkeys(_SPREAD, float("nan")), "n": 0}
+    q1, median, q3 = np.percentile(values, [25, 50, 75])
+    std = values.std(ddof=1) if len(values) > 1 else float("nan")
+    low, high = bootstrap_interval(values, patients, level=level, seed=seed)
+    numbers = (values.mean(), std, median, q1, q3, low, high)
+    return {**dict(zip(_SPREAD, map(float, numbers), strict=True)), "n": len(values)}
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if there.size else float("nan")
+
+
 def _pooled(group: pd.DataFrame, metric: Metric) -> float:
-    """The metric of the voxel counts of all cases together, averaged over organs."""
+    """The ratio of the voxel counts of all cases together, averaged over organs that are there.
+
+    A missing prediction counts as one without voxels.
+    """
     if metric.derive is None or metric.direction is not Direction.HIGHER:
         return float("nan")
-    organs = present(group, ["organ"])
-    sums = group.groupby(organs)[_COUNTS].sum() if organs else group[_COUNTS].sum().to_frame().T
+    counts = group[_COUNTS].astype("Float64").fillna(0).astype("float64")
+    organs = group["organ"] if "organ" in group else pd.Series("", index=group.index)
+    sums = counts.groupby(organs.to_numpy()).sum()
     sums = sums[sums["n_ref"] > 0]
     return float(metric.derive(sums).mean()) if len(sums) else float("nan")
 
 
 def _seed_std(group: pd.DataFrame) -> float:
-    if "seed" not in group:
+    if "seed" not in group or group["seed"].nunique() < 2:
         return float("nan")
     return float(group.groupby("seed")["value"].mean().std(ddof=1))
 
