@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from camzoo.config import BackboneConfig
 from camzoo.errors import ConfigError
+from camzoo.shallow import ShallowModel
 from camzoo.weights import read_state
 
 #: Constructor arguments that help where an architecture knows them and are dropped where it does
@@ -72,6 +73,14 @@ class Classifier(nn.Module):
         head: nn.Module = self.model.get_classifier()  # type: ignore[operator]
         return head
 
+    @property
+    def fresh(self) -> list[nn.Parameter]:
+        """Parameters that never come with weights, and learn faster: the head, the projection."""
+        modules = [self.head]
+        if isinstance(self.model, ShallowModel):
+            modules.append(self.model.project)
+        return [parameter for module in modules for parameter in module.parameters()]
+
 
 def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Classifier:
     """Make the classifier that a configuration describes.
@@ -89,12 +98,14 @@ def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Clas
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _create(config, classes, arguments)
+        if config.stages:
+            model = ShallowModel(model, config.stages, config.width, classes)
         _reset_head(model)
     if not config.dilated:
         _undilate(model)
     if state is not None:
-        _load(model, state, config)
-    _freeze(model, config.frozen)
+        _load(_trunk(model), state, config)
+    _freeze(_trunk(model), config.frozen)
     mean, std = _statistics(model, config, state)
     # Without weights there are no statistics worth keeping: a frozen norm would be none at all.
     return Classifier(model, mean, std, frozen_norm=config.weights != "none")
@@ -174,9 +185,9 @@ def _undilate(model: nn.Module) -> None:
 
 def _load(model: nn.Module, state: Mapping[str, Tensor], config: BackboneConfig) -> None:
     """Fill the trunk from ``state``; the head of the file is left out."""
-    head = _head_name(model)
-    own = {name: value for name, value in model.state_dict().items() if not name.startswith(head)}
-    given = {n: v.float() for n, v in state.items() if not n.startswith(head) and n in own}
+    head = _head_names(model)
+    own = {name: value for name, value in model.state_dict().items() if name not in head}
+    given = {n: v.float() for n, v in state.items() if n in own}
     for name, value in given.items():
         if value.ndim == 4 and value.shape[1] == 3 and own[name].shape[1] == 1:
             given[name] = adapt_input_conv(1, value)
@@ -195,9 +206,16 @@ def _some(names: Sequence[str]) -> str:
     return f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
 
 
-def _head_name(model: nn.Module) -> str:
+def _head_names(model: nn.Module) -> set[str]:
+    """Names of the tensors of the classifier; none where it was cut off."""
     head = model.get_classifier()  # type: ignore[operator]
-    return str(next(name for name, module in model.named_modules() if module is head)) + "."
+    own = set(map(id, head.parameters()))
+    return {name for name, parameter in model.named_parameters() if id(parameter) in own}
+
+
+def _trunk(model: nn.Module) -> nn.Module:
+    """Return the part that is timm's own."""
+    return model.trunk if isinstance(model, ShallowModel) else model
 
 
 def _freeze(model: nn.Module, stages: int) -> None:

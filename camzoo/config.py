@@ -58,7 +58,10 @@ class BackboneConfig(_Frozen):
         dilated: Keep the dilation that timm puts in the place of a stride. IRNet's backbone has
             none.
         channels: 3 repeats the grey slice, 1 folds the first convolution.
-        frozen: Leading stages of the trunk that are not trained.
+        stages: End the trunk after this many of timm's feature stages, followed by a 1 x 1
+            convolution of ``width`` channels; None keeps it whole.
+        width: Of that convolution.
+        frozen: Leading groups of layers that are not trained, in timm's coarse grouping.
         layer: Target layer of the maps by timm's name; None is what the pooling sees.
         arguments: Further arguments of ``timm.create_model``.
         mean: Of the input on [0, 1]; None is what the weights were trained with.
@@ -70,6 +73,8 @@ class BackboneConfig(_Frozen):
     output_stride: Positive = 16
     dilated: bool = False
     channels: Literal[1, 3] = 3
+    stages: Positive | None = None
+    width: Positive = 256
     frozen: Annotated[int, Field(ge=0)] = 3
     layer: str | None = None
     arguments: dict[str, Option] = {}

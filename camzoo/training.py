@@ -174,10 +174,10 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 
 def _optimiser(classifier: Classifier, config: TrainingConfig) -> torch.optim.SGD:
-    head = list(classifier.head.parameters())
-    own = {id(p) for p in head}
+    fresh = classifier.fresh
+    own = {id(p) for p in fresh}
     trunk = [p for p in classifier.parameters() if p.requires_grad and id(p) not in own]
-    groups = [{"params": trunk, "factor": 1.0}, {"params": head, "factor": config.head_factor}]
+    groups = [{"params": trunk, "factor": 1.0}, {"params": fresh, "factor": config.head_factor}]
     return torch.optim.SGD(
         groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
     )

@@ -66,6 +66,36 @@ def test_frozen_stages_get_no_gradient():
         build_classifier(config(frozen=9), 1, seed=0)
 
 
+@pytest.mark.parametrize("name", ["resnet10t", "mobilenetv2_050", "convnext_atto", "densenet121"])
+def test_a_trunk_can_end_at_an_earlier_stage(name):
+    whole = build_classifier(config(name=name, frozen=1), 3, seed=0)
+    shallow = build_classifier(config(name=name, stages=3, width=24, frozen=1), 3, seed=0).eval()
+    images = shallow.normalise(torch.rand(2, 64, 96))
+    features = shallow.model.forward_features(images)
+    assert features.shape[1] == 24
+    assert float(features.min()) == 0
+    by_hand = features.mean((2, 3)) @ shallow.head.weight.T
+    assert torch.allclose(shallow(images), by_hand, atol=1e-6)
+    count = [sum(p.numel() for p in c.parameters()) for c in (whole, shallow)]
+    assert count[1] < count[0]
+    frozen = [{n.replace("trunk.", "") for n, p in c.named_parameters() if not p.requires_grad}
+              for c in (whole, shallow)]  # fmt: skip
+    assert frozen[0] == frozen[1] != set()
+    assert len(shallow.fresh) == 3  # two of the projection, one of the bias-free head
+
+
+def test_a_shallow_trunk_takes_weights_of_the_whole_one(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    source = build_classifier(config(), 1, seed=5)
+    save_file(source.model.state_dict(), file)
+    shallow = build_classifier(config(weights=file, stages=3), 2, seed=0)
+    assert torch.equal(
+        shallow.model.trunk.layer2[0].conv1.weight, source.model.layer2[0].conv1.weight
+    )
+    with pytest.raises(ConfigError, match="cannot be ended after stage 9: it has 5 stages"):
+        build_classifier(config(stages=9), 2, seed=0)
+
+
 def test_one_channel_equals_three_equal_ones(tmp_path):
     three = build_classifier(config(mean=(0.5,) * 3, std=(0.25,) * 3), 2, seed=0).eval()
     file = tmp_path / "weights.safetensors"
