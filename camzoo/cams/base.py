@@ -29,12 +29,16 @@ class FitContext:
         slices: The tagged training slices.
         generator: Seeded by the run; the only source of randomness a method may use.
         device: Where to compute.
+        layer: Target layer of the views that maps will be made from, None for the default.
+        side: Side in pixels of the network's input in those views, None for the slices' own.
     """
 
     classifier: Classifier
     slices: TaggedSlices
     generator: torch.Generator
     device: torch.device
+    layer: str | None = None
+    side: int | None = None
 
 
 class CamMethod(ABC):
@@ -50,6 +54,7 @@ class CamMethod(ABC):
         supervision: What it may see while it learns.
         cost: What it runs per image besides the pass that all methods share, in words.
         class_specific: False where all classes get the same map.
+        min_classes: How many classes it takes to make sense.
         needs_fit: True where :meth:`fit` must run before :meth:`saliency`.
     """
 
@@ -58,6 +63,7 @@ class CamMethod(ABC):
     supervision: ClassVar[Supervision] = Supervision.IMAGE
     cost: ClassVar[str] = ""
     class_specific: ClassVar[bool] = True
+    min_classes: ClassVar[int] = 1
     needs_fit: ClassVar[bool] = False
 
     @abstractmethod

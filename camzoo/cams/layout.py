@@ -43,19 +43,19 @@ class Layout:
         rows: Tensor = raw[:, self.prefix :].transpose(1, 2)
         return rows.reshape(*rows.shape[:2], *self.grid)
 
-    def from_map(self, features: Tensor, prefix: Tensor | None = None) -> Tensor:
+    def from_map(self, features: Tensor, prefix: Tensor) -> Tensor:
         """Put a feature map [N, K, h, w] back into the layer's own layout.
 
         Args:
             features: The map.
-            prefix: The tokens [N, prefix, K] that stand in front of it, where there are any.
+            prefix: The tokens [N, prefix, K] that stand in front of it, where it is tokens.
         """
         if self.kind == "nchw":
             return features
         if self.kind == "nhwc":
             return features.permute(0, 2, 3, 1)
         tokens = features.flatten(2).transpose(1, 2)
-        return tokens if prefix is None else torch.cat((prefix, tokens), dim=1)
+        return torch.cat((prefix, tokens), dim=1)
 
 
 def find_layout(

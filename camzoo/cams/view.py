@@ -90,8 +90,11 @@ class Viewer:
         return self._closed_form
 
     def classify(self, images: Tensor) -> Tensor:
-        """Return the logits [N, C] of images, without a view."""
-        with evaluating(self.model), grad_mode(enabled=False):
+        """Return the logits [N, C] of images, without a view.
+
+        Differentiable with respect to the images if they require it.
+        """
+        with evaluating(self.model), grad_mode(enabled=images.requires_grad):
             logits: Tensor = self.model(images)
         return logits.float()
 
@@ -123,6 +126,8 @@ class FeatureView:
         closed_form: Whether average pooling and one linear layer follow the layer.
         class_weights: Weights [C, K] of the linear classifier, if it weighs the channels of this
             map after pooling (and perhaps a norm); else None. What plain CAM needs.
+        layer: Name of the layer, or None for what the pooling sees.
+        layout: How the layer itself arranges its output.
         layers: The views of all layers the viewer was set up with; usually only this one.
     """
 
@@ -143,15 +148,17 @@ class FeatureView:
         self.class_weights: Tensor | None = None
         if self.closed_form or not viewer.layers:
             self.class_weights = class_weights(viewer.model, layout.channels)
+        self.layer = viewer.layers[index] if viewer.layers else None
+        self.layout = layout
         self.layers: tuple[FeatureView, ...] = (self,)
-        self._cut, self._trace, self._index, self._layout = cut, trace, index, layout
+        self._cut, self._trace, self._index = cut, trace, index
         self._gradients = gradients
         self._ablated: Tensor | None = None
 
     def head(self, features: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return the logits [N, C] of other features, running only what lies behind the layer.
 
-        Differentiable with respect to ``features`` where autograd is on.
+        Differentiable with respect to the features if they require it.
 
         Args:
             features: [N, K, h, w].
@@ -161,10 +168,10 @@ class FeatureView:
         """
         if rows is None:
             rows = torch.arange(len(features), device=features.device)
-        raw = self._trace.outputs[self._index]
-        prefix = raw.detach()[rows, : self._layout.prefix] if self._layout.prefix else None
-        output = self._layout.from_map(features.to(raw.dtype), prefix)
-        return self._cut.behind(self._index, output, self._trace, rows).float()
+        raw = self._trace.outputs[self._index].detach()
+        with grad_mode(enabled=features.requires_grad):
+            output = self.layout.from_map(features.to(raw.dtype), raw[rows, : self.layout.prefix])
+            return self._cut.behind(self._index, output, self._trace, rows).float()
 
     def gradients(self, *, compact: bool = False) -> Tensor:
         """Return the gradient of each logit with respect to the features, [B, C, K, h, w].
@@ -194,7 +201,7 @@ class FeatureView:
         return self._ablated
 
     def classify(self, images: Tensor) -> Tensor:
-        """Return the logits [N, C] of other images."""
+        """Return the logits [N, C] of other images, differentiable if the images require it."""
         with self._trace.autocast():
             return self.viewer.classify(images)
 
