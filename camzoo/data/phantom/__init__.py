@@ -1,0 +1,1 @@
+"""MR-like volumes made from a seed: anatomy, image formation, and nothing read from disk."""
