@@ -1,3 +1,4 @@
+import nibabel as nib
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -11,8 +12,6 @@ SHAPE = (4, 6, 9)
 @pytest.fixture
 def folder(tmp_path):
     """Two own prostate cases, the second with a label value of 300."""
-    import nibabel as nib
-
     rng = np.random.default_rng(0)
     affine = np.diag([-0.5, -0.6, 3, 1])
     for name, top in (("a", 1), ("b", 300)):
@@ -54,6 +53,21 @@ def test_stats_by_hand(folder):
     for part in ("prostate", "2", "50.0%", "0.0", "4 x 6 x 9", "3 x 0.6 x 0.5"):
         assert part in found.output
     assert "43 volumes that are not public" in found.output  # caveats of the data set
+
+
+def test_long_tables_are_cut_and_remarks_follow(tmp_path):
+    """Ten patients, ten spacings, no tilt at all."""
+    scan = np.random.default_rng(0).integers(0, 99, SHAPE).astype(np.int16)
+    for k in range(10):
+        affine = np.diag([-0.5, -0.6, 3 + k, 1])
+        nib.Nifti1Image(scan.T + k, affine).to_filename(tmp_path / f"c{k}.nii.gz")
+        gland = nib.Nifti1Image((scan.T > 50).astype(np.uint8), affine)
+        gland.to_filename(tmp_path / f"c{k}_segmentation.nii.gz")
+    found = call("stats", "promri", "--root", tmp_path)
+    assert "2 others" in found.output
+    found = call("check", "promri", "--root", tmp_path)
+    assert found.exit_code == 0
+    assert "note: the axes of all 10 patients are exactly those of the body" in found.output
 
 
 def test_options_reach_the_data_set(tmp_path):

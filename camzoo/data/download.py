@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 
 import pooch
 
+from camzoo import __version__
 from camzoo.errors import ConfigError, DataError
 from camzoo.progress import Tick, silent
 
@@ -111,7 +112,9 @@ class _Resuming:
         return total
 
     def _open(self, url: str, have: int) -> Any:
-        headers = {"Range": f"bytes={have}-"} if have else {}
+        headers = {"User-Agent": f"camzoo/{__version__}"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
         return urlopen(Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
 
 

@@ -78,7 +78,7 @@ def fetch(
             root.mkdir(parents=True, exist_ok=True)
             _fetch_archive(archive, root, base, reporter)
     except OSError as error:
-        raise DataError(f"{root} cannot be written: {error}") from error
+        raise DataError(f"fetching into {root} failed: {error}") from error
     for line in _advice(name, kind):
         reporter.note(line)
 

@@ -90,8 +90,11 @@ def test_an_unusable_folder_is_one_fault(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "folder", "notes"), [(ACDC, "ACDC", 2), (CHAOS, "CHAOS", 2), (ProMRI, "PROMISE12", 0)]
 )
-def test_the_real_cases_have_no_fault(real_data, kind, folder, notes):
+def test_real_cases_have_no_fault(real_data, monkeypatch, kind, folder, notes):
     """The nominal spacing of two of these copies is found from the files, not known beforehand."""
-    report = check_dataset(kind(real_data / folder))
-    assert report.faults == ()
+    dataset = kind(real_data / folder)
+    some = dataset.cases()[:10]
+    monkeypatch.setattr(dataset, "cases", lambda: some)
+    report = check_dataset(dataset)
+    assert (report.tried, report.faults) == (len(some), ())
     assert len(report.remarks) == notes

@@ -10,6 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from camzoo.data import fetch as module
+from camzoo.data.datasets.base import Dataset, Facts
 from camzoo.data.fetch import ARCHIVES, fetch
 from camzoo.errors import DataError, UnknownNameError
 from camzoo.progress import silent
@@ -153,9 +154,19 @@ def test_what_cannot_be_downloaded_is_explained(tmp_path):
     assert not (tmp_path / "d").exists()
 
 
+def test_a_data_set_without_files_needs_nothing(tmp_path, monkeypatch):
+    class Made(Dataset):
+        facts = Facts("a made-up set", "-", "free", "made on the spot")
+
+    monkeypatch.setattr(module.datasets, "get", lambda name: Made)
+    listener = Listener()
+    fetch("made", tmp_path, reporter=listener)
+    assert listener.lines[0] == "a made-up set: nothing to download (made on the spot)"
+
+
 def test_an_unknown_name_and_a_folder_that_cannot_be_made(tmp_path):
     with pytest.raises(UnknownNameError):
         fetch("promise", tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(DataError, match=r"fetching into .* failed: "):
         fetch("chaos", tmp_path / "file" / "d", base_url="http://127.0.0.1:1")

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -112,6 +116,18 @@ def test_a_header_without_a_usable_form_is_refused(tmp_path, forms, message):
     assert str(error.value).startswith(f"case case7: {path}")
 
 
+def test_a_voxel_size_of_zero_is_not_taken_for_one(tmp_path):
+    """nibabel alone would set it to 1 while it loads, and scale the qform with that."""
+    affine = np.diag([2.0, 3, 4, 1])
+    path = header_of(tmp_path / "a.nii", zooms=(2.0, 3.0, 4.0), sform=affine, qform=affine)
+    data = bytearray(path.read_bytes())
+    data[80:92] = bytes(12)  # pixdim[1:4]
+    path.write_bytes(data)
+    assert nib.load(path).header.get_qform()[2, 2] == 1
+    with pytest.raises(DataError, match=r"states voxels of \[0\.0, 0\.0, 0\.0\] mm"):
+        read(path)
+
+
 def test_trailing_axes_of_length_one_are_dropped_and_time_is_refused(tmp_path):
     sform = np.diag([2, 3, 4, 1])
     one = header_of(tmp_path / "a.nii", zooms=(2.0, 3.0, 4.0), sform=sform, shape=(9, 6, 4, 1))
@@ -208,6 +224,25 @@ def test_truncated_files_say_so_and_nothing_leaks(write, tmp_path, kind, cut, ke
     assert capfd.readouterr().err == ""
 
 
+def test_damaged_bytes_in_a_compressed_file(write, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 30000, (4, 20, 30)).astype(np.int16)
+    path = write.nifti(tmp_path / "a.nii.gz", noise, write.affine())
+    data = bytearray(path.read_bytes())
+    for start, length in ((len(data) // 2, 1), (len(data) // 4, len(data) // 2)):
+        data[start : start + length] = bytes(length)
+        path.write_bytes(data)
+        with pytest.raises(DataError, match=r"a\.nii\.gz cannot be read as NIfTI"):
+            read(path)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_nifti2(tmp_path, scan, name):
+    nib.Nifti2Image(scan.T, np.diag([-0.5, -0.8, 3, 1])).to_filename(tmp_path / name)
+    found = read(tmp_path / name)
+    np.testing.assert_array_equal(found.array, scan)
+    assert found.spacing == (3, 0.8, 0.5)
+
+
 def test_truncated_png(write, tmp_path, capfd):
     noise = np.random.default_rng(0).integers(0, 255, (1, 20, 30))
     write.png(tmp_path, noise, ["a.png"])
@@ -218,8 +253,6 @@ def test_truncated_png(write, tmp_path, capfd):
 
 
 def test_stderr_comes_back_after_the_capture(capfd):
-    import os
-
     with captured_stderr() as said:
         os.write(2, b"MetaImage:\n  ideal = 7200")
         assert said() == "MetaImage: ideal = 7200"
@@ -351,6 +384,11 @@ def test_png_with_colours_is_refused(tmp_path):
     sitk.WriteImage(picture, str(tmp_path / "a.png"))
     with pytest.raises(DataError, match="3 values"):
         read_png_stack([tmp_path / "a.png"], (4, 5))
+
+
+def test_simpleitk_is_imported_only_for_its_files():
+    code = "import sys, camzoo.data.readers; sys.exit('SimpleITK' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_missing_and_unknown_files(tmp_path):

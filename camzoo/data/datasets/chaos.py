@@ -9,7 +9,7 @@ from typing import Final, Literal
 from camzoo.data.datasets.base import Case, Facts, Folds
 from camzoo.data.datasets.files import FileDataset
 from camzoo.data.labels import relabel
-from camzoo.data.readers.dicom import Series, scan_series
+from camzoo.data.readers.dicom import scan_series, slice_files
 from camzoo.data.readers.png import read_png_stack
 from camzoo.data.volume import Volume
 from camzoo.errors import ConfigError, DataError
@@ -69,7 +69,7 @@ class CHAOS(FileDataset):
         """One case per numbered folder that has the sequence."""
         for base in ("", "MR", "Train_Sets/MR", "CHAOS_Train_Sets/Train_Sets/MR"):
             for patient in (self.root / base).glob("[0-9]*"):
-                sequence = patient / self._folders[0].split("/")[0]
+                sequence = patient / Path(self._folders[0]).parts[0]
                 if sequence.is_dir():
                     series = tuple(patient / folder for folder in self._folders)
                     files = (series[0], sequence / "Ground", *series[1:])
@@ -78,8 +78,8 @@ class CHAOS(FileDataset):
     def label(self, case: Case) -> Volume:
         """Read the label of ``case``: its PNGs in the order of the slices they are named after."""
         pictures = {p.stem: p for p in case.files[1].glob("[!.]*.png")}
-        series = _series_of(case, set(pictures))
         try:
+            series = scan_series(_folder_named_like(set(pictures), case))
             stack = read_png_stack([pictures[file.stem] for file in series.files], series.shape)
         except DataError as error:
             raise DataError(f"case {case.id}: {error}") from error
@@ -87,25 +87,24 @@ class CHAOS(FileDataset):
         return relabel(volume.canonical(), self.values)
 
 
-def _series_of(case: Case, pictures: set[str]) -> Series:
-    """The series whose slices the pictures are named after.
+def _folder_named_like(pictures: set[str], case: Case) -> Path:
+    """The folder whose slices the label pictures are named after.
 
     Raises:
         DataError: Some slice has no picture, or some picture no slice.
     """
     image, ground, *others = case.files
     if not pictures:
-        raise DataError(f"case {case.id}: no label slices (*.png) in {ground}; restore the folder")
-    names = {folder: {file.stem for file in folder.glob("*.dcm")} for folder in (image, *others)}
-    for folder, slices in names.items():
-        if slices == pictures:
-            try:
-                return scan_series(folder)
-            except DataError as error:
-                raise DataError(f"case {case.id}: {error}") from error
-    missing, extra = sorted(names[image] - pictures), sorted(pictures - names[image])
+        raise DataError(f"no label slices (*.png) in {ground}; restore the folder")
+    folders = [folder for folder in (image, *others) if folder.is_dir()]
+    names = {folder: {file.stem for file in slice_files(folder)} for folder in folders}
+    for folder in folders:
+        if names[folder] == pictures:
+            return folder
+    slices = names.get(image, set())
+    missing, extra = sorted(slices - pictures), sorted(pictures - slices)
     raise DataError(
-        f"case {case.id}: every slice in {image} needs the label of the same name in {ground}; "
+        f"every slice in {image} needs the label of the same name in {ground}; "
         f"{len(missing)} slices have none ({', '.join(missing[:3]) or '-'}), "
         f"{len(extra)} labels have no slice ({', '.join(extra[:3]) or '-'}): restore the files"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -59,8 +60,8 @@ class FileDataset(Dataset):
                 f"no case of {self.facts.title} under {self.root}: expected {self.layout}; "
                 f"{self._remedy()}"
             )
-        ids = [case.id for case in found]
-        twice = sorted({i for i in ids if ids.count(i) > 1})
+        ids = Counter(case.id for case in found)
+        twice = [i for i, count in ids.items() if count > 1]
         odd = [i for i in ids if not re.fullmatch(r"[A-Za-z0-9._-]+", i)]
         if twice or odd:
             raise DataError(

@@ -81,10 +81,14 @@ def _pairs(folder: Path, prefix: str, official: Literal["train", "test"] | None)
 
 def _own_stem(file: Path) -> str | None:
     """Name without ending of a volume file that is no label of NCI-ISBI 2013."""
-    foreign = (
-        file.suffix == ".nrrd" and _NCI_ISBI.match(file.name) and _SEGMENTATION not in file.name
-    )
-    return volume_stem(file) if file.is_file() and not foreign else None
+    return volume_stem(file) if file.is_file() and not _nci_isbi_patient(file.name) else None
+
+
+def _nci_isbi_patient(name: str) -> str | None:
+    """Patient that a label file of NCI-ISBI 2013 is named after."""
+    found = _NCI_ISBI.match(name)
+    own = _SEGMENTATION in name or not name.endswith(".nrrd")
+    return found[0] if found and not own else None
 
 
 def _renamed(file: Path, old: str, new: str) -> Path:
@@ -100,13 +104,7 @@ def _nci_isbi(root: Path) -> Iterator[Case]:
     series: dict[str, list[Path]] = {}
     for place, _, names in os.walk(root):
         folder = Path(place)
-        labels += [
-            (found[0], folder / name)
-            for name in names
-            if name.endswith(".nrrd")
-            and _SEGMENTATION not in name
-            and (found := _NCI_ISBI.match(name))
-        ]
+        labels += [(p, folder / name) for name in names if (p := _nci_isbi_patient(name))]
         if any(name.lower().endswith(".dcm") for name in names):
             for part in folder.relative_to(root).parts:
                 if _NCI_ISBI.fullmatch(part):

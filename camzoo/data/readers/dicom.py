@@ -74,6 +74,13 @@ def read_series(folder: Path) -> Voxels:
     return np.stack([_open(file).array()[0] for file in series.files]), series.affine
 
 
+def slice_files(folder: Path) -> list[Path]:
+    """Return the files in ``folder`` that are taken for slices, by name."""
+    return sorted(
+        p for p in folder.iterdir() if p.suffix.lower() == ".dcm" and not p.name.startswith(".")
+    )
+
+
 def scan_series(folder: Path) -> Series:
     """Order the slices in ``folder`` from their headers alone.
 
@@ -81,9 +88,7 @@ def scan_series(folder: Path) -> Series:
         DataError: There are fewer than two slices, slices differ in size, spacing or orientation,
             two lie at one position, one is missing between others, or they are shifted sideways.
     """
-    files = sorted(
-        p for p in folder.iterdir() if p.suffix.lower() == ".dcm" and not p.name.startswith(".")
-    )
+    files = slice_files(folder)
     if len(files) < 2:
         raise DataError(
             f"{folder}: expected one series of at least 2 DICOM slices (*.dcm), got {len(files)}"
