@@ -69,6 +69,7 @@ def test_a_changed_raw_file_changes_the_fingerprint(prostate, tmp_path):
 @pytest.mark.parametrize("ending", [".mhd", ".mha", ".nii.gz", ".nii", ".nrrd"])
 def test_own_cases_in_any_format(prostate, tmp_path, ending):
     prostate("anna_2024", "", ending)
+    (tmp_path / f"._anna_2024{ending}").write_text("what some systems leave behind")
     case = ProMRI(tmp_path).cases()[0]
     loaded = load_case(ProMRI(tmp_path), case)
     assert (case.id, case.official) == ("anna_2024", None)

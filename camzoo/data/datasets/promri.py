@@ -80,8 +80,9 @@ def _pairs(folder: Path, prefix: str, official: Literal["train", "test"] | None)
 
 
 def _own_stem(file: Path) -> str | None:
-    """Name without ending of a volume file that is no label of NCI-ISBI 2013."""
-    return volume_stem(file) if file.is_file() and not _nci_isbi_patient(file.name) else None
+    """Name without ending of a visible volume file that is no label of NCI-ISBI 2013."""
+    foreign = file.name.startswith(".") or _nci_isbi_patient(file.name)
+    return volume_stem(file) if file.is_file() and not foreign else None
 
 
 def _nci_isbi_patient(name: str) -> str | None:
