@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 from camzoo.errors import ConfigError
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.frames import groups, present
-from camzoo.metrics.statistics import FloatArray, first_probability, holm, wilcoxon_p
+from camzoo.metrics.statistics import first_probability, paired_tests
 from camzoo.metrics.summary import CELL, grade
 
 #: What tells two rivals of one table apart.
@@ -90,7 +89,8 @@ def _compare(wide: pd.DataFrame, metric: str, reference: str | None, seed: int) 
     scores = wide.apply(goodness)
     means = wide.mean()
     best = _leader(scores.mean(), reference)
-    p, p_holm = _tests(scores.groupby("patient").mean().to_numpy(), best, known=bool(reference))
+    per_patient = scores.groupby("patient").mean().to_numpy()
+    p, p_holm = paired_tests(per_patient, best, chosen_here=reference is None)
     table = means.rename("mean").reset_index()
     return table.assign(
         difference=(means - means.iloc[best]).to_numpy(),
@@ -112,24 +112,6 @@ def _leader(means: pd.Series[float], reference: str | None) -> int:
     if reference not in names:
         raise ConfigError(f"reference {reference!r} is not among {', '.join(names)}")
     return names.index(reference)
-
-
-def _tests(scores: FloatArray, best: int, *, known: bool) -> tuple[FloatArray, FloatArray]:
-    """Raw and adjusted p-values of every column of ``scores`` [n, m] against column ``best``.
-
-    Unless the leader was ``known`` beforehand, all pairs are in the family that Holm corrects.
-    """
-    rivals = scores.shape[1]
-    pairs = [pair for pair in combinations(range(rivals), 2) if not known or best in pair]
-    p, adjusted = np.full(rivals, np.nan), np.full(rivals, np.nan)
-    if pairs:
-        first, second = np.array(pairs).T
-        raw = wilcoxon_p(scores[:, first] - scores[:, second])
-        corrected = holm(raw)
-        with_best = (first == best) | (second == best)
-        other = np.where(first == best, second, first)[with_best]
-        p[other], adjusted[other] = raw[with_best], corrected[with_best]
-    return p, adjusted
 
 
 def _name(key: object) -> str:
