@@ -51,6 +51,7 @@ def bench(
     from camzoo.cams.selection import select_methods
     from camzoo.presets import preset as named_preset
     from camzoo.progress import ConsoleReporter
+    from camzoo.report.gallery import write_gallery
     from camzoo.report.leaderboards import write_page
     from camzoo.report.terminal import summary
 
@@ -71,8 +72,10 @@ def bench(
     console.print(*summary(result.rows), sep="\n")
     for name, why in result.failures.items():
         console.print(f"{name} failed: {why}", style="red", markup=False)
-    page = write_page(result.folder)
-    console.print(f"leaderboard: {page}\nrows, curves, manifest: {result.folder}", highlight=False)
+    page, picture = write_page(result.folder), result.folder / "gallery.png"
+    write_gallery(result, picture)
+    for name, place in {"leaderboard": page, "picture": picture, "rows": result.folder}.items():
+        console.print(f"{name}: {place}", highlight=False)
 
 
 @app.command()

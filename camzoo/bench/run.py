@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,16 @@ class BenchResult:
         curves: Counts of every method, case, organ and threshold.
         folder: Where rows, curves and manifest were written.
         failures: Why a method has no rows, by method.
+        prepared: Slices, tags and masks of the data set.
+        maps: Folder of the maps of the first cell, by method.
     """
 
     rows: pd.DataFrame
     curves: pd.DataFrame
     folder: Path
-    failures: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[str, str]
+    prepared: Prepared
+    maps: Mapping[str, Path]
 
 
 def bench(
@@ -90,7 +94,8 @@ def bench(
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
     write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
-    return BenchResult(rows, curves, folder, failures)
+    maps = {name: artifact.folder for name, artifact in results[0].mapped.artifacts.items()}
+    return BenchResult(rows, curves, folder, failures, prepared, maps)
 
 
 def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:

@@ -101,14 +101,10 @@ def table(frame: pd.DataFrame) -> str:
     head = "| " + " | ".join(map(str, frame.columns)) + " |"
     rule = "|" + "---|" * len(frame.columns)
     body = [
-        "| " + " | ".join(_cell(value) for value in row) + " |"
+        "| " + " | ".join(str(value).replace("|", "\\|") for value in row) + " |"
         for row in frame.itertuples(index=False, name=None)
     ]
     return "\n".join([head, rule, *body]) + "\n"
-
-
-def _cell(value: object) -> str:
-    return ("" if value is None else str(value)).replace("|", "\\|")
 
 
 def _listed(values: object) -> str:

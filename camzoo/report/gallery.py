@@ -1,0 +1,131 @@
+"""Pictures of maps and masks beside the reference, with the numbers that the tables are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from camzoo.bench.map_files import MapFiles
+from camzoo.bench.run import BenchResult
+from camzoo.report.tables import HEADLINE
+
+#: Saliency: 0 is dark, more evidence is brighter, readable in grey and by the colour-blind.
+COLOURS: Final = "inferno"
+_REFERENCE: Final = "#59ff9c"
+_PREDICTION: Final = "#ffffff"
+#: Which cases of the test patients are shown: the worst, the middle and the best of the headline.
+_RANKS: Final = {"worst": 0.0, "median": 0.5, "best": 1.0}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One slice of one case, one organ.
+
+    Attributes:
+        title: What is shown.
+        image: Slice [y, x].
+        reference: Mask [y, x].
+        maps: Normalised map [y, x] by method.
+        thresholds: Background threshold by method.
+        scores: Text under a map, by method.
+        aspect: Height of a voxel over its width.
+    """
+
+    title: str
+    image: NDArray[Any]
+    reference: NDArray[np.bool_]
+    maps: Mapping[str, NDArray[Any]]
+    thresholds: Mapping[str, float]
+    scores: Mapping[str, str]
+    aspect: float
+
+
+def write_gallery(result: BenchResult, path: Path) -> None:
+    """Draw the worst, the median and the best test case of a run as PNG."""
+    draw(panels(result), path)
+
+
+def panels(result: BenchResult) -> list[Panel]:
+    """Pick test cases by the headline DSC of the first method, averaged over organs."""
+    rows = result.rows
+    headline = rows[(rows["subset"] == "test") & (rows["protocol"] == HEADLINE.value)]
+    first = headline[["fold", "seed"]].drop_duplicates().iloc[0]
+    headline = headline[(headline["fold"] == first["fold"]) & (headline["seed"] == first["seed"])]
+    scores = headline.groupby("case")["dsc"].mean().sort_values(kind="stable")
+    chosen = {name: scores.index[round(rank * (len(scores) - 1))] for name, rank in _RANKS.items()}
+    unique = {case: name for name, case in reversed(chosen.items())}
+    return [_panel(result, headline, str(case), name) for case, name in unique.items()]
+
+
+def _panel(result: BenchResult, rows: pd.DataFrame, case: str, name: str) -> Panel:
+    """Show the slice in which the largest organ of the case is largest."""
+    info = result.prepared.cases[case]
+    label = result.prepared.vault.for_evaluation().label(case)
+    organ = int(np.bincount(label[label > 0]).argmax())
+    z = int((label == organ).sum(axis=(1, 2)).argmax())
+    organ_name = result.prepared.index.organs[organ - 1]
+    mine = rows[(rows["case"] == case) & (rows["organ"] == organ_name)].set_index("method")
+    files = {m: MapFiles.open(folder) for m, folder in result.maps.items() if m in mine.index}
+    stored = result.prepared.tagged([case]).images(slice(z, z + 1)).float()
+    return Panel(
+        title=f"{name}: {case}, slice {z}, {organ_name}",
+        image=info.letterbox.from_grid(stored[:, None])[0, 0].numpy(),
+        reference=label[z] == organ,
+        maps={m: f.volume(info)[organ - 1, z].numpy() for m, f in files.items()},
+        thresholds={str(m): float(t) for m, t in mine["threshold"].items()},
+        scores={
+            str(m): f"{100 * line['dsc']:.1f} %, ASD {line['asd_mm']:.1f} mm"
+            for m, line in mine.to_dict("index").items()
+        },
+        aspect=info.spacing[1] / info.spacing[2],
+    )
+
+
+def draw(shown: Sequence[Panel], path: Path) -> None:
+    """Draw panels as rows: the slice with its reference, then each method's map and mask."""
+    methods = list(dict.fromkeys(name for panel in shown for name in panel.maps))
+    columns = 1 + len(methods)
+    figure = Figure(figsize=(2.9 * columns + 0.8, 3.1 * len(shown)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(shown), columns, squeeze=False)
+    for row, panel in zip(axes, shown, strict=True):
+        _slice(row[0], panel)
+        row[0].set_title(panel.title, fontsize=8)
+        for axis, method in zip(row[1:], methods, strict=True):
+            _slice(axis, panel)
+            if method in panel.maps:
+                _map(axis, panel, method)
+    scale = figure.axes[1].images[-1]
+    figure.colorbar(scale, ax=axes, label="normalised saliency", shrink=0.6, aspect=30)
+    figure.supxlabel(
+        "green: reference    white: mask at the validated threshold    "
+        "numbers: of the whole volume", fontsize=8,
+    )  # fmt: skip
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def _slice(axis: Axes, panel: Panel) -> None:
+    axis.imshow(panel.image, cmap="gray", aspect=panel.aspect)
+    axis.set_axis_off()
+    _outline(axis, panel.reference, _REFERENCE)
+
+
+def _map(axis: Axes, panel: Panel, method: str) -> None:
+    values = panel.maps[method]
+    axis.imshow(values, cmap=COLOURS, vmin=0, vmax=1, alpha=0.55, aspect=panel.aspect)
+    _outline(axis, values > panel.thresholds[method], _PREDICTION)
+    axis.set_title(f"{method}: {panel.scores[method]}", fontsize=8)
+
+
+def _outline(axis: Axes, mask: NDArray[np.bool_], colour: str) -> None:
+    if mask.any() and not mask.all():
+        axis.contour(mask, levels=[0.5], colors=colour, linewidths=1.0)

@@ -1,0 +1,36 @@
+import numpy as np
+from matplotlib.image import imread
+
+from camzoo.report.gallery import Panel, draw
+
+
+def panel(title):
+    y, x = np.mgrid[:40, :60]
+    blob = np.exp(-((y - 20) ** 2 + (x - 15) ** 2) / 60.0)
+    return Panel(
+        title=title, image=np.zeros((40, 60)), reference=(abs(y - 20) < 6) & (abs(x - 15) < 6),
+        maps={"cam": blob, "centre": np.zeros_like(blob)},
+        thresholds={"cam": 0.5, "centre": 0.5}, scores={"cam": "DSC 80.0 %", "centre": "0.0 %"},
+        aspect=1.0,
+    )  # fmt: skip
+
+
+def test_a_picture_shows_slice_reference_and_maps(tmp_path):
+    path = tmp_path / "gallery.png"
+    draw([panel("best"), panel("worst")], path)
+    pixels = imread(path)[..., :3]
+    assert pixels.shape[0] > 400
+    assert pixels.shape[1] > 600
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    outline = (green > 0.9) & (red < 0.5) & (blue < 0.75)
+    assert outline.sum() > 200  # the reference, on every slice
+    # The blob of the first map is brighter than the place mirrored from it.
+    first, second = (red - blue)[:, 300:600], (red - blue)[:, 600:850]
+    assert (first > 0.2).sum() > 500
+    assert (second > 0.2).sum() < 50  # the other map is empty
+
+
+def test_equal_panels_give_equal_files(tmp_path):
+    for name in ("a.png", "b.png"):
+        draw([panel("best")], tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
