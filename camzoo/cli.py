@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,9 @@ import typer
 from rich.console import Console
 
 from camzoo.cli_data import data_app
+from camzoo.cli_zoo import check, layers
 from camzoo.errors import CamzooError, ConfigError
+from camzoo.pairs import parse_pairs
 
 app = typer.Typer(
     name="camzoo",
@@ -21,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.command()(layers)
+app.command()(check)
 console = Console(soft_wrap=not sys.stdout.isatty())
 
 
@@ -65,8 +68,8 @@ def bench(
         "data.folds": _numbers("folds", folds),
     }
     changes |= {key: value for key, value in given.items() if value is not None}
-    changes |= {f"data.options.{k}": v for k, v in _pairs("--option", option).items()}
-    changes |= _pairs("--set", set_)
+    changes |= {f"data.options.{k}": v for k, v in parse_pairs("--option", option).items()}
+    changes |= parse_pairs("--set", set_)
     config = named_preset(preset, dataset).changed(changes)
     result = run_bench(config, out, ConsoleReporter(console))
     console.print(*summary(result.rows), sep="\n")
@@ -126,19 +129,6 @@ def _numbers(name: str, text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise ConfigError(f"--{name} takes numbers separated by commas, got {text!r}") from error
-
-
-def _pairs(flag: str, texts: list[str] | None) -> dict[str, Any]:
-    pairs = {}
-    for text in texts or []:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"{flag} takes KEY=VALUE, got {text!r}")
-        try:
-            pairs[key] = json.loads(value)
-        except json.JSONDecodeError:  # plain text
-            pairs[key] = value
-    return pairs
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from camzoo.errors import ConfigError
+from camzoo.pairs import parse_pairs
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -88,13 +88,7 @@ def fetch(
 def _open(name: str, root: Path | None, pairs: list[str] | None) -> Dataset:
     from camzoo.data.opening import open_dataset
 
-    options = {}
-    for pair in pairs or []:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"--option takes KEY=VALUE, got {pair!r}")
-        options[key] = value
-    return open_dataset(name, root, options)
+    return open_dataset(name, root, parse_pairs("--option", pairs))
 
 
 def _say(text: str) -> None:

@@ -1,0 +1,22 @@
+import pytest
+
+from camzoo.errors import ConfigError
+from camzoo.pairs import parse_pairs
+
+
+def test_values_are_json_or_text():
+    texts = ["a=3", "b=[1, 2]", "c=all", "d=true", "e=x=y", "f="]
+    assert parse_pairs("--option", texts) == {
+        "a": 3, "b": [1, 2], "c": "all", "d": True, "e": "x=y", "f": "",
+    }  # fmt: skip
+    assert parse_pairs("--set", None) == {}
+
+
+@pytest.mark.parametrize(("texts", "message"), [
+    (["a"], "--set takes KEY=VALUE, got 'a'"),
+    (["=1"], "--set takes KEY=VALUE"),
+    (["a=1", "a=2"], "--set a is given twice"),
+])  # fmt: skip
+def test_wrong_pairs_are_named(texts, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_pairs("--set", texts)
