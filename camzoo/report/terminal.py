@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -42,11 +44,11 @@ def _describe_cam(name: str) -> dict[str, str]:
     method = cams.get(name)
     return {
         "name": name,
-        "paper": method.paper,
+        "from": _package(cams, name),
         "supervision": method.supervision.value,
         "per class": "yes" if method.class_specific else "no",
-        "is trained": "yes" if method.needs_fit else "no",
-        "defined in": _origin(cams, name),
+        "trained": "yes" if method.needs_fit else "no",
+        "paper": method.paper,
     }
 
 
@@ -54,20 +56,21 @@ def _describe_dataset(name: str) -> dict[str, str]:
     facts = datasets.get(name).facts
     return {
         "name": name,
+        "from": _package(datasets, name),
         "title": facts.title,
         "licence": facts.licence,
-        "defined in": _origin(datasets, name),
     }
 
 
-def _origin(registry: Registry[type], name: str) -> str:
-    return registry.origin(name)
+def _package(registry: Registry[Any], name: str) -> str:
+    """The package that registered a name, to tell third parties' from camzoo's."""
+    return registry.origin(name).partition(".")[0]
 
 
 def _table(title: str, frame: pd.DataFrame) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in frame.columns:
-        table.add_column(str(column), overflow="fold")
+    for position, column in enumerate(frame.columns):
+        table.add_column(str(column), overflow="fold", no_wrap=position == 0)
     for row in frame.itertuples(index=False, name=None):
         table.add_row(*map(str, row))
     return table
