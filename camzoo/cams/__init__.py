@@ -31,6 +31,8 @@ _BUILT_IN = {
     "prior-only": "prior:PriorOnly",
 }
 
+__all__ = ["cams"]
+
 for _name, _place in _BUILT_IN.items():
     cams.register(_name, f"{__name__}.{_place}")
 for _name in class_names():

@@ -54,6 +54,7 @@ class CamMethod(ABC):
         supervision: What it may see while it learns.
         cost: What it runs per image besides the pass that all methods share, in words.
         class_specific: False where all classes get the same map.
+        control: True for maps that do not depend on the classifier's opinion of the image.
         min_classes: How many classes it takes to make sense.
         needs_fit: True where :meth:`fit` must run before :meth:`saliency`.
     """
@@ -63,6 +64,7 @@ class CamMethod(ABC):
     supervision: ClassVar[Supervision] = Supervision.IMAGE
     cost: ClassVar[str] = ""
     class_specific: ClassVar[bool] = True
+    control: ClassVar[bool] = False
     min_classes: ClassVar[int] = 1
     needs_fit: ClassVar[bool] = False
 

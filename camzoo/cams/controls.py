@@ -18,7 +18,8 @@ class Random(CamMethod):
     Seeded by the content of each image, so that an image gets the same map in any batch.
     """
 
-    paper = "control"
+    paper = "no paper"
+    control = True
     cost = "nothing"
 
     def saliency(self, view: FeatureView) -> Tensor:
@@ -35,7 +36,8 @@ class Random(CamMethod):
 class Centre(CamMethod):
     """A Gaussian in the centre of the image with a standard deviation of a quarter of each side."""
 
-    paper = "control"
+    paper = "no paper"
+    control = True
     cost = "nothing"
     class_specific = False
 
@@ -51,7 +53,8 @@ class Centre(CamMethod):
 class Otsu(CamMethod):
     """One where the image is brighter than Otsu's threshold, zero elsewhere."""
 
-    paper = "control; threshold of Otsu, IEEE TSMC 1979"
+    paper = "threshold of Otsu, IEEE TSMC 1979"
+    control = True
     cost = "nothing"
     class_specific = False
 

@@ -83,4 +83,6 @@ def _stretch(part: Tensor, images: Tensor) -> Tensor:
     flat = part.abs().flatten(1)
     low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
     unit = ((flat - low) / (high - low).clamp(min=torch.finfo(flat.dtype).tiny)).view_as(part)
-    return F.interpolate(unit, size=images.shape[2:], mode="bilinear").sum(1)
+    # Resizing is linear: the sum may come first, and only one channel is resized.
+    together = unit.sum(1, keepdim=True)
+    return F.interpolate(together, size=images.shape[2:], mode="bilinear")[:, 0]

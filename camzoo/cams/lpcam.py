@@ -44,11 +44,13 @@ class Lpcam(CamMethod):
 
     def fit(self, context: FitContext) -> None:
         """Cluster the features of the training slices."""
-        inside, outside, view = self._collect(context)
+        # One seed for all classes: their order changes nothing.
+        seed = int(torch.randint(2**31, (), generator=context.generator))
+        inside, outside, view = self._collect(context, seed)
         directions = []
         for c, (own, other) in enumerate(zip(inside, outside, strict=True)):
-            parts = k_means(own, self.clusters, context.generator)
-            around = k_means(other, self.clusters, context.generator)
+            parts = k_means(own, self.clusters, seed)
+            around = k_means(other, self.clusters, seed)
             directions.append(_direction(view, c, parts, around))
         self._direction = torch.stack(directions)
 
@@ -59,7 +61,9 @@ class Lpcam(CamMethod):
         unit = F.normalize(view.features, dim=1)
         return torch.einsum("ck,bkhw->bchw", self._direction.to(unit), unit)
 
-    def _collect(self, context: FitContext) -> tuple[list[Tensor], list[Tensor], FeatureView]:
+    def _collect(
+        self, context: FitContext, seed: int
+    ) -> tuple[list[Tensor], list[Tensor], FeatureView]:
         """Return per class a sample of features [n, K] inside and outside, and some view."""
         positives = torch.from_numpy(context.slices.tags).sum(0).tolist()
         inside: list[list[Tensor]] = [[] for _ in positives]
@@ -71,8 +75,8 @@ class Lpcam(CamMethod):
             for b, c in tags.nonzero().tolist():
                 features, share = view.features[b].flatten(1).T, -(-self.sample // positives[c])
                 where = own[b, c].flatten()
-                inside[c].append(_draw(features[where], share, context.generator))
-                outside[c].append(_draw(features[~where], share, context.generator))
+                inside[c].append(_draw(features[where], share, seed))
+                outside[c].append(_draw(features[~where], share, seed))
         if view is None:
             raise ConfigError("lpcam needs training slices with an organ, and there are none")
         empty = [view.features.new_zeros(0, view.features.shape[1])]
@@ -83,9 +87,9 @@ class Lpcam(CamMethod):
         )
 
 
-def k_means(points: Tensor, clusters: int, generator: torch.Generator, rounds: int = 50) -> Tensor:
+def k_means(points: Tensor, clusters: int, seed: int, rounds: int = 50) -> Tensor:
     """Return at most ``clusters`` means [k, K] of points [n, K], grouped by cosine similarity."""
-    centres = _draw(points, clusters, generator)
+    centres = _draw(points, clusters, seed)
     if not len(points):
         return centres
     unit, nearest = F.normalize(points, dim=1), None
@@ -122,7 +126,7 @@ def _belief(view: FeatureView, prototypes: Tensor, c: int) -> Tensor:
     return logits[:, c].sigmoid()
 
 
-def _draw(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def _draw(rows: Tensor, count: int, seed: int) -> Tensor:
     """Return ``count`` different rows at random, or all if there are fewer."""
-    chosen = torch.randperm(len(rows), generator=generator, device=generator.device)[:count]
-    return rows[chosen.to(rows.device)]
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    return rows[order[:count].to(rows.device)]

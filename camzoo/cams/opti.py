@@ -10,7 +10,6 @@ from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.isolation import grad_mode
 from camzoo.cams.score import to_unit
 from camzoo.cams.view import FeatureView
-from camzoo.cams.weighting import weighted_sum
 
 
 @register_cam("opti-cam")
@@ -29,29 +28,30 @@ class OptiCam(CamMethod):
         self.steps, self.rate = steps, rate
 
     def saliency(self, view: FeatureView) -> Tensor:
-        """Return the weighted sum of the features with the best weights after all steps."""
-        maps = [self._optimise(view, c) for c in range(view.logits.shape[1])]
-        return torch.stack(maps, dim=1)
+        """Return the weighted sum of the features with the weights after all steps."""
+        # Image by image, from its features alone: the optimisation magnifies any rounding, and the
+        # size of a batch changes rounding.
+        maps = [self._optimise(view.again(image[None])) for image in view.images]
+        return torch.stack(maps)
 
-    def _optimise(self, view: FeatureView, c: int) -> Tensor:
+    def _optimise(self, view: FeatureView) -> Tensor:
+        """Return the maps [C, h, w] of a single image; the classes are a batch of their own."""
         with grad_mode(enabled=True):
-            features = view.features.relu()
-            images = view.images.clone()
-            scores = torch.zeros(features.shape[:2], device=features.device, requires_grad=True)
-            optimiser = torch.optim.Adam([scores], lr=self.rate)
-            for _ in range(self.steps):
-                seen = images * _mask(_combine(scores, features), images)
-                logit = view.classify(seen)[:, c].sum()
-                (scores.grad,) = torch.autograd.grad(-logit, scores)
-                optimiser.step()
-            return _combine(scores.detach(), features)[:, 0]
+            return self._ascend(view, view.images[0].clone(), view.features[0].relu())
+
+    def _ascend(self, view: FeatureView, image: Tensor, features: Tensor) -> Tensor:
+        classes = view.logits.shape[1]
+        scores = torch.zeros(classes, len(features), device=image.device, requires_grad=True)
+        optimiser = torch.optim.Adam([scores], lr=self.rate)
+        for _ in range(self.steps):
+            maps = _combine(scores, features)
+            up = F.interpolate(maps[:, None], size=image.shape[1:], mode="bilinear")
+            logits = view.classify(image * to_unit(up).to(image))
+            (scores.grad,) = torch.autograd.grad(-logits.diagonal().sum(), scores)
+            optimiser.step()
+        return _combine(scores.detach(), features)
 
 
 def _combine(scores: Tensor, features: Tensor) -> Tensor:
-    """Return the maps [B, 1, h, w]."""
-    return weighted_sum(scores.softmax(1)[:, None, :, None, None], features)
-
-
-def _mask(maps: Tensor, images: Tensor) -> Tensor:
-    """Return the maps on the grid of the images, stretched to [0, 1]."""
-    return to_unit(F.interpolate(maps, size=images.shape[2:], mode="bilinear")).to(images)
+    """Return the maps [C, h, w] of scores [C, K] and features [K, h, w]."""
+    return torch.einsum("ck,khw->chw", scores.softmax(1), features)

@@ -24,7 +24,8 @@ class PriorOnly(CamMethod):
         threshold: Above which share of its maximum a map is coarse mask.
     """
 
-    paper = "control; context map of Chen et al., CVPR 2022, eq. 1"
+    control = True
+    paper = "context map of Chen et al., CVPR 2022, eq. 1"
     cost = "fitting: 1 forward per training slice; then nothing"
     needs_fit = True
 
