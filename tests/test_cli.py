@@ -1,0 +1,116 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from camzoo.cli import main
+from camzoo.report.records import FILES
+
+TINY = [
+    "--preset", "smoke", "--option", "patients=6", "--option", "size=64", "--set", "data.size=64",
+    "--set", "training.epochs=1", "--set", "training.crop=64", "--set", "training.resize=[64,80]",
+    "--set", "maps.side=64", "--set", "maps.size=32", "--device", "cpu",
+]  # fmt: skip
+
+
+def camzoo(monkeypatch, capsys, *words):
+    """Run the command line in this process: exit code, what it printed, what it complained of."""
+    monkeypatch.setattr(sys, "argv", ["camzoo", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    return ended.value.code or 0, printed.out, printed.err
+
+
+def test_bench_ends_with_a_leaderboard_and_leaderboard_takes_it_in(monkeypatch, capsys, tmp_path):
+    runs, boards = tmp_path / "runs", tmp_path / "boards"
+    code, out, _ = camzoo(
+        monkeypatch, capsys, "bench", "--dataset", "phantom", "--methods", "cam,centre",
+        *TINY, "--out", runs,
+    )  # fmt: skip
+    assert code == 0
+    assert "Pseudo-masks of the training slices, pooled DSC (%)" in out
+    (run,) = runs.glob("phantom-smoke-*")
+    assert {*FILES, "leaderboard.md", "gallery.png", "times.json"} <= {
+        p.name for p in run.iterdir()
+    }
+    assert "| centre |" in (run / "leaderboard.md").read_text()
+
+    code, out, _ = camzoo(monkeypatch, capsys, "leaderboard", run, "--out", boards)
+    assert code == 0
+    assert (boards / "phantom.md").exists()
+    assert camzoo(monkeypatch, capsys, "leaderboard", "--check", "--out", boards)[0] == 0
+    (boards / "phantom.md").write_text("edited")
+    code, _, err = camzoo(monkeypatch, capsys, "leaderboard", "--check", "--out", boards)
+    assert code == 2
+    assert "phantom.md is out of date" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--dataset", "promise"], "unknown data set 'promise'"),
+        (["--dataset", "phantom", "--methods", "gradcam"], "did you mean grad-cam"),
+        (["--dataset", "phantom", "--backbone", "resnet10x"], "unknown backbone 'resnet10x'"),
+        (["--dataset", "phantom", "--weights", "/no/such.pth"], "no weights at /no/such.pth"),
+        (["--dataset", "phantom", "--preset", "huge"], "unknown preset 'huge'"),
+        (["--dataset", "phantom", "--set", "training.epoch=3"], "no setting 'training.epoch'"),
+        (["--dataset", "phantom", "--seeds", "a"], "--seeds takes numbers"),
+        (["--dataset", "phantom", "--split", "random"], "data.split"),
+        (["--dataset", "acdc", "--root", "/no/such/folder"], "--dataset phantom"),
+    ],
+)
+def test_faults_of_the_user_end_with_2_and_one_message(
+    monkeypatch, capsys, tmp_path, words, message
+):
+    runs = tmp_path / "runs"
+    code, out, err = camzoo(
+        monkeypatch, capsys, "bench", *words, *(w for w in ["--out", str(runs)]),
+    )  # fmt: skip
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert "Traceback" not in out + err
+    assert not runs.exists()
+
+
+def test_no_traceback_reaches_the_shell():
+    done = subprocess.run(
+        [sys.executable, "-c", "from camzoo.cli import main; main()", "bench", "--dataset", "x"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("camzoo: unknown data set 'x'")
+    assert "Traceback" not in done.stderr
+
+
+def test_listing(monkeypatch, capsys):
+    code, out, _ = camzoo(monkeypatch, capsys, "list", "cams", "grad-*")
+    assert code == 0
+    assert "grad-cam++" in out
+    assert "eigen-cam" not in out
+    assert "phantom" in camzoo(monkeypatch, capsys, "list", "datasets")[1]
+    code, _, err = camzoo(monkeypatch, capsys, "list", "everything")
+    assert (code, "choose cams or datasets" in err) == (2, True)
+
+
+def test_doctor_looks_at_what_numbers_depend_on(monkeypatch, capsys):
+    code, out, _ = camzoo(monkeypatch, capsys, "doctor")
+    assert code == 0
+    assert "ok      torch:" in out
+    assert "PROBLEM" not in out
+
+
+def test_the_leaderboards_of_the_project_agree_with_their_rows(monkeypatch, capsys):
+    code, out, err = camzoo(monkeypatch, capsys, "leaderboard", "--check")
+    assert (code, err) == (0, "")
+    assert "agrees with its rows" in out
+
+
+def test_manifests_of_the_project_are_whole():
+    from tests.conftest import ROOT
+
+    for file in (ROOT / "leaderboards" / "records").glob("*/manifest.json"):
+        manifest = json.loads(file.read_text())
+        assert manifest["run"] == file.parent.name
+        assert manifest["environment"]["commit"] != "unknown"
