@@ -179,8 +179,9 @@ def _otsu_positions(cube: Curves) -> list[int]:
     """
     above = cube.n_pred.sum(axis=1)
     counts = above - np.concatenate([above[:, 1:], np.zeros_like(above[:, :1])], axis=1)
-    step = np.diff(cube.thresholds, append=2 * cube.thresholds[-1] - cube.thresholds[-2])
-    return [_otsu(row, cube.thresholds + step / 2) for row in counts]
+    # The last bin has no upper edge; it is taken to be as wide as the one before it.
+    edges = np.append(cube.thresholds, 2 * cube.thresholds[-1] - cube.thresholds[-2:][0])
+    return [_otsu(row, (edges[:-1] + edges[1:]) / 2) for row in counts]
 
 
 def _otsu(counts: FloatArray, centres: FloatArray) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import combinations
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,11 @@ from scipy import stats
 from camzoo.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
-REPLICATES = 2000
+REPLICATES: Final = 2000
+#: Pairs up to which the distribution of the signed-rank sum is computed exactly.
+_EXACT: Final = 100
+#: Decimals of a difference; what lies below comes from rounding and would break ties.
+_DIGITS: Final = 12
 
 
 class Interval(NamedTuple):
@@ -85,18 +89,36 @@ def bootstrap_interval(
 def wilcoxon_p(differences: ArrayLike) -> FloatArray:
     """Two-sided p-values of the paired Wilcoxon signed-rank test (Wilcoxon, 1945).
 
+    Pairs without a difference are dropped and equal ones share their mean rank. Up to 100 pairs the
+    p-value is exact given these ranks, ties or not; beyond, the normal approximation is used.
+
     Args:
         differences: Shape [n, m]: m comparisons over n independent pairs.
 
     Returns:
         Shape [m]; 1 where all pairs tie or there are none.
     """
-    table = np.asarray(differences, dtype=np.float64)
-    p = np.ones(table.shape[1])
-    varied = (table != 0).any(axis=0)
-    if varied.any():
-        p[varied] = stats.wilcoxon(table[:, varied], axis=0).pvalue
-    return p
+    table = np.asarray(differences, dtype=np.float64).round(_DIGITS)
+    return np.array([_signed_rank_p(column[column != 0]) for column in table.T])
+
+
+def _signed_rank_p(differences: FloatArray) -> float:
+    if not len(differences):
+        return 1.0
+    if len(differences) > _EXACT:
+        return float(stats.wilcoxon(differences, method="approx").pvalue)
+    # Twice the rank is a whole number even where ties share it.
+    ranks = np.rint(2 * stats.rankdata(np.abs(differences))).astype(np.intp)
+    # Under the null each rank is positive or negative with equal chance: the distribution of the
+    # positive sum grows rank by rank.
+    chance = np.zeros(ranks.sum() + 1)
+    chance[0] = 1.0
+    for rank in ranks:
+        chance[rank:] = (chance[rank:] + chance[:-rank]) / 2
+        chance[:rank] /= 2
+    positive = int(ranks[differences > 0].sum())
+    smaller = min(positive, int(ranks.sum()) - positive)
+    return float(min(1.0, 2 * chance[: smaller + 1].sum()))
 
 
 def holm(p_values: ArrayLike) -> FloatArray:
