@@ -195,8 +195,8 @@ def _anatomy(variant: str) -> type[Anatomy]:
 
 
 def _whole(name: str, value: int, least: int, greatest: int) -> int:
-    if isinstance(value, bool) or int(value) != value or not least <= value <= greatest:
+    if type(value) is not int or not least <= value <= greatest:
         raise ConfigError(
             f"phantom: {name} must be a whole number from {least} to {greatest}, got {value!r}"
         )
-    return int(value)
+    return value

@@ -43,7 +43,7 @@ class Dials:
     def __post_init__(self) -> None:
         for name, (least, greatest, meaning) in _RANGES.items():
             value = getattr(self, name)
-            if not least <= value <= greatest:
+            if not isinstance(value, int | float) or not least <= value <= greatest:
                 raise ConfigError(
                     f"phantom: {name} must lie between {least:g} and {greatest:g} ({meaning}), "
                     f"got {value!r}"

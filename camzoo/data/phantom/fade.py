@@ -68,5 +68,6 @@ def _inpaint(
         return total
 
     weight = known.astype(np.float32)
-    norm = spread(weight)
+    # A slice without any known voxel has nothing to extend: it goes dark.
+    norm: Field = np.maximum(spread(weight), 1e-30)
     return [spread(channel * weight) / norm for channel in channels]
