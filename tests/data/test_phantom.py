@@ -119,6 +119,10 @@ def test_every_option_is_in_the_fingerprint():
     assert len(set(prints)) == 1 + len(other)
 
 
+def test_whole_and_decimal_dials_are_the_same_dials():
+    assert json.dumps(Phantom(contrast=1).fingerprint()) == json.dumps(Phantom().fingerprint())
+
+
 def test_the_version_is_in_the_fingerprint(monkeypatch):
     before = Phantom().fingerprint()
     monkeypatch.setattr(phantom, "PHANTOM_VERSION", phantom.PHANTOM_VERSION + 1)

@@ -154,7 +154,7 @@ class Phantom(Dataset):
             "patients": self.patients,
             "size": self.size,
             "seed": self.seed,
-            **asdict(self.dials),
+            **{name: float(value) for name, value in asdict(self.dials).items()},
         }
 
     def _render(self, case: Case) -> Rendered:

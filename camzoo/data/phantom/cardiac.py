@@ -62,7 +62,7 @@ class Cardiac(Anatomy):
         shortening, right = rng.uniform(0.25, 0.42), rng.uniform(0.74, 0.88)
         muscle_area = (cavity + wall) ** 2 - cavity**2
         self.right = 1.0
-        if phase == "ES":
+        if self.phase == "ES":
             # The muscle keeps its volume and shortens by about a tenth along the axis.
             cavity, muscle_area, self.right = cavity * (1 - shortening), 1.1 * muscle_area, right
         self.cavity, self.outer = cavity, math.sqrt(cavity**2 + muscle_area)

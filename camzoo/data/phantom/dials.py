@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from camzoo.errors import ConfigError
 
 #: Dial -> (least, greatest, what it is), both ends allowed.
-_RANGES: dict[str, tuple[float, float, str]] = {
+_RANGES: Final[dict[str, tuple[float, float, str]]] = {
     "contrast": (0.0, 1.0, "0 hides the organs, 1 shows them clearly"),
     "cooccurrence": (0.0, 1.0, "0 sets the organs apart along z, 1 puts them into the same slices"),
     "jitter": (0.0, 30.0, "standard deviation of the position in mm"),

@@ -84,8 +84,12 @@ class Tube(Shape):
         """A box that holds the whole tube."""
         swell = 1.0 + sum(abs(a) for a in self.uneven)
         rx, ry = (max(_values(r)) * swell for r in (self.rx, self.ry))
-        if self.angle:
-            rx = ry = math.hypot(rx, ry) if self.square else max(rx, ry)
+        c, s = (abs(f(math.radians(self.angle))) for f in (math.cos, math.sin))
+        # Half the extent of the turned ellipse, or of the turned rectangle around it.
+        if self.square:
+            rx, ry = rx * c + ry * s, rx * s + ry * c
+        else:
+            rx, ry = math.hypot(rx * c, ry * s), math.hypot(rx * s, ry * c)
         xs, ys = _values(self.x), _values(self.y)
         return Box(self.z, (min(ys) - ry, max(ys) + ry), (min(xs) - rx, max(xs) + rx))
 
