@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from camzoo.config import BackboneConfig
 from camzoo.errors import ConfigError
-from camzoo.shallow import ShallowModel
+from camzoo.taps import TappedModel
 from camzoo.weights import read_state
 
 #: Constructor arguments that help where an architecture knows them and are dropped where it does
@@ -75,10 +75,10 @@ class Classifier(nn.Module):
 
     @property
     def fresh(self) -> list[nn.Parameter]:
-        """Parameters that never come with weights, and learn faster: the head, the projection."""
+        """Parameters that never come with weights, and learn faster: the head, projections."""
         modules = [self.head]
-        if isinstance(self.model, ShallowModel):
-            modules.append(self.model.project)
+        if isinstance(self.model, TappedModel):
+            modules.append(self.model.projections)
         return [parameter for module in modules for parameter in module.parameters()]
 
 
@@ -99,7 +99,7 @@ def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Clas
         torch.manual_seed(seed)
         model = _create(config, classes, arguments)
         if config.stages:
-            model = ShallowModel(model, config.stages, config.width, classes)
+            model = TappedModel(model, config.stages, config.width, classes)
         _reset_head(model)
     if not config.dilated:
         _undilate(model)
@@ -215,7 +215,7 @@ def _head_names(model: nn.Module) -> set[str]:
 
 def _trunk(model: nn.Module) -> nn.Module:
     """Return the part that is timm's own."""
-    return model.trunk if isinstance(model, ShallowModel) else model
+    return model.trunk if isinstance(model, TappedModel) else model
 
 
 def _freeze(model: nn.Module, stages: int) -> None:

@@ -58,9 +58,9 @@ class BackboneConfig(_Frozen):
         dilated: Keep the dilation that timm puts in the place of a stride. IRNet's backbone has
             none.
         channels: 3 repeats the grey slice, 1 folds the first convolution.
-        stages: End the trunk after this many of timm's feature stages, followed by a 1 x 1
-            convolution of ``width`` channels; None keeps it whole.
-        width: Of that convolution.
+        stages: Which of timm's feature stages the head reads, counted from 1; () is the last
+            features alone. Earlier stages go through a 1 x 1 convolution of ``width`` channels.
+        width: Of those convolutions.
         frozen: Leading groups of layers that are not trained, in timm's coarse grouping.
         layer: Target layer of the maps by timm's name; None is what the pooling sees.
         arguments: Further arguments of ``timm.create_model``.
@@ -73,13 +73,19 @@ class BackboneConfig(_Frozen):
     output_stride: Positive = 16
     dilated: bool = False
     channels: Literal[1, 3] = 3
-    stages: Positive | None = None
+    stages: tuple[Positive, ...] = ()
     width: Positive = 256
     frozen: Annotated[int, Field(ge=0)] = 3
     layer: str | None = None
     arguments: dict[str, Option] = {}
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if list(self.stages) != sorted(set(self.stages)):
+            raise ValueError(f"stages must be ascending and without repeats, got {self.stages}")
+        return self
 
 
 class TrainingConfig(_Frozen):
@@ -100,7 +106,8 @@ class TrainingConfig(_Frozen):
         power: Of the poly schedule (1 - t / T) ** power, per step.
         warmup: Share of all steps over which the rate rises linearly from nothing.
         clip: Largest norm of the gradient; None leaves it as it is.
-        balance: Draw slices with replacement so that each organ is present as often as absent.
+        rare: Slices are drawn with replacement so that the rarer value of each tag has at least
+            about this share; 0 shows every slice once per epoch.
         precision: Of autocast.
     """
 
@@ -118,7 +125,7 @@ class TrainingConfig(_Frozen):
     power: Annotated[float, Field(ge=0)] = 0.9
     warmup: Share = 0.0
     clip: Annotated[float, Field(gt=0)] | None = None
-    balance: bool = False
+    rare: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     precision: Literal["bf16", "fp32"] = "bf16"
 
     @model_validator(mode="after")

@@ -148,14 +148,23 @@ class _Totals:
 
 def _order(slices: TaggedSlices, config: TrainingConfig, generator: torch.Generator) -> Tensor:
     """Which slices an epoch sees, in which order."""
-    count = len(slices)
-    if not config.balance:
-        return torch.randperm(count, generator=generator)
-    tags = slices.tag_tensor(slice(None))
+    weights = _weights(slices.tag_tensor(slice(None)), config.rare)
+    if weights is None:
+        return torch.randperm(len(slices), generator=generator)
+    return torch.multinomial(weights, len(slices), replacement=True, generator=generator)
+
+
+def _weights(tags: Tensor, rare: float) -> Tensor | None:
+    """Weight of each slice, from tags [N, C]; None where no tag is rarer than asked for.
+
+    For one class the rarer value gets exactly the share ``rare``; several classes are averaged.
+    """
     share = tags.mean(dim=0)
-    # A slice counts for each organ by how rare its tag is, present or absent.
-    weights = (tags / share + (1 - tags) / (1 - share)).mean(dim=1)
-    return torch.multinomial(weights, count, replacement=True, generator=generator)
+    wanted = share.clamp(rare, 1 - rare)
+    if torch.equal(wanted, share):
+        return None
+    each = tags * wanted / share + (1 - tags) * (1 - wanted) / (1 - share)
+    return each.mean(dim=1)
 
 
 def _batches(

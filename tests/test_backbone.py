@@ -67,11 +67,12 @@ def test_frozen_stages_get_no_gradient():
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "mobilenetv2_050", "convnext_atto", "densenet121"])
-def test_a_trunk_can_end_at_an_earlier_stage(name):
+def test_a_head_can_read_an_earlier_stage_alone(name):
     whole = build_classifier(config(name=name, frozen=1), 3, seed=0)
-    shallow = build_classifier(config(name=name, stages=3, width=24, frozen=1), 3, seed=0).eval()
+    shallow = build_classifier(config(name=name, stages=(3,), width=24, frozen=1), 3, seed=0).eval()
     images = shallow.normalise(torch.rand(2, 64, 96))
-    features = shallow.model.forward_features(images)
+    with torch.no_grad():
+        features = shallow.model.forward_features(images)
     assert features.shape[1] == 24
     assert float(features.min()) == 0
     by_hand = features.mean((2, 3)) @ shallow.head.weight.T
@@ -84,16 +85,41 @@ def test_a_trunk_can_end_at_an_earlier_stage(name):
     assert len(shallow.fresh) == 3  # two of the projection, one of the bias-free head
 
 
-def test_a_shallow_trunk_takes_weights_of_the_whole_one(tmp_path):
+@pytest.mark.parametrize("name", ["resnet10t", "mobilenetv2_050", "regnety_002"])
+def test_a_head_can_read_two_stages_side_by_side(name):
+    whole = build_classifier(config(name=name), 3, seed=0).eval()
+    both = build_classifier(config(name=name, stages=(4, 5), width=24), 3, seed=0).eval()
+    both.model.trunk.load_state_dict(whole.model.state_dict(), strict=False)
+    images = both.normalise(torch.rand(2, 64, 96))
+    with torch.no_grad():
+        features = both.model.forward_features(images)
+        last = whole.model.forward_features(images)
+    assert features.shape == (2, 24 + last.shape[1], 4, 6)
+    assert torch.allclose(features[:, 24:], last, atol=1e-5)
+    by_hand = features.mean((2, 3)) @ both.head.weight.T
+    assert torch.allclose(both(images), by_hand, atol=1e-5)
+    with pytest.raises(ValueError, match="ascending"):
+        config(stages=(5, 4))
+
+
+def test_coarser_stages_are_enlarged_to_the_finest():
+    classifier = build_classifier(config(stages=(3, 5), width=8), 2, seed=0).eval()
+    with torch.no_grad():
+        features = classifier.model.forward_features(classifier.normalise(torch.rand(1, 64, 96)))
+    assert features.shape[-2:] == (8, 12)
+
+
+def test_a_tapped_trunk_takes_weights_of_the_plain_one(tmp_path):
     file = tmp_path / "weights.safetensors"
     source = build_classifier(config(), 1, seed=5)
     save_file(source.model.state_dict(), file)
-    shallow = build_classifier(config(weights=file, stages=3), 2, seed=0)
-    assert torch.equal(
-        shallow.model.trunk.layer2[0].conv1.weight, source.model.layer2[0].conv1.weight
-    )
-    with pytest.raises(ConfigError, match="cannot be ended after stage 9: it has 5 stages"):
-        build_classifier(config(stages=9), 2, seed=0)
+    for stages in ((3,), (3, 5)):
+        tapped = build_classifier(config(weights=file, stages=stages), 2, seed=0)
+        assert torch.equal(
+            tapped.model.trunk.layer2[0].conv1.weight, source.model.layer2[0].conv1.weight
+        )
+    with pytest.raises(ConfigError, match="has no stages 9: timm can cut it at 5"):
+        build_classifier(config(stages=(9,)), 2, seed=0)
 
 
 def test_one_channel_equals_three_equal_ones(tmp_path):

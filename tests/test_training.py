@@ -7,7 +7,7 @@ import torch
 from camzoo.backbone import build_classifier
 from camzoo.config import BackboneConfig, TrainingConfig
 from camzoo.errors import CamzooError, DataError
-from camzoo.training import _order, _set_rates, fit, mirrored, require_both_tags
+from camzoo.training import _order, _set_rates, _weights, fit, mirrored, require_both_tags
 from tests.toy import toy_slices
 
 BACKBONE = BackboneConfig(name="resnet10t", weights="none", frozen=0)
@@ -95,12 +95,19 @@ def test_the_schedule_is_poly_after_a_linear_rise():
     assert rates == pytest.approx([0.5 * 0.909533, 0.818052, 0.535887], abs=1e-5)
 
 
-def test_balance_shows_rare_tags_as_often_as_common_ones():
-    slices = toy_slices(count=400, size=8, organs=("bright",))
+def test_rare_tags_are_shown_more_often():
     tags = (np.arange(400) % 20 > 0).astype(np.uint8)[:, None]  # 95 % positive, as in ACDC
-    slices = replace(slices, tags=tags)
+    slices = replace(toy_slices(count=400, size=8, organs=("bright",)), tags=tags)
     generator = torch.Generator().manual_seed(0)
     plain = _order(slices, TrainingConfig(), generator)
-    drawn = _order(slices, TrainingConfig(balance=True), generator)
+    drawn = _order(slices, TrainingConfig(rare=0.4), generator)
     assert sorted(plain.tolist()) == list(range(400))
-    assert tags[drawn.numpy()].mean() == pytest.approx(0.5, abs=0.08)
+    assert 1 - tags[drawn.numpy()].mean() == pytest.approx(0.4, abs=0.08)
+
+
+def test_weights_by_hand():
+    tags = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    assert _weights(tags, 0.25) is None
+    # First tag: 3/4 to 1/2, so 2/3 where it is and 2 where it is not; the second needs nothing.
+    expected = [(2 / 3 + 1) / 2, (2 / 3 + 1) / 2, (2 / 3 + 1) / 2, (2 + 1) / 2]
+    assert _weights(tags, 0.5).tolist() == pytest.approx(expected)
