@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from camzoo.metrics.definitions import NSD_TOLERANCE_MM
 from camzoo.metrics.overlap import as_mask, dice, overlap_counts
 from camzoo.metrics.slicewise import ReferenceSlices
+from camzoo.metrics.status import Status
 from camzoo.metrics.subregions import WHOLE, crop
 from camzoo.metrics.surface import ReferenceSurface, SurfaceDistances
 
@@ -70,6 +71,15 @@ class CaseReference:
             whole |= _slice_columns(self._slices, mask)
         return [whole, *(self._measure_region(name, mask) for name in self._regions)]
 
+    def missing(self) -> list[Record]:
+        """Return the same rows for a prediction that does not exist: what failures count as."""
+        surfaces = {WHOLE: self._whole} | {n: r.surface for n, r in self._regions.items()}
+        return [
+            _place(surface, name)
+            | {"n_ref": int(np.count_nonzero(surface.mask)), "status": Status.MISSING.value}
+            for name, surface in surfaces.items()
+        ]
+
     def _measure_region(self, name: str, mask: NDArray[np.bool_]) -> Record:
         region = self._regions[name]
         full = self._whole.distances(mask, within=region.slices)
@@ -86,16 +96,19 @@ class _Region:
 def _measure(mask: NDArray[np.bool_], reference: ReferenceSurface, region: str) -> Record:
     counts = overlap_counts(mask, reference.mask)
     distances = reference.distances(mask)
-    spacing = dict(zip(("spacing_z", "spacing_y", "spacing_x"), reference.spacing, strict=True))
     return {
-        "region": region,
+        **_place(reference, region),
         **counts._asdict(),
         "dsc": float(dice(*counts)),
         **_surface_columns(distances),
-        "diagonal_mm": reference.diagonal_mm,
         "status": distances.status.value,
-        **spacing,
     }
+
+
+def _place(reference: ReferenceSurface, region: str) -> Record:
+    """Columns that hold whatever the prediction is."""
+    spacing = dict(zip(("spacing_z", "spacing_y", "spacing_x"), reference.spacing, strict=True))
+    return {"region": region, "diagonal_mm": reference.diagonal_mm, **spacing}
 
 
 def _surface_columns(distances: SurfaceDistances) -> Record:

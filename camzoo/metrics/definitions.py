@@ -164,7 +164,7 @@ def _distance(name: str, label: str, definition: str) -> Metric:
 
 
 _ALL: Final = (
-    _ratio("dsc", "DSC", "2|A∩B| / (|A|+|B|), in voxels of the whole volume", dice),
+    _ratio("dsc", "DSC", "2|A∩B| / (|A|+|B|), in voxels", dice),
     _ratio("iou", "IoU", "|A∩B| / (|A|+|B|-|A∩B|)", iou),
     _ratio("precision", "precision", "|A∩B| / |A|", precision),
     _ratio("recall", "recall", "|A∩B| / |B|", recall),

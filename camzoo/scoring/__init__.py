@@ -1,0 +1,1 @@
+"""Masks and maps that were made elsewhere: their files, their cases, their table."""

@@ -1,0 +1,103 @@
+"""Settings of a scoring, and the patients of its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from camzoo.errors import ConfigError, DataError
+from camzoo.metrics.protocols import Protocol
+from camzoo.scoring.files import Spacing, listed
+
+#: Protocol of masks that came as they are.
+GIVEN: Final = "as given"
+#: Those that need no validation patients, the most trustworthy first.
+PROTOCOLS: Final = (
+    Protocol.CROSS_VALIDATED,
+    Protocol.OTSU,
+    Protocol.FIXED,
+    Protocol.ORACLE,
+    Protocol.ORACLE_CASE,
+)
+
+
+class Normalisation(StrEnum):
+    """What is done to maps before thresholds between 0 and 1 are put on them."""
+
+    NONE = "none"
+    MAX = "max"
+    MINMAX = "minmax"
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """Settings of a scoring.
+
+    Attributes:
+        spacing: (z, y, x) in mm, for references without a header.
+        organs: Names of the classes 1..C; made up from the labels when left out.
+        patients: CSV file with the columns case and patient; every case is a patient of its own
+            when left out.
+        allow_missing: Count cases without a prediction as failures instead of refusing them.
+        with_thirds: Score apex, mid and base too.
+        normalisation: Of maps, by class over the volume.
+        thresholds: Swept on maps.
+        fixed: Threshold of the protocol ``fixed``; one of ``thresholds``.
+    """
+
+    spacing: Spacing | None = None
+    organs: tuple[str, ...] | None = None
+    patients: Path | None = None
+    allow_missing: bool = False
+    with_thirds: bool = False
+    normalisation: Normalisation = Normalisation.NONE
+    thresholds: tuple[float, ...] = tuple(round(t / 100, 2) for t in range(1, 100))
+    fixed: float = 0.5
+
+
+def parse_normalisation(text: str) -> Normalisation:
+    """Return the normalisation called ``text``.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    try:
+        return Normalisation(text)
+    except ValueError as error:
+        known = ", ".join(Normalisation)
+        raise ConfigError(f"unknown normalisation {text!r}; known: {known}") from error
+
+
+def read_patients(file: Path | None, cases: Sequence[str]) -> dict[str, str]:
+    """Return the patient of every case.
+
+    Args:
+        file: CSV with the columns case and patient; without it each case is a patient.
+        cases: The cases that need one.
+
+    Raises:
+        DataError: The file cannot be read, names a case twice, or does not name one.
+    """
+    if file is None:
+        return {case: case for case in cases}
+    try:
+        table = pd.read_csv(file, dtype=str)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read as CSV: {error}") from error
+    if not {"case", "patient"} <= set(table):
+        columns = ", ".join(map(str, table.columns))
+        raise DataError(f"{file} needs the columns case and patient, it has {columns}")
+    table = table.dropna(subset=["case", "patient"])
+    twice = table["case"].duplicated()
+    if twice.any():
+        raise DataError(f"{file}: case {table['case'][twice].iloc[0]} stands twice; keep one line")
+    patients = dict(zip(table["case"], table["patient"], strict=True))
+    absent = sorted(set(cases) - set(patients))
+    if absent:
+        raise DataError(f"{file} names no patient for {listed(absent)}; add their lines")
+    return {case: patients[case] for case in cases}
