@@ -81,7 +81,7 @@ class Viewer:
                 FeatureView(self, self._cut, trace, index, layout, gradients)
                 for index, layout in enumerate(layouts)
             ]
-        views[-1].layers = tuple(views)
+        views[-1].earlier = tuple(views[:-1])
         return views[-1]
 
     @property
@@ -128,7 +128,7 @@ class FeatureView:
             map after pooling (and perhaps a norm); else None. What plain CAM needs.
         layer: Name of the layer, or None for what the pooling sees.
         layout: How the layer itself arranges its output.
-        layers: The views of all layers the viewer was set up with; usually only this one.
+        earlier: The views of the other layers, if the viewer was set up with several.
     """
 
     def __init__(
@@ -150,10 +150,15 @@ class FeatureView:
             self.class_weights = class_weights(viewer.model, layout.channels)
         self.layer = viewer.layers[index] if viewer.layers else None
         self.layout = layout
-        self.layers: tuple[FeatureView, ...] = (self,)
+        self.earlier: tuple[FeatureView, ...] = ()
         self._cut, self._trace, self._index = cut, trace, index
         self._gradients = gradients
         self._ablated: Tensor | None = None
+
+    @property
+    def layers(self) -> tuple[FeatureView, ...]:
+        """The views of all layers the viewer was set up with; usually only this one."""
+        return (*self.earlier, self)
 
     def head(self, features: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return the logits [N, C] of other features, running only what lies behind the layer.
