@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from camzoo.cli_data import data_app
+from camzoo.cli_score import score
 from camzoo.cli_zoo import check, layers
 from camzoo.errors import CamzooError, ConfigError
 from camzoo.pairs import parse_pairs
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.command()(layers)
 app.command()(check)
+app.command()(score)
 console = Console(soft_wrap=not sys.stdout.isatty())
 
 
@@ -50,8 +52,8 @@ def bench(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
 ) -> None:
     """Run the benchmark, or finish a run that was interrupted."""
-    from camzoo.bench.run import bench as run_bench
     from camzoo.cams.selection import select_methods
+    from camzoo.harness.run import bench as run_bench
     from camzoo.presets import preset as named_preset
     from camzoo.progress import ConsoleReporter
     from camzoo.report.gallery import write_gallery

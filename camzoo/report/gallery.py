@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from camzoo.bench.map_files import MapFiles
-from camzoo.bench.run import BenchResult
+from camzoo.harness.map_files import MapFiles
+from camzoo.harness.run import BenchResult
 from camzoo.report.tables import HEADLINE
 
 #: Saliency: 0 is dark, more evidence is brighter, readable in grey and by the colour-blind.

@@ -94,5 +94,3 @@ def test_leaks_are_named():
         Split(SplitKind.PATIENT, 0, ("a1",), ("a1",), ())
     with pytest.raises(SplitError, match="no case to train on"):
         Split(SplitKind.PATIENT, 0, (), ("a",), ("b",))
-
-

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from camzoo.bench.map_files import MapFiles
 from camzoo.data.slices import Prepared
+from camzoo.harness.map_files import MapFiles
 from camzoo.metrics.sweep import threshold_sweep
 from camzoo.progress import Tick, silent
 

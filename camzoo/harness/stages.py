@@ -19,12 +19,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from camzoo.backbone import Classifier, build_classifier
-from camzoo.bench.curves import sweep_cases
-from camzoo.bench.guarded import Guarded
-from camzoo.bench.map_files import MapFiles
-from camzoo.bench.protocols import Choice
-from camzoo.bench.scores import score_cases
-from camzoo.bench.store import Artifact, Store
 from camzoo.cams.base import CamMethod, FitContext, cams
 from camzoo.cams.pipeline import divide_by_volume_maximum, make_maps
 from camzoo.config import BenchConfig
@@ -33,6 +27,12 @@ from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
 from camzoo.files import write_text
+from camzoo.harness.curves import sweep_cases
+from camzoo.harness.guarded import Guarded
+from camzoo.harness.map_files import MapFiles
+from camzoo.harness.protocols import Choice
+from camzoo.harness.scores import score_cases
+from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Reporter
 from camzoo.training import fit, require_both_tags
 

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from camzoo.bench.store import Store
+from camzoo.harness.store import Store
 
 
 def write(text):

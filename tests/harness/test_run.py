@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from camzoo.bench.run import bench
 from camzoo.cams.base import CamMethod, cams
 from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.harness.run import bench
 from camzoo.presets import preset
 from camzoo.progress import Quiet
 from camzoo.report.leaderboards import write_page
@@ -152,7 +152,7 @@ def test_a_further_method_reuses_the_classifier(undisturbed):
 def test_a_sigkill_is_survived(undisturbed, tmp_path):
     _, expected, *_ = undisturbed
     script = (
-        "from pathlib import Path; from tests.bench.test_run import TINY, bench; "
+        "from pathlib import Path; from tests.harness.test_run import TINY, bench; "
         f"bench(TINY, Path({str(tmp_path)!r}))"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}

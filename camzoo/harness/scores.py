@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.bench.map_files import MapFiles
-from camzoo.bench.protocols import Choice
 from camzoo.data.slices import CaseInfo, Prepared
+from camzoo.harness.map_files import MapFiles
+from camzoo.harness.protocols import Choice
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.surface import ReferenceSurface
 from camzoo.metrics.sweep import apply_threshold

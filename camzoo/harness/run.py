@@ -12,19 +12,6 @@ from typing import Any
 import pandas as pd
 
 from camzoo.backbone import build_classifier
-from camzoo.bench.cells import Cell, cells
-from camzoo.bench.protocols import choose
-from camzoo.bench.stages import (
-    Context,
-    Mapped,
-    Trained,
-    curves_stage,
-    maps_stage,
-    prepare_stage,
-    scores_stage,
-    train_stage,
-)
-from camzoo.bench.store import Artifact, Store
 from camzoo.cams.base import cams
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
@@ -34,6 +21,19 @@ from camzoo.data.splits import Split, make_split
 from camzoo.environment import choose_device, describe
 from camzoo.errors import CamzooError
 from camzoo.files import write_text
+from camzoo.harness.cells import Cell, cells
+from camzoo.harness.protocols import choose
+from camzoo.harness.stages import (
+    Context,
+    Mapped,
+    Trained,
+    curves_stage,
+    maps_stage,
+    prepare_stage,
+    scores_stage,
+    train_stage,
+)
+from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Quiet, Reporter
 from camzoo.rows import make_rows, write_rows
 
