@@ -236,7 +236,11 @@ def _network(classes: int, channels: int = 3) -> Any:
     """A small ResNet with pooling and a linear head, the same at every call."""
     with _own_seed():
         network: Any = timm.create_model(
-            "test_resnet", num_classes=classes, in_chans=channels, zero_init_last=False
+            "test_resnet",
+            num_classes=classes,
+            in_chans=channels,
+            channels=(8, 8, 16, 16),
+            zero_init_last=False,
         )
         nn.init.normal_(network.get_classifier().weight, std=0.5)
         nn.init.normal_(network.get_classifier().bias)

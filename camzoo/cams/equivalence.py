@@ -9,6 +9,7 @@ _SAME_FORMULA: tuple[frozenset[str], ...] = (
     frozenset({"grad-cam", "gradcam:GradCAM"}),
     frozenset({"hires-cam", "gradcam:HiResCAM"}),
     frozenset({"layer-cam", "gradcam:LayerCAM"}),
+    frozenset({"shapley-cam", "gradcam:ShapleyCAM"}),
 )
 #: Up to a positive factor the same map if average pooling and one linear layer follow the features.
 _SAME_IN_CLOSED_FORM: tuple[frozenset[str], ...] = (

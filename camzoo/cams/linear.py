@@ -46,7 +46,9 @@ def is_pooled_linear(cut: Cut, trace: Trace, layout: Layout) -> bool:
     if classifier is None or weight is None:
         return False
     output = trace.outputs[0]
-    features = torch.randn(2, layout.channels, *layout.grid, generator=torch.manual_seed(0))
+    features = torch.randn(
+        2, layout.channels, *layout.grid, generator=torch.Generator().manual_seed(0)
+    )
     features[1] *= 10
     features = features.to(output)
     rows = torch.zeros(2, dtype=torch.long, device=output.device)

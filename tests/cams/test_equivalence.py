@@ -1,0 +1,42 @@
+from itertools import combinations
+
+import pytest
+import torch
+
+from camzoo.cams import cams
+from camzoo.cams.equivalence import equivalent
+from camzoo.cams.view import Viewer
+from tests.cams.networks import lively, pictures
+
+#: All that are cheap; wrapped ones too, as far as they are in a group.
+METHODS = [
+    "cam", "grad-cam", "hires-cam", "xgrad-cam", "shapley-cam", "reciprocal-cam", "grad-cam++",
+    "smooth-grad-cam++", "layer-cam", "ablation-cam", "eigen-cam", "eigen-grad-cam",
+    "seg-eigen-cam", "kpca-cam", "fem", "finer-cam", "random", "centre", "otsu",
+    "gradcam:GradCAM", "gradcam:HiResCAM", "gradcam:LayerCAM", "gradcam:ShapleyCAM",
+]  # fmt: skip
+
+
+def normalised(maps):
+    return maps.relu() / maps.relu().amax((2, 3), keepdim=True).clamp(min=1e-12)
+
+
+@pytest.mark.parametrize("layer", [None, "layer3"])
+def test_groups_are_exactly_the_methods_whose_maps_are_the_same(layer):
+    """Computed from the maps themselves: what is listed is equal, and nothing else is."""
+    view = Viewer(lively("test_resnet", act_layer="silu"), layer)(pictures())
+    names = [name for name in METHODS if layer is None or name != "cam"]
+    maps = {name: normalised(cams.get(name)()(view)) for name in names}
+    groups = equivalent(names, closed_form=view.closed_form)
+    together = {pair for group in groups for pair in combinations(group, 2)}
+    for a, b in combinations(names, 2):
+        same = maps[a].shape == maps[b].shape and torch.allclose(maps[a], maps[b], atol=1e-4)
+        assert same == ((a, b) in together), f"{a} and {b}"
+
+
+def test_order_repeats_and_unknown_names():
+    assert equivalent(["grad-cam", "lpcam", "cam", "grad-cam", "mine"], closed_form=True) == [
+        ("grad-cam", "cam")
+    ]
+    assert equivalent(["cam", "grad-cam"], closed_form=False) == []
+    assert equivalent([], closed_form=True) == []
