@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from camzoo.backbone import build_classifier
 from camzoo.cams.base import cams
+from camzoo.cams.equivalence import equivalent
+from camzoo.cams.pipeline import MULTIPLE
+from camzoo.cams.view import Viewer
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
 from camzoo.data.opening import open_dataset
@@ -202,5 +206,15 @@ def _manifest(
             }
             for result in results
         ],
+        "equivalent": _equivalent(context, results[0].trained),
         "failures": dict(failures),
     }
+
+
+def _equivalent(context: Context, trained: Trained) -> list[tuple[str, ...]]:
+    """Groups of methods that are one method on the head and layer of this run."""
+    config = context.config
+    classifier = trained.classifier.to(context.device)
+    grey = torch.zeros(1, MULTIPLE, MULTIPLE, device=context.device)
+    view = Viewer(classifier.model, config.backbone.layer)(classifier.normalise(grey))
+    return equivalent(config.methods, closed_form=view.closed_form)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.protocols import Protocol
-from camzoo.report.notes import equivalence_note
+from camzoo.report.equivalents import merge_equivalents
 from camzoo.report.records import Record
 from camzoo.report.tables import (
     HEADLINE,
@@ -42,14 +42,15 @@ def page(dataset: str, records: list[Record]) -> str:
 
 
 def _section(record: Record) -> str:
-    rows, organs = record.rows, record.manifest["dataset"]["organs"]
+    organs = record.manifest["dataset"]["organs"]
+    rows, note = merge_equivalents(record.rows, record.manifest["equivalent"])
     parts = [
         f"## {record.run}\n",
         _facts(record),
         "### Pseudo-masks of the training slices: pooled DSC (%)\n",
         _POOLED,
         table(pooled_table(rows)),
-        equivalence_note(rows),
+        note and f"{note}\n",
     ]
     if len(organs) > 1:
         parts += ["#### By organ\n", table(pooled_organ_table(rows))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from camzoo.metrics.overlap import dice
 from camzoo.metrics.protocols import Protocol
 from camzoo.metrics.summary import summarise
 from camzoo.report import reported
+from camzoo.report.equivalents import EQUALS
 
 #: The protocol that numbers are believed by: thresholds from patients that are not scored.
 HEADLINE: Final = Protocol.VALIDATED
@@ -33,14 +34,14 @@ def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for key, mine in groups(rows, _RIVAL):
         values = {protocol: _cell_means(mine, protocol) for protocol in _protocols(rows)}
-        paper = reported.pooled_dsc(dataset, key["method"], organs)
+        paper = [reported.pooled_dsc(dataset, name, organs) for name in _names(key)]
         lines.append(
             _method(key)
             | {protocol: _mean_std(value) for protocol, value in values.items()}
             | {
                 "gap": _gap(values),
                 "threshold": _thresholds(mine),
-                "paper": _NONE if paper is None else f"{paper:.2f}",
+                "paper": _paper(paper) or _NONE,
                 "_rank": -float(values[HEADLINE.value].mean()),
             }
         )
@@ -57,8 +58,10 @@ def pooled_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
         for organ, part in mine.groupby("organ"):
             validated = _cell_means(part, HEADLINE.value).mean()
             oracle = _cell_means(part, Protocol.ORACLE.value).mean()
-            paper = reported.pooled_dsc_of_organ(dataset, key["method"], str(organ))
-            beside = "" if paper is None else f", paper {paper:.2f}"
+            paper = _paper(
+                reported.pooled_dsc_of_organ(dataset, name, str(organ)) for name in _names(key)
+            )
+            beside = f", paper {paper}" if paper else ""
             line[str(organ)] = f"{validated:.2f} (oracle {oracle:.2f}{beside})"
         lines.append(line)
     return _ranked(lines)
@@ -140,6 +143,15 @@ def _comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
 def _method(key: Mapping[str, Any]) -> dict[str, Any]:
     name = f"{key['method']} {key['variant']}".strip()
     return {"method": name, "supervision": key["supervision"]}
+
+
+def _names(key: Mapping[str, Any]) -> list[str]:
+    """Methods of a line, which several may share."""
+    return str(key["method"]).split(EQUALS)
+
+
+def _paper(numbers: Iterable[float | None]) -> str:
+    return " and ".join(f"{number:.2f}" for number in numbers if number is not None)
 
 
 def _protocols(rows: pd.DataFrame) -> list[str]:

@@ -6,9 +6,9 @@ import pytest
 
 from camzoo.errors import CamzooError, ConfigError
 from camzoo.report import reported
+from camzoo.report.equivalents import merge_equivalents
 from camzoo.report.leaderboards import check_leaderboards, take_in, write_leaderboards
 from camzoo.report.markdown import table
-from camzoo.report.notes import equivalence_note
 from camzoo.report.tables import (
     pooled_dsc,
     pooled_organ_table,
@@ -115,12 +115,22 @@ def test_the_paper_says_nothing_about_other_organs():
     assert reported.pooled_dsc_of_organ("chaos", "eigen-cam", "right kidney") == 7.91
 
 
-def test_identical_rows_of_one_family_are_named():
-    same = [
-        r | {"method": m} for r in records() for m in ("cam", "grad-cam") if r["method"] == "cam"
-    ]
-    assert "cam, grad-cam" in equivalence_note(make_rows(same))
-    assert equivalence_note(make_rows(records())) == ""
+def test_methods_equal_by_construction_share_a_line():
+    cam = [record for record in records() if record["method"] == "cam"]
+    same = [record | {"method": name} for record in cam for name in ("cam", "grad-cam")]
+    rows, note = merge_equivalents(make_rows(same), [("cam", "grad-cam", "hires-cam")])
+    lines = pooled_table(rows).set_index("method")
+    assert list(lines.index) == ["cam = grad-cam"]
+    assert lines.loc["cam = grad-cam", "paper"] == "72.01 and 69.81"
+    assert note.startswith("cam, grad-cam are one method here by construction")
+    assert "at most 0 points" in note
+
+
+def test_rounding_between_equal_methods_is_told():
+    rows, note = merge_equivalents(make_rows(records()), [("cam", "grad-cam")])
+    # 36 and 20 true of 60 + 40 voxels at the oracle: DSC 0.72 and 0.40
+    assert "at most 32 points" in note
+    assert merge_equivalents(rows, [("cam",), ("eigen-cam", "fem")])[1] == ""
 
 
 def test_markdown_tables():
@@ -143,7 +153,7 @@ def run_folder(tmp_path, rows):
         "environment": {"packages": {"camzoo": "0.1.0", "torch": "2.9"}, "commit": "abc",
                         "device": "cpu"},
         "dataset": {"title": "ACDC", "organs": ["left ventricle"], "caveats": ["nominal mm"]},
-        "failures": {"opti-cam": "ValueError: x"},
+        "equivalent": [], "failures": {"opti-cam": "ValueError: x"},
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
