@@ -260,8 +260,8 @@ def _own_seed() -> Iterator[None]:
 
 
 def _expect_close(got: Tensor, expected: Tensor, complaint: str) -> None:
-    scale = float(expected.abs().max()) or 1.0
-    gap = float((got - expected).abs().max()) / scale
+    scale = expected.abs().max().item() or 1.0
+    gap = (got - expected).abs().max().item() / scale
     if not gap < 1e-3:
         raise _BrokenError(f"{complaint}: they differ by {gap:.1%} of the largest value")
 

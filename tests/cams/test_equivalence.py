@@ -24,7 +24,7 @@ def normalised(maps):
 @pytest.mark.parametrize("layer", [None, "layer3"])
 def test_groups_are_exactly_the_methods_whose_maps_are_the_same(layer):
     """Computed from the maps themselves: what is listed is equal, and nothing else is."""
-    view = Viewer(lively("test_resnet", act_layer="silu"), layer)(pictures())
+    view = Viewer(lively("test_resnet", act_layer="silu"), layer)(pictures() * 5)
     names = [name for name in METHODS if layer is None or name != "cam"]
     maps = {name: normalised(cams.get(name)()(view)) for name in names}
     groups = equivalent(names, closed_form=view.closed_form)

@@ -22,9 +22,8 @@ COARSE = torch.tensor([[[[1.0, 4.0]]]])
     ],
 )
 def test_by_hand(fusion, expected):
-    assert fuse([FINE, COARSE], Fusion(fusion))[0, 0].tolist() == [
-        pytest.approx(e) for e in expected
-    ]
+    fused = fuse([FINE, COARSE], Fusion(fusion))[0, 0]
+    torch.testing.assert_close(fused, torch.tensor(expected))
 
 
 def test_maps_without_evidence_stay_empty():
