@@ -35,14 +35,20 @@ def machine(*packages: str) -> str:
 
     versions = [f"{name} {version(name)}" for name in packages]
     python = f"Python {platform.python_version()}"
-    return f"{', '.join([python, *versions])}; {_processor()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    plural = "s" if threads > 1 else ""
+    return f"{', '.join([python, *versions])}; {_processor()}, {threads} thread{plural}"
 
 
 def table(rows: list[dict[str, object]]) -> str:
     """Return rows as a markdown table; the keys of the first row are the columns."""
     lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
-    lines += ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows]
+    lines += ["| " + " | ".join(map(_cell, row.values())) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|")
 
 
 def _processor() -> str:

@@ -68,18 +68,20 @@ def bootstrap_interval(
 ) -> Interval:
     """Return the interval of the mean of ``values`` [n], resampling ``patients`` [n].
 
-    Percentiles of few clusters cover too little. They are widened to what a t interval would take
-    (the expanded percentile interval of Hesterberg, 2015, section 3.3).
+    Percentiles of few patients cover too little. They are widened to what a t interval would take
+    (the expanded percentile interval of Hesterberg, 2015, section 3.3), with the number of patients
+    of equal size that would tell as much (Kish, 1965): a patient with many values counts for more.
 
     Raises:
         ConfigError: The level is not between 0 and 1.
     """
     if not 0 < level < 1:
         raise ConfigError(f"the confidence level must lie between 0 and 1, got {level}")
-    clusters = len(np.unique(np.asarray(patients)))
-    if clusters < 2:
+    _, sizes = np.unique(np.asarray(patients), return_counts=True)
+    if len(sizes) < 2:
         return Interval(np.nan, np.nan)
-    quantile = stats.t.ppf((1 - level) / 2, clusters - 1) * np.sqrt(clusters / (clusters - 1))
+    equal = sizes.sum() ** 2 / (sizes**2).sum()
+    quantile = stats.t.ppf((1 - level) / 2, equal - 1) * np.sqrt(equal / (equal - 1))
     tail = float(stats.norm.cdf(quantile))
     means = bootstrap_means(values, patients, replicates=replicates, seed=seed)
     low, high = np.quantile(means, [tail, 1 - tail])

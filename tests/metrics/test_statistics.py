@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.simulations import clustered, coverage, false_alarms
 from camzoo.errors import ConfigError
 from camzoo.metrics.statistics import (
     bootstrap_interval,
@@ -15,34 +16,14 @@ from camzoo.metrics.statistics import (
 )
 
 
-def clustered(rng, patients=25):
-    """Values of patients with 1 to 6 slices each; the mean of all is 0."""
-    sizes = rng.integers(1, 7, patients)
-    index = np.repeat(np.arange(patients), sizes)
-    return rng.normal(size=patients)[index] + 0.5 * rng.normal(size=len(index)), index
-
-
-def covered(resampled_unit, data):
-    hits = []
-    for values, patients in data:
-        unit = patients if resampled_unit == "patients" else np.arange(len(values))
-        low, high = bootstrap_interval(values, unit, replicates=500)
-        hits.append(low <= 0 <= high)
-    return np.mean(hits)
-
-
 def test_intervals_cover_what_they_claim_only_when_patients_are_resampled():
-    rng = np.random.default_rng(8)
-    data = [clustered(rng) for _ in range(1200)]
-    assert 0.93 <= covered("patients", data) <= 0.97
-    assert covered("slices", data) < 0.85
+    assert 0.93 <= coverage(25, 2000, by_patient=True) <= 0.97
+    assert coverage(25, 2000, by_patient=False) < 0.75
 
 
-@pytest.mark.parametrize("patients", [12, 60])
+@pytest.mark.parametrize("patients", [8, 60])
 def test_coverage_holds_for_few_and_for_many_patients(patients):
-    rng = np.random.default_rng(9)
-    data = [clustered(rng, patients) for _ in range(800)]
-    assert 0.93 <= covered("patients", data) <= 0.97
+    assert 0.93 <= coverage(patients, 2000, by_patient=True) <= 0.97
 
 
 def test_bootstrap_means_equal_a_plain_loop():
@@ -69,7 +50,7 @@ def test_with_one_value_per_patient_the_interval_is_near_the_t_interval():
 
 
 def test_the_same_seed_gives_the_same_interval():
-    values, patients = clustered(np.random.default_rng(0))
+    values, patients = clustered(np.random.default_rng(0), 25)
     assert bootstrap_interval(values, patients) == bootstrap_interval(values, patients)
     assert bootstrap_interval(values, patients) != bootstrap_interval(values, patients, seed=1)
 
@@ -123,19 +104,9 @@ def test_holm_by_hand():
 
 
 def test_false_alarms_stay_below_five_percent_although_the_best_is_picked_afterwards():
-    rng = np.random.default_rng(12)
-    alarms = {True: 0, False: 0}
-    runs = 400
-    for _ in range(runs):
-        patient = rng.normal(size=(20, 1))
-        scores = patient + rng.normal(size=(20, 8))  # eight methods, none better than another
-        best = int(scores.mean(axis=0).argmax())
-        for all_pairs in alarms:
-            _, adjusted = paired_tests(scores, best, chosen_here=all_pairs)
-            alarms[all_pairs] += bool(np.nanmin(adjusted) < 0.05)
-    assert alarms[True] / runs <= 0.05
-    # What correcting over the rivals of the best alone would do:
-    assert alarms[False] / runs > 0.07
+    assert false_alarms(400, all_pairs=True) <= 0.05
+    # Holm over the rivals of the best alone, as is often done, promises too much:
+    assert false_alarms(400, all_pairs=False) > 0.07
 
 
 def test_a_rival_named_beforehand_needs_fewer_tests():

@@ -1,0 +1,135 @@
+"""Writes the generated parts of docs/metrics.md: ``python -m benchmarks.metric_docs``."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+
+from benchmarks import masks, peers
+from benchmarks.results import table
+from benchmarks.simulations import coverage, false_alarms
+from camzoo.metrics.definitions import metrics_table
+from camzoo.metrics.protocols import Protocol
+
+DOCS = Path(__file__).parent.parent / "docs" / "metrics.md"
+
+_RUNS = 2000
+#: Distribution, name there -> what it computes, camzoo's name for that, camzoo's name that reads
+#: the same.
+SAME_NAME = {
+    ("medpy", "ASD"): ("directed, prediction to reference", "MAD", "ASD"),
+    ("medpy", "ASSD"): ("both directions pooled", "ASD", "ASSD"),
+    ("medpy", "HD"): ("largest of both directions", "HD", "HD"),
+    ("medpy", "HD95"): ("percentile of both directions pooled", "HD95", "HD95"),
+    ("monai", "ASD"): ("directed, prediction to reference (its default)", "MAD", "ASD"),
+    ("monai", "ASD, symmetric"): ("both directions pooled", "ASD", "ASD"),
+    ("monai", "HD"): ("largest of both directions", "HD", "HD"),
+    ("monai", "HD95"): ("larger of the two directed percentiles", "none", "HD95"),
+    ("surface-distance-based-measures", "ASD, prediction to reference"): (
+        "directed, points on voxel corners weighted by surface area",
+        "none",
+        "MAD",
+    ),
+    ("surface-distance-based-measures", "ASD, reference to prediction"): (
+        "the other direction of the same",
+        "none",
+        "MAD reverse",
+    ),
+    ("surface-distance-based-measures", "HD"): ("largest, points on voxel corners", "none", "HD"),
+    ("surface-distance-based-measures", "HD95"): (
+        "larger of the two directed percentiles, by surface area",
+        "none",
+        "HD95",
+    ),
+    ("surface-distance-based-measures", "surface DSC"): (
+        "share of surface area within 2 mm",
+        "none",
+        "NSD",
+    ),
+    ("panoptica", "ASSD"): ("mean of the two directed means", "ASSD", "ASSD"),
+    ("panoptica", "HD"): ("largest of both directions", "HD", "HD"),
+    ("panoptica", "HD95"): ("percentile of both directions pooled", "HD95", "HD95"),
+    ("panoptica", "NSD"): ("mean of the two shares within 2 mm", "none", "NSD"),
+}
+
+
+def tool_rows():
+    """Return a row per metric of each tool that is installed, measured on one pair of masks."""
+    case = masks.predictions(50)[5], masks.organ(), masks.SPACING
+    ours = peers.camzoo(*case)
+    rows = []
+    for name, tool in peers.installed().items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = tool(*case)
+        for metric, value in theirs.items():
+            computes, same, namesake = SAME_NAME[name.split()[0], metric]
+            rows.append(
+                {
+                    "tool": name,
+                    "name there": metric,
+                    "what it computes": computes,
+                    "in camzoo": same,
+                    "value there": f"{value:.3f}",
+                    "camzoo's value of the same name": f"{namesake} {ours[namesake]:.3f}",
+                    "difference": f"{round(value - ours[namesake], 3) + 0.0:+.3f}",
+                }
+            )
+    return rows
+
+
+def simulation_rows():
+    """Return what the statistics claim and what they do on data with known truth."""
+    rows = [
+        {
+            "claim": "95 % interval of a mean",
+            "how": f"{how} resampled, {patients} patients of 1 to 6 slices, {_RUNS} data sets",
+            "measured": f"covers {100 * coverage(patients, _RUNS, by_patient=by_patient):.1f} %",
+        }
+        for patients in (8, 25, 60)
+        for how, by_patient in (("patients", True), ("slices", False))
+    ]
+    rows += [
+        {
+            "claim": "at most 5 % false alarms",
+            "how": f"8 equal methods, 20 patients, {_RUNS} data sets, Holm over {family}",
+            "measured": f"{100 * false_alarms(_RUNS, all_pairs=all_pairs):.1f} %",
+        }
+        for family, all_pairs in (("all pairs", True), ("the best's rivals alone", False))
+    ]
+    return rows
+
+
+def protocol_rows():
+    """Return the protocols and what they look at."""
+    return [{"protocol": p.value, "threshold": p.meaning} for p in Protocol]
+
+
+#: Generated part -> its rows.
+PARTS = {
+    "definitions": lambda: metrics_table().to_dict("records"),
+    "protocols": protocol_rows,
+    "tools": tool_rows,
+    "simulations": simulation_rows,
+}
+
+
+def fill(page: str, name: str) -> str:
+    """Replace the generated part ``name`` of a page."""
+    part = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+    if not part.search(page):
+        raise ValueError(f"the page has no part {name}")
+    text = table(PARTS[name]())
+    return part.sub(lambda m: f"{m[1]}{text}\n{m[2]}", page)
+
+
+def main():
+    page = DOCS.read_text(encoding="utf-8")
+    for name in PARTS:
+        page = fill(page, name)
+    DOCS.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
