@@ -52,6 +52,7 @@ COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
     "hd_mm": (pa.float64(), "Hausdorff distance"),
     "hd95_mm": (pa.float64(), "95th percentile of both directed distances pooled"),
     "nsd_2mm": (pa.float64(), "share of both surfaces within 2 mm of the other, 0 to 1"),
+    "dsc_2d": (pa.float64(), "mean DSC of slices with either mask"),
     "asd_2d_mm": (pa.float64(), "mean over slices of the ASD of their outlines"),
     "mad_2d_mm": (pa.float64(), "mean over slices of the MAD of their outlines"),
     "hd95_2d_mm": (pa.float64(), "mean over slices of the HD95 of their outlines"),

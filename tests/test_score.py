@@ -273,6 +273,8 @@ def test_the_command_scores_masks_of_arrays(tmp_path):
         (("--maps", "a", "--preds", "b"), "exactly one of them"),
         (("--maps", "a", "--normalise", "best"), "unknown normalisation 'best'; known: none, max"),
         (("--maps", "a", "--spacing", "3,1,1"), "which axis is which"),
+        (("--maps", "a", "--fixed", "0.123"), "0.123 is not among those that are swept, 0.01 to"),
+        (("--maps", "a", "--organs", "liver,liver"), "different names, got liver, liver"),
     ],
 )
 def test_the_command_refuses_what_leaves_doubt(tmp_path, words, message):

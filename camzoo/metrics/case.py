@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camzoo.metrics.definitions import NSD_TOLERANCE_MM
-from camzoo.metrics.overlap import as_mask, dice, overlap_counts
+from camzoo.metrics.overlap import as_mask, dice, overlap_counts, slice_counts
 from camzoo.metrics.slicewise import ReferenceSlices
 from camzoo.metrics.status import Status
 from camzoo.metrics.subregions import WHOLE, crop
@@ -125,12 +125,15 @@ def _surface_columns(distances: SurfaceDistances) -> Record:
 
 def _slice_columns(reference: ReferenceSlices, mask: NDArray[np.bool_]) -> Record:
     slices = reference.distances(mask)
+    tp, n_pred, n_ref = slice_counts(mask, reference.mask).T
+    either = n_pred + n_ref > 0
     means = {"asd_2d_mm": slices.asd, "mad_2d_mm": slices.mad, "hd95_2d_mm": slices.hd95}
     return {
         **{
             name: float(np.nanmean(values)) if slices.n else np.nan
             for name, values in means.items()
         },
+        "dsc_2d": float(np.mean(dice(tp, n_pred, n_ref), where=either)) if either.any() else 1.0,
         "slices": slices.n,
         "slices_failed": slices.n_failed,
     }

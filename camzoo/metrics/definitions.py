@@ -48,6 +48,7 @@ class Metric:
         worst: What a failure counts as, in words.
         worst_of: The same, for each of a frame of rows.
         derive: Computes it from the counts of a row, for what has no column of its own.
+        slicewise: Whether it is a mean over slices, undefined where no slice has both masks.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Metric:
     worst: str
     worst_of: FromRows
     derive: FromRows | None = None
+    slicewise: bool = False
 
     def values(self, rows: pd.DataFrame) -> pd.Series[float]:
         """Return the metric of every row; NaN where it is undefined.
@@ -156,10 +158,11 @@ def _ratio(name: str, label: str, definition: str, formula: Callable[..., object
     )  # fmt: skip
 
 
-def _distance(name: str, label: str, definition: str) -> Metric:
+def _distance(name: str, label: str, definition: str, *, slicewise: bool = False) -> Metric:
     return Metric(
         name, label, "mm", Direction.LOWER, (0, np.inf), definition,
         one_empty="undefined", both_empty=0, worst="diagonal of the volume", worst_of=_diagonal,
+        slicewise=slicewise,
     )  # fmt: skip
 
 
@@ -201,9 +204,19 @@ _ALL: Final = (
         "surface, each point counted once",
         one_empty="0", both_empty=1, worst="0", worst_of=_zero,
     ),
-    _distance("asd_2d_mm", "ASD per slice", "mean over slices of the ASD of their outlines"),
-    _distance("mad_2d_mm", "MAD per slice", "mean over slices of the MAD of their outlines"),
-    _distance("hd95_2d_mm", "HD95 per slice", "mean over slices of the HD95 of their outlines"),
+    Metric(
+        "dsc_2d", "DSC per slice", "", Direction.HIGHER, (0, 1),
+        "mean of the DSC of all slices that have either mask",
+        one_empty="0", both_empty=1, worst="0", worst_of=_zero,
+    ),
+    *(
+        _distance(
+            f"{name.lower()}_2d_mm", f"{name} per slice",
+            f"mean of the {name} of the outlines in all slices that have both masks",
+            slicewise=True,
+        )
+        for name in ("ASD", "MAD", "HD95")
+    ),
     _distance(
         "asd_full_mm", "ASD to the full surface",
         "as ASD, but only points inside the region count and the other surface is not cropped",

@@ -22,6 +22,7 @@ CELL: Final = (
     "subset", "protocol", "organ", "region",
 )  # fmt: skip
 _COUNTS: Final = ["tp", "n_pred", "n_ref"]
+_SIZES: Final = ("n_pred", "n_ref")
 _SPREAD: Final = ("mean", "std", "median", "q1", "q3", "ci_low", "ci_high")
 
 
@@ -32,21 +33,26 @@ def grade(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
         The rows with the columns ``value`` (NaN where undefined or nothing was there to find),
         ``value_with_failures`` (NaN only where nothing was there to find), ``empty`` (nothing
         was there to find and nothing was found) and ``failed`` (a mask is empty or missing, or
-        the number is).
+        the status says so).
 
     Raises:
-        ConfigError: A failed row lacks what its worst case is made from.
+        ConfigError: A row has both masks but not the metric, or a failed one lacks what its worst
+            case is made from.
     """
     chosen = get_metric(metric)
-    n_pred, n_ref = (rows[name].astype("Float64") for name in ("n_pred", "n_ref"))
-    empty = ((n_pred == 0) & (n_ref == 0)).fillna(value=False).astype(bool)
-    missing = n_pred.isna() | (_column(rows, "status") == Status.MISSING)
+    n_pred, n_ref = (rows[name].to_numpy("float64", na_value=np.nan) for name in _SIZES)
+    status = rows["status"] if "status" in rows else pd.Series(Status.OK.value, index=rows.index)
+    empty = pd.Series((n_pred == 0) & (n_ref == 0), index=rows.index)
+    fine = status.isna() | status.isin([Status.OK, Status.EMPTY_BOTH])
+    failed = ~empty & ~(fine & (n_pred > 0) & (n_ref > 0))
+    if chosen.slicewise:
+        failed |= ~empty & (rows["slices"] == 0)
+    missing = np.isnan(n_pred) | (status == Status.MISSING)
     value = chosen.values(rows).where(~(empty | missing))
-    value = value.where(np.isfinite(value))
-    one_sided = ((n_pred == 0) ^ (n_ref == 0)).fillna(value=False).astype(bool)
-    failed = ~empty & (value.isna() | one_sided)
+    _require(rows, ~(empty | failed) & ~np.isfinite(value), f"was not measured ({metric})")
     filled = value.where(empty | value.notna(), chosen.worst_of(rows))
-    _require_worst(rows, chosen, filled.isna() & ~empty)
+    lack = f"failed, but lacks what {chosen.label} counts a failure as ({chosen.worst})"
+    _require(rows, filled.isna() & ~empty, lack)
     return rows.assign(value=value, value_with_failures=filled, empty=empty, failed=failed)
 
 
@@ -82,7 +88,7 @@ def summarise(
         (sample std of the means of the seeds, NaN for one seed).
 
     Raises:
-        ConfigError: The rows lack a column, or a failed case its worst case.
+        ConfigError: The rows lack a column, a case its number, or a failed case its worst case.
     """
     keys = present(rows, CELL) if by is None else by
     chosen = get_metric(metric)
@@ -150,14 +156,9 @@ def _seed_std(group: pd.DataFrame) -> float:
     return float(group.groupby("seed")["value"].mean().std(ddof=1))
 
 
-def _column(rows: pd.DataFrame, name: str) -> pd.Series[str]:
-    return rows[name] if name in rows else pd.Series("", index=rows.index)
-
-
-def _require_worst(rows: pd.DataFrame, metric: Metric, lacking: pd.Series[bool]) -> None:
+def _require(rows: pd.DataFrame, lacking: pd.Series[bool], what: str) -> None:
     if lacking.any():
-        case = rows.loc[lacking, "case"].iloc[0]
-        raise ConfigError(
-            f"case {case} failed, but its row does not hold what {metric.label} counts a failure "
-            f"as ({metric.worst}); write diagonal_mm, n_ref and spacing for failed cases too"
-        )
+        row = rows[lacking].iloc[0]
+        names = present(rows, ("method", "case", "organ", "region"))
+        where = ", ".join(f"{name} {row[name]}" for name in names)
+        raise ConfigError(f"{where}: {what}; score it again, or leave such rows out")

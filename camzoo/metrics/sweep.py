@@ -100,10 +100,11 @@ def apply_threshold(maps: Array, threshold: float) -> Array:
     if isinstance(maps, Tensor):
         top, index = maps.max(dim=0)
         _refuse_nan(maps, bool(top.isnan().any()))
-        return torch.where(top > threshold, index + 1, 0).to(torch.uint8)
+        level = torch.tensor(threshold, dtype=maps.dtype, device=maps.device)
+        return torch.where(top > level, index + 1, 0).to(torch.uint8)
     best, winner = _winner(maps)
     _refuse_nan(maps, bool(np.isnan(best).any()))
-    return np.where(best > threshold, winner + np.uint8(1), np.uint8(0))
+    return np.where(best > maps.dtype.type(threshold), winner + np.uint8(1), np.uint8(0))
 
 
 def _count_numpy(

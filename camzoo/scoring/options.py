@@ -48,6 +48,9 @@ class ScoreOptions:
         normalisation: Of maps, by class over the volume.
         thresholds: Swept on maps.
         fixed: Threshold of the protocol ``fixed``; one of ``thresholds``.
+
+    Raises:
+        ConfigError: ``fixed`` is not swept, or two organs share a name.
     """
 
     spacing: Spacing | None = None
@@ -58,6 +61,15 @@ class ScoreOptions:
     normalisation: Normalisation = Normalisation.NONE
     thresholds: tuple[float, ...] = tuple(round(t / 100, 2) for t in range(1, 100))
     fixed: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not any(abs(self.fixed - t) < 1e-9 for t in self.thresholds):
+            raise ConfigError(
+                f"the fixed threshold {self.fixed} is not among those that are swept, "
+                f"{self.thresholds[0]} to {self.thresholds[-1]} in {len(self.thresholds)} steps"
+            )
+        if self.organs is not None and len(set(self.organs)) < len(self.organs):
+            raise ConfigError(f"organs need different names, got {', '.join(self.organs)}")
 
 
 def parse_normalisation(text: str) -> Normalisation:

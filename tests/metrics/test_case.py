@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from camzoo.metrics.case import CaseReference
+from camzoo.metrics.overlap import dice, overlap_counts
 from camzoo.metrics.slicewise import ReferenceSlices
 from camzoo.metrics.subregions import crop, thirds
 from camzoo.metrics.surface import surface_distances
@@ -52,6 +53,9 @@ def test_the_whole_row_holds_the_metrics_of_the_volume(masks):
         "spacing_z": 3.0,
         "spacing_y": 0.5,
         "spacing_x": 0.6,
+        "dsc_2d": np.mean(
+            [dice(*overlap_counts(p, r)) for p, r in zip(pred, ref, strict=True) if (p | r).any()]
+        ),
         "asd_2d_mm": np.nanmean(slices.asd),
         "mad_2d_mm": np.nanmean(slices.mad),
         "hd95_2d_mm": np.nanmean(slices.hd95),
@@ -83,6 +87,7 @@ def test_an_empty_prediction_has_counts_and_no_distances(masks):
     )
     for row in records:
         assert (row["status"], row["dsc"], row["nsd_2mm"]) == ("empty-pred", 0, 0)
+        assert row.get("dsc_2d", 0) == 0
         assert np.isnan(row["asd_mm"])
     assert np.isnan(records[0]["asd_2d_mm"])
     assert np.isnan(records[1]["asd_full_mm"])

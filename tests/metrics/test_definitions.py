@@ -77,7 +77,9 @@ def test_every_column_that_is_written_has_its_definition():
         mask, (3, 1, 1), regions={"mid": slice(0, 3)}, slicewise=True
     ).measure(mask)
     written = set(whole) | set(region)
-    numbers = {name for name in written if name.endswith("_mm") or name in ("dsc", "nsd_2mm")}
+    numbers = {
+        name for name in written if name.endswith("_mm") or name in ("dsc", "dsc_2d", "nsd_2mm")
+    }
     assert numbers - {"diagonal_mm"} == {name for name in METRICS if name in COLUMNS}
 
 

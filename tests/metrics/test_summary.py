@@ -113,15 +113,30 @@ def test_nothing_defined_is_no_number(rows):
     assert found["mean_with_failures"] == 100
 
 
-def test_infinite_distances_are_failures(rows):
-    spoiled = rows[:3].assign(asd_mm=[2.0, np.inf, np.nan])
-    found = line(spoiled, "asd_mm")
-    assert (found["n"], found["n_failed"], found["mean"]) == (1, 2, 2.0)
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_number_that_was_not_measured_is_no_failure_but_an_error(rows, number):
+    rows.loc[1, "asd_mm"] = number
+    with pytest.raises(ConfigError, match=r"method cam, case a2, organ o: was not measured \(asd_"):
+        grade(rows, "asd_mm")
+
+
+def test_a_status_that_is_not_ok_is_a_failure_even_with_both_masks(rows):
+    rows.loc[1, ["asd_mm", "status"]] = [np.nan, "crashed"]
+    assert line(rows, "asd_mm")["n_failed"] == 4
+
+
+def test_without_a_slice_in_common_a_mean_over_slices_is_undefined(rows):
+    good = rows[:3].assign(asd_2d_mm=[1.0, np.nan, 3.0], slices=[4, 0, 5])
+    found = line(good, "asd_2d_mm")
+    assert (found["n"], found["n_failed"], found["mean"]) == (2, 1, 2.0)
+    assert found["mean_with_failures"] == pytest.approx(104 / 3)
+    with pytest.raises(ConfigError, match=r"case a2.*not measured"):
+        grade(good.assign(slices=[4, 1, 5]), "asd_2d_mm")
 
 
 def test_a_failure_without_its_worst_case_is_refused(rows):
     rows.loc[3, "diagonal_mm"] = np.nan
-    with pytest.raises(ConfigError, match=r"case c1 failed.*diagonal of the volume"):
+    with pytest.raises(ConfigError, match=r"case c1.*failed, but lacks.*diagonal of the volume"):
         grade(rows, "asd_mm")
 
 

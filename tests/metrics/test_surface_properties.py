@@ -28,6 +28,7 @@ def numbers(distances, tolerance=1.0):
     return [getattr(distances, name) for name in NAMES] + [distances.nsd(tolerance)]
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_swapping_the_masks_swaps_the_directions(case):
     a, b, spacing = case
@@ -37,6 +38,7 @@ def test_swapping_the_masks_swaps_the_directions(case):
     assert there.mad == pytest.approx(back.mad_reverse)
 
 
+@settings(deadline=None)
 @given(pairs(), st.permutations([0, 1, 2]), st.sets(st.integers(0, 2)))
 def test_flipping_and_permuting_axes_with_their_spacing_changes_nothing(case, order, flipped):
     a, b, spacing = case
@@ -45,6 +47,7 @@ def test_flipping_and_permuting_axes_with_their_spacing_changes_nothing(case, or
     assert numbers(there) == pytest.approx(numbers(surface_distances(a, b, spacing)))
 
 
+@settings(deadline=None)
 @given(pairs(), st.floats(0.1, 10))
 def test_distances_scale_with_the_spacing(case, factor):
     a, b, spacing = case
@@ -53,12 +56,14 @@ def test_distances_scale_with_the_spacing(case, factor):
     assert numbers(scaled)[:-1] == pytest.approx([factor * n for n in numbers(once)[:-1]])
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_identical_masks_are_at_no_distance(case):
     a, _, spacing = case
     assert numbers(surface_distances(a, a, spacing), tolerance=0) == [0] * 6 + [1]
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_the_metrics_keep_their_order(case):
     a, b, spacing = case
@@ -71,7 +76,7 @@ def test_the_metrics_keep_their_order(case):
     assert 0 <= d.nsd(1.0) <= d.nsd(2.0) <= 1 == d.nsd(d.hd)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SPACINGS, st.tuples(*[st.integers(1, 4)] * 3))
 def test_the_farther_a_block_is_dilated_the_farther_its_surface_goes(spacing, size):
     block = np.zeros([n + 8 for n in size], dtype=bool)
@@ -84,6 +89,7 @@ def test_the_farther_a_block_is_dilated_the_farther_its_surface_goes(spacing, si
         assert all(np.diff(values) > 0), name
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_dilating_a_prediction_never_lowers_recall(case):
     a, b, _ = case

@@ -57,7 +57,9 @@ def test_neighbouring_floats_are_told_apart():
 def test_a_map_equal_to_the_threshold_in_its_own_type_is_background():
     maps = np.full((1, 2), 0.3, dtype=np.float32)  # float32(0.3) > 0.3 in double precision
     assert threshold_sweep(maps, np.ones(2, int), [0.3]).n_pred.tolist() == [[0]]
-    assert apply_threshold(maps, 0.3).tolist() == [0, 0]
+    for threshold in (0.3, np.float64(0.3)):
+        assert apply_threshold(maps, threshold).tolist() == [0, 0]
+        assert apply_threshold(torch.from_numpy(maps), threshold).tolist() == [0, 0]
 
 
 def test_bfloat16_takes_the_tensor_path():
