@@ -45,14 +45,14 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, precision):
     straight, history = train(tmp_path, recipe)
     (tmp_path / "checkpoint.safetensors").unlink()
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(done, _total):
         if done == 5:  # in the middle of the second epoch of three steps
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(tmp_path, recipe, tick=kill)
     resumed, resumed_history = train(tmp_path, recipe)
     assert resumed_history == history

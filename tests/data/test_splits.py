@@ -41,7 +41,8 @@ def test_fractions_give_the_papers_counts():
 def test_no_patient_is_in_two_subsets_and_none_is_lost():
     split = make_split(Cohort(17, Fractions(test=0.25, val=0.1)), SplitKind.PATIENT, seed=3)
     train, val, test = map(patients, (split.train, split.val, split.test))
-    assert not (train & val or train & test or val & test)
+    assert train.isdisjoint(val | test)
+    assert val.isdisjoint(test)
     assert len(train | val | test) == 17
 
 
