@@ -1,6 +1,12 @@
 """Shared by all tests."""
 
 import os
+
+# Workers that each take every core wait for one another more than they compute. Set before torch is
+# imported, and inherited by the processes that tests start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest
