@@ -104,7 +104,7 @@ def installed():
             warnings.simplefilter("ignore")
             try:
                 tool(probe, probe, (1.0, 1.0, 1.0))
-            except ImportError:
+            except (ImportError, AttributeError):  # absent, or written for another numpy
                 continue
         found[f"{name} {_version(name)}"] = tool
     return found

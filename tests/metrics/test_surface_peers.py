@@ -77,7 +77,8 @@ def test_panoptica(mine, name):
 
 def test_surface_distance_puts_the_surface_elsewhere():
     """On voxel corners, weighted by area: never the same, less than a voxel's diagonal away."""
-    pytest.importorskip("surface_distance")
+    if peers.surface_distance not in peers.installed().values():
+        pytest.skip("surface-distance-based-measures is absent or does not run with this numpy")
     voxel = np.array([np.linalg.norm(spacing) for _, _, spacing in pairs()])
     difference = differences(peers.surface_distance, "HD", lambda d: d.hd)
     assert (np.abs(difference) <= voxel + TOLERANCE_MM).all()

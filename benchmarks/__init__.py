@@ -1,0 +1,1 @@
+"""Times and differences beside the field's libraries; results stand in RESULTS.md."""
