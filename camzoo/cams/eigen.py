@@ -34,7 +34,7 @@ class EigenCam(CamMethod):
 
 @register_cam("eigen-grad-cam")
 class EigenGradCam(CamMethod):
-    """First component of gradient x feature, class by class.
+    """First component of h w gradient x feature, class by class.
 
     The sign is that of the correlation with the sum of gradient x feature over channels, which is
     the evidence for the class; without any, the side with the larger extreme is positive.
@@ -47,22 +47,23 @@ class EigenGradCam(CamMethod):
         """Return one map per image and class."""
         maps = []
         for gradient in view.gradients(compact=True).unbind(1):
-            evidence = gradient * view.features
+            evidence = gradient * view.features * view.features[0, 0].numel()
             maps.append(orient(first_component(evidence), evidence.sum(1)))
         return torch.stack(maps, dim=1)
 
 
 @register_cam("seg-eigen-cam")
 class SegEigenCam(CamMethod):
-    """First component of |gradient| x feature; the side with the larger extreme is positive."""
+    """First component of h w |gradient| x feature; the side with the larger extreme is positive."""
 
     paper = "Chung and Ying, Applied Sciences 2025, eq. 10 to 13"
     cost = "1 backward and 1 eigenvector per class"
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return one map per image and class."""
+        places = view.features[0, 0].numel()
         maps = [
-            towards_larger_extreme(first_component(gradient.abs() * view.features))
+            towards_larger_extreme(first_component(gradient.abs() * view.features * places))
             for gradient in view.gradients(compact=True).unbind(1)
         ]
         return torch.stack(maps, dim=1)

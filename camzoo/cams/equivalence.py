@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-#: Up to a positive factor the same map whatever the network: the same formula.
-_SAME_FORMULA: tuple[frozenset[str], ...] = (
-    frozenset({"grad-cam", "gradcam:GradCAM"}),
-    frozenset({"hires-cam", "gradcam:HiResCAM"}),
-    frozenset({"layer-cam", "gradcam:LayerCAM"}),
-    frozenset({"shapley-cam", "gradcam:ShapleyCAM"}),
-)
-#: Up to a positive factor the same map if average pooling and one linear layer follow the features.
+#: The same map if average pooling and one linear layer follow the features.
 _SAME_IN_CLOSED_FORM: tuple[frozenset[str], ...] = (
-    # dy_c/dA_k = w_ck / (h w) everywhere, and the second derivative is zero.
-    frozenset(
-        {
-            "cam", "grad-cam", "hires-cam", "xgrad-cam", "shapley-cam", "reciprocal-cam",
-            "gradcam:GradCAM", "gradcam:HiResCAM", "gradcam:ShapleyCAM",
-        }
-    ),
+    # h w dy_c/dA_k = w_ck everywhere, and the second derivative is zero.
+    frozenset({"cam", "grad-cam", "hires-cam", "xgrad-cam", "shapley-cam", "reciprocal-cam"}),
     # Gradients do not depend on the image, so that noise changes nothing.
     frozenset({"grad-cam++", "smooth-grad-cam++"}),
-    frozenset({"layer-cam", "gradcam:LayerCAM"}),
-)  # fmt: skip
+)
 
 
 def equivalent(methods: Iterable[str], closed_form: bool) -> list[tuple[str, ...]]:
     """Return the groups of two or more methods that give the same map by construction.
 
-    The same up to a positive factor per image and class, which normalisation removes.
+    The raw maps are the same up to rounding, and so is all that is made from them. Classes of
+    pytorch-grad-cam are in no group: their raw maps are those of the method of the same name
+    divided by the number of places, which weighs images of several sizes otherwise.
 
     Args:
         methods: Names of methods.
@@ -44,6 +33,6 @@ def equivalent(methods: Iterable[str], closed_form: bool) -> list[tuple[str, ...
         [('grad-cam', 'cam')]
     """
     names = list(dict.fromkeys(methods))
-    groups = _SAME_IN_CLOSED_FORM if closed_form else _SAME_FORMULA
+    groups = _SAME_IN_CLOSED_FORM if closed_form else ()
     found = [tuple(name for name in names if name in group) for group in groups]
     return [group for group in found if len(group) > 1]

@@ -36,8 +36,7 @@ class FinerCam(CamMethod):
         classes = view.logits.shape[1]
         if classes < self.min_classes:
             raise ConfigError("finer-cam compares classes, and there is only one; use grad-cam")
-        area = view.features[0, 0].numel()
-        plain = total(view.gradients(compact=True), view.features)[..., 0, 0] / area
+        plain = total(view.gradients(compact=True), view.features)[..., 0, 0]
         weights = self._contrast(view.logits) @ plain
         return weighted_sum(weights[..., None, None], view.features)
 

@@ -3,6 +3,11 @@
 Throughout, A [B, K, h, w] are the features and g = dy_c/dA [B, C, K, h, w] the gradients of the
 logits. All follow from one set of gradients, which the view shares. The outer ReLU of the papers is
 the pipeline's.
+
+The gradient of a logit that is pooled falls with the number of places h w. Means over places and
+gradients are therefore multiplied by h w. That changes no map once it is normalised, but it keeps
+the maps of one image at several sizes on one scale, so that they can be summed. In closed form
+Grad-CAM is then CAM itself and not just proportional to it.
 """
 
 from __future__ import annotations
@@ -34,47 +39,47 @@ class GradientCam(CamMethod):
 
 @register_cam("grad-cam")
 class GradCam(GradientCam):
-    """w_ck = mean_ij g_ckij."""
+    """w_ck = sum_ij g_ckij, which is h w times the mean of the paper."""
 
     paper = "Selvaraju et al., ICCV 2017, eq. 1 and 2"
 
     def weights(self, gradients: Tensor, features: Tensor) -> Tensor:
-        """Return the mean gradient of each channel."""
-        return total(gradients, features) / features[0, 0].numel()
+        """Return the sum of the gradients of each channel."""
+        return total(gradients, features)
 
 
 @register_cam("hires-cam")
 class HiResCam(GradientCam):
-    """w_ckij = g_ckij: gradient times feature, place by place."""
+    """w_ckij = h w g_ckij: gradient times feature, place by place."""
 
     paper = "Draelos and Carin, arXiv 2011.08891"
 
-    def weights(self, gradients: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
-        """Return the gradients themselves."""
-        return gradients
+    def weights(self, gradients: Tensor, features: Tensor) -> Tensor:
+        """Return the gradients themselves, times h w."""
+        return gradients * features[0, 0].numel()
 
 
 @register_cam("layer-cam")
 class LayerCam(GradientCam):
-    """w_ckij = ReLU(g_ckij): only places whose features speak for the class."""
+    """w_ckij = h w ReLU(g_ckij): only places whose features speak for the class."""
 
     paper = "Jiang et al., TIP 2021"
 
-    def weights(self, gradients: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
-        """Return the positive part of the gradients."""
-        return gradients.relu()
+    def weights(self, gradients: Tensor, features: Tensor) -> Tensor:
+        """Return the positive part of the gradients, times h w."""
+        return gradients.relu() * features[0, 0].numel()
 
 
 @register_cam("xgrad-cam")
 class XGradCam(GradientCam):
-    """w_ck = sum_ij g_ckij A_kij / sum_ij A_kij; a channel without mass has no weight."""
+    """w_ck = h w sum_ij g_ckij A_kij / sum_ij A_kij; a channel without mass has no weight."""
 
     paper = "Fu et al., BMVC 2020"
 
     def weights(self, gradients: Tensor, features: Tensor) -> Tensor:
-        """Return the mean gradient of each channel, weighted by the feature."""
-        masses = features.sum((2, 3))[:, None, :, None, None]
-        return torch.where(masses == 0, 0, mass(gradients, features) / masses)
+        """Return the mean gradient of each channel, weighted by the feature, times h w."""
+        means = features.mean((2, 3))[:, None, :, None, None]
+        return torch.where(means == 0, 0, mass(gradients, features) / means)
 
 
 @register_cam("grad-cam++")

@@ -11,11 +11,12 @@ from camzoo.cams.view import CHUNK, FeatureView
 
 @register_cam("reciprocal-cam")
 class ReciprocalCam(CamMethod):
-    """M_cij = y_c(A at ij only, zero elsewhere) - y_c(zero everywhere).
+    """M_cij = h w (y_c(A at ij only, zero elsewhere) - y_c(zero everywhere)).
 
     The paper takes the softmax of the logits, which means nothing for classes that may occur
     together and is constant for one class; here it is the logits, from which those of empty
-    features are subtracted so that zero means no evidence. In closed form the map is CAM's.
+    features are subtracted so that zero means no evidence. The factor h w keeps images of several
+    sizes on one scale; in closed form the map is CAM.
     """
 
     paper = "Byun and Lee, CVPR workshops 2024, on logits"
@@ -25,7 +26,7 @@ class ReciprocalCam(CamMethod):
         """Return the logits of each place."""
         batch, channels, height, width = view.features.shape
         if view.closed_form and view.class_weights is not None:
-            maps = view.class_weights @ view.features.flatten(2) / (height * width)
+            maps = view.class_weights @ view.features.flatten(2)
             return maps.view(batch, -1, height, width)
         empty = view.head(torch.zeros_like(view.features))
         alone = view.logits.new_empty(batch * height * width, view.logits.shape[1])
@@ -37,4 +38,4 @@ class ReciprocalCam(CamMethod):
             single[index, :, place] = view.features.flatten(2)[image, :, place]
             alone[part] = view.head(single.unflatten(2, (height, width)), image)
         maps = alone.view(batch, height, width, -1).permute(0, 3, 1, 2)
-        return maps - empty[:, :, None, None]
+        return (maps - empty[:, :, None, None]) * places

@@ -14,7 +14,7 @@ from camzoo.cams.weighting import total, weighted_sum
 
 @register_cam("shapley-cam")
 class ShapleyCam(CamMethod):
-    """w_ck = mean_ij (g - H A / 2)_ckij, with H the Hessian of the logit in the features.
+    """w_ck = sum_ij (g - H A / 2)_ckij, with H the Hessian of the logit in the features.
 
     The second-order estimate of the Shapley value of a channel. In closed form H = 0 and the map is
     Grad-CAM's. Class tokens are held fixed and are no players.
@@ -28,8 +28,7 @@ class ShapleyCam(CamMethod):
         values = view.gradients(compact=True)
         if not view.closed_form:
             values = values - _hessian_times_features(view) / 2
-        weights = total(values, view.features) / view.features[0, 0].numel()
-        return weighted_sum(weights, view.features)
+        return weighted_sum(total(values, view.features), view.features)
 
 
 def _hessian_times_features(view: FeatureView) -> Tensor:

@@ -9,6 +9,7 @@ SMALL_DENSENET = {"block_config": (2, 2, 3, 2), "growth_rate": 8}
 SMALL_SWIN = {
     "embed_dim": 24, "depths": (1, 1, 1, 2), "num_heads": (1, 2, 2, 2), "img_size": (64, 96),
 }  # fmt: skip
+SMALL_RESNET = {"channels": (8, 8, 16, 16)}
 SMALL_VIT = {"depth": 2, "embed_dim": 48}
 
 

@@ -54,15 +54,15 @@ def test_ablation_cam_does_not_turn_over_when_the_logit_is_negative():
 
 
 def test_shapley_cam():
-    # H A = g, so that the weights are half of Grad-CAM's 9 and -6.
-    assert values("shapley-cam", squared) == [4.5 * 1 - 3 * 2, 4.5 * 5 - 3 * 4]
+    # H A = g, so that the weights are half of Grad-CAM's 18 and -12.
+    assert values("shapley-cam", squared) == [9 * 1 - 6 * 2, 9 * 5 - 6 * 4]
     assert values("shapley-cam", linear) == values("grad-cam", linear)
 
 
 def test_reciprocal_cam():
-    assert values("reciprocal-cam", squared) == [1.5 * 1 - 4, 1.5 * 25 - 16]
-    # With a bias of 10: 10 + (3 - 4) / 2 - 10
-    assert values("reciprocal-cam", GivenFeatures(WEIGHTS, [10.0])) == [-0.5, 3.5]
+    assert values("reciprocal-cam", squared) == [2 * (1.5 * 1 - 4), 2 * (1.5 * 25 - 16)]
+    # With a bias of 10: 2 * (10 + (3 - 4) / 2 - 10)
+    assert values("reciprocal-cam", GivenFeatures(WEIGHTS, [10.0])) == [-1, 7]
 
 
 @pytest.mark.parametrize("name", ["test_convnext", "test_vit"])
@@ -71,11 +71,13 @@ def test_reciprocal_cam_place_by_place(name, monkeypatch):
     options = {"img_size": (64, 96)} if "vit" in name else {}
     view = Viewer(lively(name, **options))(pictures())
     maps = cams.get("reciprocal-cam")()(view)
-    empty = view.head(view.features * 0)
+    empty, places = view.head(view.features * 0), view.features[0, 0].numel()
     for y, x in [(0, 0), (1, 2)]:
         alone = torch.zeros_like(view.features)
         alone[:, :, y, x] = view.features[:, :, y, x]
-        torch.testing.assert_close(maps[:, :, y, x], view.head(alone) - empty, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            maps[:, :, y, x], (view.head(alone) - empty) * places, rtol=1e-3, atol=1e-3
+        )
 
 
 def test_eigen_cam():
@@ -126,8 +128,8 @@ def test_orientation():
 
 
 def test_eigen_grad_cam_points_to_the_evidence():
-    """Gradient x feature: (1.5, -2) and (7.5, -4), apart by (6, -2); they sum to -0.5 and 3.5."""
-    half = (6**2 + 2**2) ** 0.5 / 2
+    """2 gradient x feature: (3, -4) and (15, -8), apart by (12, -4); they sum to -1 and 7."""
+    half = (12**2 + 4**2) ** 0.5 / 2
     assert values("eigen-grad-cam", linear) == pytest.approx([-half, half], rel=1e-6)
     opposite = GivenFeatures([[-3.0, 2.0]])
     assert values("eigen-grad-cam", opposite) == pytest.approx([half, -half], rel=1e-6)
@@ -149,7 +151,7 @@ def test_finer_cam():
     model = GivenFeatures(torch.eye(3))
     assert Viewer(model)(images).logits.tolist() == [[4, 3, 1]]
     maps = FinerCam(alpha=1, references=2)(Viewer(model)(images))
-    plain = images[0, :, 0] / 2
+    plain = images[0, :, 0]
     expected = [plain[c] - plain[[d for d in range(3) if d != c]].mean(0) for c in range(3)]
     torch.testing.assert_close(maps[0, :, 0], torch.stack(expected))
     nearest = FinerCam(alpha=0.5, references=1)(Viewer(model)(images))

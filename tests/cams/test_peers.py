@@ -14,7 +14,7 @@ import torchcam.methods as torchcam
 from camzoo.cams import cams
 from camzoo.cams.eigen import orient
 from camzoo.cams.view import Viewer
-from tests.cams.networks import SMALL_DENSENET, lively, pictures, unit
+from tests.cams.networks import SMALL_DENSENET, SMALL_RESNET, lively, pictures, unit
 
 CLASSES = 3
 #: Network, its options, target layer, and the name torch-cam needs for what None means.
@@ -131,8 +131,8 @@ def test_smooth_grad_cam_equals_torch_cams_without_noise(name):
 @pytest.mark.parametrize(
     ("name", "options", "layer"),
     [
-        ("test_resnet", {}, None),
-        ("test_resnet", {}, "layer3"),
+        ("test_resnet", SMALL_RESNET, None),
+        ("test_resnet", SMALL_RESNET, "layer3"),
         ("densenet121", SMALL_DENSENET, None),
         ("densenet121", SMALL_DENSENET, "features.transition2.norm"),
     ],
@@ -186,7 +186,7 @@ def test_pytorch_grad_cams_fem_is_another_formula():
 
 def test_score_cam_agrees_but_for_how_masks_are_resized():
     """pytorch-grad-cam aligns corners, torch-cam stretches before resizing; the paper after."""
-    view = Viewer(lively("test_resnet", CLASSES), "layer2")(pictures(2))
+    view = Viewer(lively("test_resnet", CLASSES, **SMALL_RESNET), "layer2")(pictures(2))
     view.viewer.model.get_classifier().weight.data *= 0.1
     ours = cams.get("score-cam")()(view)
     theirs = cams.get("gradcam:ScoreCAM")()(view)
