@@ -48,8 +48,8 @@ def grade(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     if chosen.slicewise:
         failed |= ~empty & (rows["slices"] == 0)
     missing = np.isnan(n_pred) | (status == Status.MISSING)
-    value = chosen.values(rows).where(~(empty | missing))
-    _require(rows, ~(empty | failed) & ~np.isfinite(value), f"was not measured ({metric})")
+    value = chosen.values(rows).replace([np.inf, -np.inf], np.nan).where(~(empty | missing))
+    _require(rows, ~(empty | failed) & value.isna(), f"was not measured ({metric})")
     filled = value.where(empty | value.notna(), chosen.worst_of(rows))
     lack = f"failed, but lacks what {chosen.label} counts a failure as ({chosen.worst})"
     _require(rows, filled.isna() & ~empty, lack)

@@ -120,9 +120,12 @@ def test_a_number_that_was_not_measured_is_no_failure_but_an_error(rows, number)
         grade(rows, "asd_mm")
 
 
-def test_a_status_that_is_not_ok_is_a_failure_even_with_both_masks(rows):
-    rows.loc[1, ["asd_mm", "status"]] = [np.nan, "crashed"]
-    assert line(rows, "asd_mm")["n_failed"] == 4
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_status_that_is_not_ok_is_a_failure_even_with_both_masks(rows, number):
+    rows.loc[1, ["asd_mm", "status"]] = [number, "crashed"]
+    found = line(rows, "asd_mm")
+    assert (found["n"], found["n_failed"]) == (2, 4)
+    assert found["mean_with_failures"] == pytest.approx((2 + 1 + 4 * 100) / 6)
 
 
 def test_without_a_slice_in_common_a_mean_over_slices_is_undefined(rows):
