@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,13 @@ from torch import Tensor
 from camzoo.data.slices import CaseInfo, Prepared
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.protocols import Choice
-from camzoo.metrics.overlap import dice
-from camzoo.metrics.surface import ReferenceSurface
+from camzoo.metrics.case import CaseReference
+from camzoo.metrics.subregions import thirds
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.progress import Tick, silent
+
+#: Organs that are also scored by apex, mid and base (PROMISE12).
+THIRDS: Final = frozenset({"prostate"})
 
 
 def score_cases(
@@ -52,48 +55,32 @@ class _Reference:
 
     def __init__(self, info: CaseInfo, label: NDArray[np.uint8], organs: Sequence[str]) -> None:
         self._info = info
-        self._masks = {organ: label == c for c, organ in enumerate(organs, start=1)}
-        self._surfaces = {
-            organ: ReferenceSurface(mask, info.spacing) for organ, mask in self._masks.items()
+        self._organs = {
+            organ: _organ(organ, label == c, info) for c, organ in enumerate(organs, start=1)
         }
 
     def score(self, maps: Tensor, choices: Sequence[Choice]) -> list[dict[str, Any]]:
-        """Rows of one method: one per choice and organ."""
+        """Rows of one method: one per choice, organ and region."""
         rows = []
         for threshold in dict.fromkeys(choice.threshold for choice in choices):
-            label = apply_threshold(maps.numpy(), threshold)
-            scored = [self._row(organ, label == c) for c, organ in enumerate(self._masks, start=1)]
+            measured = self._measure(apply_threshold(maps.numpy(), threshold))
             rows += [
                 row | {"subset": c.subset, "protocol": c.protocol, "threshold": threshold}
                 for c in choices
                 if c.threshold == threshold
-                for row in scored
+                for row in measured
             ]
         return rows
 
-    def _row(self, organ: str, prediction: NDArray[np.bool_]) -> dict[str, Any]:
-        mask, info = self._masks[organ], self._info
-        distances = self._surfaces[organ].distances(prediction)
-        tp = int(np.count_nonzero(prediction & mask))
-        n_pred, n_ref = int(np.count_nonzero(prediction)), int(np.count_nonzero(mask))
-        return {
-            "organ": organ,
-            "region": "whole",
-            "case": info.id,
-            "patient": info.patient,
-            "tp": tp,
-            "n_pred": n_pred,
-            "n_ref": n_ref,
-            "dsc": float(dice(tp, n_pred, n_ref)),
-            "asd_mm": distances.asd,
-            "mad_mm": distances.mad,
-            "mad_reverse_mm": distances.mad_reverse,
-            "assd_mm": distances.assd,
-            "hd_mm": distances.hd,
-            "hd95_mm": distances.hd95,
-            "diagonal_mm": info.diagonal_mm,
-            "status": distances.status,
-            "spacing_z": info.spacing[0],
-            "spacing_y": info.spacing[1],
-            "spacing_x": info.spacing[2],
-        }
+    def _measure(self, label: NDArray[np.uint8]) -> list[dict[str, Any]]:
+        case = {"case": self._info.id, "patient": self._info.patient}
+        return [
+            case | {"organ": organ} | row
+            for c, (organ, reference) in enumerate(self._organs.items(), start=1)
+            for row in reference.measure(label == c)
+        ]
+
+
+def _organ(organ: str, mask: NDArray[np.bool_], info: CaseInfo) -> CaseReference:
+    regions = thirds(mask, np.array(info.affine)) if organ in THIRDS and mask.any() else None
+    return CaseReference(mask, info.spacing, regions=regions)

@@ -36,7 +36,7 @@ from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Reporter
 from camzoo.training import fit, require_both_tags
 
-VERSIONS: Final = {"prepare": 1, "train": 1, "maps": 1, "curves": 1, "scores": 1}
+VERSIONS: Final = {"prepare": 1, "train": 1, "maps": 1, "curves": 1, "scores": 2}
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def merge_equivalents(
 
 def _difference(rows: pd.DataFrame, one: str, other: str) -> float:
     """Largest difference of DSC between two methods, at the same threshold of the same volume."""
-    keys = ["fold", "seed", "subset", "protocol", "organ", "case", "threshold"]
+    keys = ["fold", "seed", "subset", "protocol", "organ", "region", "case"]
     pair = [rows[rows["method"] == name].set_index(keys)["dsc"] for name in (one, other)]
     gap = (pair[0] - pair[1]).abs().max()
     return float(gap) if pd.notna(gap) else 0.0

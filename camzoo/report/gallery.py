@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.run import BenchResult
+from camzoo.metrics.subregions import WHOLE
 from camzoo.report.tables import HEADLINE
 
 #: Saliency: 0 is dark, more evidence is brighter, readable in grey and by the colour-blind.
@@ -58,6 +59,7 @@ def panels(result: BenchResult) -> list[Panel]:
     """Pick test cases by the headline DSC of the first method, averaged over organs."""
     rows = result.rows
     headline = rows[(rows["subset"] == "test") & (rows["protocol"] == HEADLINE.value)]
+    headline = headline[headline["region"] == WHOLE]
     first = headline[["fold", "seed"]].drop_duplicates().iloc[0]
     headline = headline[(headline["fold"] == first["fold"]) & (headline["seed"] == first["seed"])]
     scores = headline.groupby("case")["dsc"].mean().sort_values(kind="stable")

@@ -13,6 +13,7 @@ from camzoo.report.tables import (
     pooled_organ_table,
     pooled_table,
     protocol_table,
+    region_table,
     volume_table,
 )
 
@@ -61,6 +62,9 @@ def _section(record: Record) -> str:
         "### Volumes of the test patients, all protocols\n",
         table(protocol_table(rows)),
     ]
+    regions = region_table(rows)
+    if len(regions):
+        parts += [f"### By third of the organ, protocol {HEADLINE.value}\n", table(regions)]
     return "\n".join(part for part in parts if part)
 
 

@@ -12,6 +12,7 @@ from camzoo.metrics.comparison import compare_to_best
 from camzoo.metrics.frames import groups
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.protocols import Protocol
+from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
 from camzoo.report import reported
 from camzoo.report.equivalents import EQUALS
@@ -28,7 +29,7 @@ def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
     The paper's Tables 1 and 2: one confusion matrix over all slices, a DSC per organ, their mean.
     Several folds or seeds give mean ± sample standard deviation over them.
     """
-    rows = rows[rows["subset"] == "train"]
+    rows = _whole(rows, "train")
     organs = tuple(sorted(rows["organ"].unique()))
     dataset = str(rows["dataset"].iloc[0])
     lines = []
@@ -50,7 +51,7 @@ def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def pooled_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Pooled DSC of the training slices per organ: headline protocol, with oracle and paper."""
-    rows = rows[rows["subset"] == "train"]
+    rows = _whole(rows, "train")
     dataset = str(rows["dataset"].iloc[0])
     lines = []
     for key, mine in groups(rows, _RIVAL):
@@ -69,7 +70,8 @@ def pooled_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
     """DSC, ASD and MAD of the test patients' volumes at the headline protocol, best first."""
-    rows = rows[(rows["subset"] == "test") & (rows["protocol"] == HEADLINE.value)]
+    rows = _whole(rows, "test")
+    rows = rows[rows["protocol"] == HEADLINE.value]
     order = _comparison(rows)
     lines = []
     for key, mine in groups(rows, _RIVAL):
@@ -94,7 +96,7 @@ def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def protocol_table(rows: pd.DataFrame) -> pd.DataFrame:
     """DSC, ASD and MAD of the test patients' volumes by method and protocol."""
-    rows = rows[rows["subset"] == "test"]
+    rows = _whole(rows, "test")
     lines = []
     for key, mine in groups(rows, _RIVAL):
         headline = mine[mine["protocol"] == HEADLINE.value]["dsc"].mean()
@@ -112,6 +114,31 @@ def protocol_table(rows: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return _ranked(lines)
+
+
+def region_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """DSC, ASD and MAD by third of the organ at the headline protocol; empty without thirds.
+
+    Each third is scored by itself, on cropped masks, as in the paper's Table 3.
+    """
+    rows = rows[(rows["subset"] == "test") & (rows["protocol"] == HEADLINE.value)]
+    rows = rows[rows["region"] != WHOLE]
+    lines = []
+    for key, mine in groups(rows, _RIVAL):
+        for region, part in mine.groupby("region"):
+            dsc, asd, mad = (_summary(part, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
+            lines.append(
+                _method(key)
+                | {
+                    "region": region,
+                    "DSC (%)": _spread(dsc, 100),
+                    "ASD (mm)": _spread(asd, 1),
+                    "MAD (mm)": _spread(mad, 1),
+                    "failed": f"{int(dsc['n_failed'])}",
+                    "_rank": (-mine["dsc"].mean(), region),
+                }
+            )
+    return _ranked(lines) if lines else pd.DataFrame()
 
 
 def pooled_dsc(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -138,6 +165,11 @@ def _comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
         }
         for line in compared.to_dict("records")
     }
+
+
+def _whole(rows: pd.DataFrame, subset: str) -> pd.DataFrame:
+    """Rows of one subset about whole organs."""
+    return rows[(rows["subset"] == subset) & (rows["region"] == WHOLE)]
 
 
 def _method(key: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,16 +87,21 @@ def test_rows_are_complete_and_true(undisturbed):
     assert set(rows["subset"]) == {"train", "test"}
     assert not (set(rows.loc[rows.subset == "train", "patient"])
                 & set(rows.loc[rows.subset == "test", "patient"]))  # fmt: skip
-    assert len(rows) == rows["case"].nunique() * len(protocols)
+    assert set(rows["region"]) == {"whole", "apex", "mid", "base"}
+    assert len(rows) == rows["case"].nunique() * len(protocols) * 4
+    assert rows["nsd_2mm"].between(0, 1).all()
     defined = rows[rows["status"] == "ok"]
     assert (defined["dsc"] == 2 * defined["tp"] / (defined["n_pred"] + defined["n_ref"])).all()
+    parts = rows.pivot_table(index=["case", "protocol"], columns="region", values="n_ref")
+    assert (parts["apex"] + parts["mid"] + parts["base"] == parts["whole"]).all()
     assert (defined["asd_mm"] <= defined["hd_mm"]).all()
     assert (rows["diagonal_mm"] > 0).all()
 
 
 def test_the_oracle_is_at_least_as_good_as_any_one_threshold(undisturbed):
     result, *_ = undisturbed
-    sums = result.rows.groupby(["subset", "protocol"])[["tp", "n_pred", "n_ref"]].sum()
+    rows = result.rows[result.rows["region"] == "whole"]
+    sums = rows.groupby(["subset", "protocol"])[["tp", "n_pred", "n_ref"]].sum()
     dsc = 2 * sums["tp"] / (sums["n_pred"] + sums["n_ref"])
     for subset in ("train", "test"):
         assert dsc[subset, "oracle"] >= max(dsc[subset, "validated"], dsc[subset, "fixed"])
