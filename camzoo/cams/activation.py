@@ -15,7 +15,7 @@ class Cam(CamMethod):
     """M_c = sum_k w_ck A_k, with the weights of the linear classifier behind the pooling."""
 
     paper = "Zhou et al., CVPR 2016, eq. 2"
-    cost = "1 forward"
+    cost = "nothing"
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return the weighted sum of the features.

@@ -112,8 +112,6 @@ def test_equal_to_pytorch_grad_cam(name, method):
 def test_equal_to_torch_cam(name, method):
     if method == "cam" and name not in [*CLOSED_FORM, "convnext_atto"]:
         pytest.skip("no linear classifier weighs the features of this layer")
-    if name == "test_vit":
-        pytest.skip("torch-cam reshapes features but not gradients of tokens")
     view = view_of(name)
     ours = cams.get(method)()(view)
     theirs = with_torchcam(view, name, TORCHCAM[method])

@@ -1,0 +1,43 @@
+"""Writes the table of docs/methods.md from the registry: ``python -m benchmarks.method_docs``."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+from benchmarks.results import table
+from camzoo.cams import cams
+
+DOCS = Path(__file__).parent.parent / "docs" / "methods.md"
+_PART = re.compile(r"(<!-- begin methods -->\n).*?(<!-- end methods -->)", re.DOTALL)
+
+
+def rows():
+    """Return a row per native method: name, what it computes, source, and what it costs."""
+    found = []
+    for name in cams.names():
+        method = cams.get(name)
+        # What other packages add is theirs to document.
+        if name.startswith("gradcam:") or not method.__module__.startswith("camzoo.cams."):
+            continue
+        found.append(
+            {
+                "name": f"`{name}`",
+                "map": " ".join((inspect.getdoc(method) or "").split("\n\n")[0].split()),
+                "source": method.paper,
+                "runs besides the shared pass": method.cost,
+                "per class": "yes" if method.class_specific else "no",
+                "learns": "yes" if method.needs_fit else "no",
+            }
+        )
+    return found
+
+
+def fill(page: str) -> str:
+    """Replace the generated table of a page."""
+    return _PART.sub(lambda m: f"{m[1]}{table(rows())}\n{m[2]}", page)
+
+
+if __name__ == "__main__":
+    DOCS.write_text(fill(DOCS.read_text(encoding="utf-8")), encoding="utf-8")
