@@ -80,7 +80,7 @@ def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
             _method(key)
             | {
                 "DSC (%)": _spread(dsc, 100),
-                "95 % interval": f"{100 * dsc['ci_low']:.1f} to {100 * dsc['ci_high']:.1f}",
+                "95 % interval": _interval(dsc),
                 "ASD (mm)": _spread(asd, 1),
                 "MAD (mm)": _spread(mad, 1),
                 "ASD with failures": f"{asd['mean_with_failures']:.2f}",
@@ -221,6 +221,12 @@ def _gap(values: Mapping[str, pd.Series[float]]) -> str:
 def _mean_std(values: pd.Series[float]) -> str:
     spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
     return f"{values.mean():.2f}{spread}"
+
+
+def _interval(line: Mapping[str, float]) -> str:
+    if not np.isfinite(line["ci_low"]):  # a single patient has none
+        return _NONE
+    return f"{100 * line['ci_low']:.1f} to {100 * line['ci_high']:.1f}"
 
 
 def _spread(line: Mapping[str, float], factor: float) -> str:
