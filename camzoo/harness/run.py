@@ -218,10 +218,11 @@ def _spacing_caveat(prepared: Prepared) -> list[str]:
     if len(spacings) > 1 or len({info.patient for info in cases}) < 3:
         return []
     size = " x ".join(f"{mm:g}" for mm in spacings.pop())
-    return [
+    note = (
         f"all {len(cases)} volumes state the same spacing, {size} mm (z, y, x); "
-        + "where it is nominal, distances are in nominal mm"
-    ]
+        "where it is nominal, distances are in nominal mm"
+    )
+    return [note]
 
 
 def _equivalent(context: Context, trained: Trained) -> list[tuple[str, ...]]:
