@@ -62,4 +62,4 @@ def write_sheet(grey: Tensor, maps: Mapping[str, Tensor], path: Path) -> None:
     for axis, (name, tile) in zip(axes, tiles.items(), strict=False):
         axis.imshow(tile, interpolation="nearest")
         axis.set_title(name, fontsize=9)
-    figure.savefig(path, dpi=80, metadata={"Software": None})
+    figure.savefig(path, dpi=64, metadata={"Software": None})

@@ -1,0 +1,62 @@
+"""Draws all methods on one slice of the phantom: ``python -m benchmarks.zoo_picture``."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+
+from camzoo.backbone import build_classifier
+from camzoo.cams import cams
+from camzoo.cams.base import FitContext
+from camzoo.cams.sheet import write_sheet
+from camzoo.cams.view import Viewer
+from camzoo.data.datasets import datasets
+from camzoo.data.prepare import prepare
+from camzoo.data.slices import Prepared
+from camzoo.presets import preset
+from camzoo.training import fit
+
+PICTURE = Path(__file__).parent.parent / "docs" / "zoo.png"
+SEED = 0
+
+
+def draw(path: Path = PICTURE) -> None:
+    """Train the smoke preset's classifier on the phantom and draw a slice it has not seen."""
+    torch.manual_seed(SEED)
+    config = preset("smoke", "phantom")
+    dataset = datasets.get("phantom")(patients=16, seed=SEED)
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared"
+        prepared.mkdir()
+        prepare(dataset, prepared, size=config.data.size, percentiles=(0.5, 99.5), min_area=1)
+        data = Prepared(prepared)
+        *training, last = list(data.cases)
+        classifier = build_classifier(config.backbone, len(data.index.organs), seed=SEED)
+        slices, device = data.tagged(training), torch.device("cpu")
+        checkpoint = Path(folder) / "classifier.safetensors"
+        fit(classifier, slices, config.training, seed=SEED, device=device, checkpoint=checkpoint)
+        shown = data.tagged([last]).positives()
+        grey = shown.images([len(shown) // 2]).float() / 255
+        generator = torch.Generator().manual_seed(SEED)
+        context = FitContext(classifier.eval(), slices, generator, device)
+        view = Viewer(classifier.model, config.backbone.layer)(classifier.normalise(grey))
+        write_sheet(grey[0], {name: _map(name, context, view) for name in _methods(view)}, path)
+
+
+def _methods(view):
+    classes = view.logits.shape[1]
+    native = [n for n in cams.names() if cams.get(n).__module__.startswith("camzoo.cams.")]
+    return [n for n in native if ":" not in n and cams.get(n).min_classes <= classes]
+
+
+def _map(name, context, view):
+    method = cams.get(name)()
+    if method.needs_fit:
+        method.fit(context)
+    return method(view)[0, 0]
+
+
+if __name__ == "__main__":
+    draw()
