@@ -11,7 +11,7 @@ from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 
 from camzoo.cams.isolation import evaluating, grad_mode, hooked
-from camzoo.cams.layout import Grid, find_layout
+from camzoo.cams.layout import Grid, layout_in
 from camzoo.cams.linear import default_layer
 from camzoo.errors import ConfigError
 
@@ -87,12 +87,7 @@ def _info(
     _, height, width = size
     if not isinstance(output, Tensor) or len(output) != 1:
         return None
-    layout = find_layout(
-        output.shape,
-        (height, width),
-        prefix=getattr(model, "num_prefix_tokens", None),
-        channels_last=getattr(model, "output_fmt", "NCHW") == "NHWC",
-    )
+    layout = layout_in(model, output.shape, (height, width))
     if layout is None or layout.grid == (1, 1):
         return None
     stride = (round(height / layout.grid[0]), round(width / layout.grid[1]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Grid = tuple[int, int]
 
@@ -77,6 +77,16 @@ def find_layout(
     if len(shape) == 3:
         return _find_tokens(shape, image, (0, 1, 2) if prefix is None else (prefix, 0, 1, 2))
     return None
+
+
+def layout_in(model: nn.Module, shape: torch.Size, image: Grid) -> Layout | None:
+    """Tell the layout of an output of one of ``model``'s layers, with the hints timm models give."""
+    return find_layout(
+        shape,
+        image,
+        prefix=getattr(model, "num_prefix_tokens", None),
+        channels_last=getattr(model, "output_fmt", "NCHW") == "NHWC",
+    )
 
 
 def _find_planes(shape: torch.Size, image: Grid, channels_last: bool) -> Layout | None:

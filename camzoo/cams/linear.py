@@ -43,8 +43,8 @@ def is_pooled_linear(cut: Cut, trace: Trace, layout: Layout) -> bool:
     """
     classifier = classifier_of(cut.model)
     weight = class_weights(cut.model, layout.channels)
-    if classifier is None or weight is None:
-        return False
+    if classifier is None or weight is None or not weight.any():
+        return False  # weights that are all zero would agree with anything
     output = trace.outputs[0]
     features = torch.randn(
         2, layout.channels, *layout.grid, generator=torch.Generator().manual_seed(0)
@@ -59,7 +59,7 @@ def is_pooled_linear(cut: Cut, trace: Trace, layout: Layout) -> bool:
         if classifier.bias is not None:
             expected += classifier.bias.float()
     logits, expected = logits.float(), expected.float()  # autocast may have halved either
-    tolerance = 1e-4 if trace.logits.dtype == torch.float32 else 2e-2
+    tolerance = 1e-3 if trace.logits.dtype == torch.float32 else 2e-2
     return torch.allclose(logits, expected, rtol=0, atol=tolerance * float(expected.abs().max()))
 
 

@@ -17,7 +17,7 @@ from camzoo.cams.cut import Cut, HeadCut, Trace
 from camzoo.cams.fusion import Fusion
 from camzoo.cams.isolation import evaluating, grad_mode
 from camzoo.cams.layer_cut import LayerCut
-from camzoo.cams.layout import Layout, find_layout
+from camzoo.cams.layout import Layout, layout_in
 from camzoo.cams.linear import class_weights, default_layer, is_pooled_linear
 from camzoo.errors import ConfigError
 
@@ -99,12 +99,7 @@ class Viewer:
         return logits.float()
 
     def _layout(self, output: Tensor, images: Tensor) -> Layout:
-        layout = find_layout(
-            output.shape,
-            (images.shape[2], images.shape[3]),
-            prefix=getattr(self.model, "num_prefix_tokens", None),
-            channels_last=getattr(self.model, "output_fmt", "NCHW") == "NHWC",
-        )
+        layout = layout_in(self.model, output.shape, (images.shape[2], images.shape[3]))
         if layout is None or len(output) != len(images):
             raise ConfigError(
                 f"{' or '.join(self.layers) or 'the features'} of {type(self.model).__name__}: "
@@ -226,7 +221,7 @@ class FeatureView:
         for part in range(0, len(rows), step):
             row, channel = rows[part : part + step], channels[part : part + step]
             features = self.features[row]
-            features[torch.arange(len(row)), channel] = 0
+            features[torch.arange(len(row), device=row.device), channel] = 0
             ablated[row, channel] = self.head(features, row)
         return ablated
 

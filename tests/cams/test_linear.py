@@ -35,6 +35,13 @@ def test_heads_are_told_apart_by_what_they_do(spoil, expected):
     assert pooled_linear(model, images, Layout("nchw", (4, 6), 3)) is expected
 
 
+def test_a_classifier_of_zeros_tells_nothing():
+    """It would agree with any closed form, and go on to be trained."""
+    images = pictures(2, 4, 6)
+    zeros = GivenFeatures(torch.zeros(2, 3), torch.randn(2))
+    assert not pooled_linear(zeros, images, Layout("nchw", (4, 6), 3))
+
+
 def test_probing_leaves_the_global_generator_alone():
     model, images = GivenFeatures(torch.randn(2, 3)), pictures(2, 4, 6)
     torch.manual_seed(5)
