@@ -80,7 +80,7 @@ def find_layout(
 
 
 def layout_in(model: nn.Module, shape: torch.Size, image: Grid) -> Layout | None:
-    """Tell the layout of an output of one of ``model``'s layers, with the hints timm models give."""
+    """Tell the layout of a layer's output, with the hints that timm models give."""
     return find_layout(
         shape,
         image,
