@@ -84,10 +84,10 @@ class CamMethod(ABC):
             maps = [self.saliency(layer) for layer in view.layers]
         return maps[0] if len(maps) == 1 else fuse(maps, view.viewer.fusion)
 
-    def fit(self, context: FitContext) -> None:
+    def fit(self, context: FitContext) -> None:  # noqa: ARG002
         """Learn from tagged slices; called once, before any saliency, where ``needs_fit``."""
         if self.needs_fit:
-            raise NotImplementedError(f"{type(self).__name__} has no fit() to run on {context}")
+            raise NotImplementedError(f"{type(self).__name__} says needs_fit but has no fit()")
 
 
 cams: Registry[type[CamMethod]] = Registry("CAM method", group="camzoo.cams")

@@ -42,6 +42,14 @@ class Trace:
         self.autocast = ambient_autocast(self.images.device)
 
 
+def same_logits(logits: Tensor, expected: Tensor) -> bool:
+    """Whether two passes over the same features agree, up to the rounding of their precision."""
+    tolerance = 1e-3 if logits.dtype == expected.dtype == torch.float32 else 2e-2
+    logits, expected = logits.float(), expected.float()
+    scale = float(expected.abs().max())
+    return torch.allclose(logits, expected, rtol=0, atol=tolerance * scale + 1e-6)
+
+
 class Cut(ABC):
     """Runs a network whole, or only what lies behind one of its target layers.
 

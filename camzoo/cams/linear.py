@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from camzoo.cams.cut import Cut, Trace
+from camzoo.cams.cut import Cut, Trace, same_logits
 from camzoo.cams.isolation import grad_mode
 from camzoo.cams.layout import Layout
 from camzoo.errors import ConfigError
@@ -58,9 +58,7 @@ def is_pooled_linear(cut: Cut, trace: Trace, layout: Layout) -> bool:
         expected = features.float().mean((2, 3)) @ weight.T
         if classifier.bias is not None:
             expected += classifier.bias.float()
-    logits, expected = logits.float(), expected.float()  # autocast may have halved either
-    tolerance = 1e-3 if trace.logits.dtype == torch.float32 else 2e-2
-    return torch.allclose(logits, expected, rtol=0, atol=tolerance * float(expected.abs().max()))
+    return same_logits(logits, expected)
 
 
 def default_layer(model: nn.Module) -> str | None:

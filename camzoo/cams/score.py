@@ -10,8 +10,8 @@ from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.view import FeatureView
 from camzoo.cams.weighting import weighted_sum
 
-#: How many numbers a batch of masked images may hold at once (16 images of 224 x 224).
-_CHUNK = 2**21 + 2**18
+#: How many numbers a batch of masked images may hold at once.
+_CHUNK = 16 * 3 * 224 * 224
 
 
 @register_cam("score-cam")

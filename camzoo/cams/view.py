@@ -143,6 +143,7 @@ class FeatureView:
         self.class_weights: Tensor | None = None
         if self.closed_form or not viewer.layers:
             self.class_weights = class_weights(viewer.model, layout.channels)
+        self._linear = self.class_weights if self.closed_form else None
         self.layer = viewer.layers[index] if viewer.layers else None
         self.layout = layout
         self.earlier: tuple[FeatureView, ...] = ()
@@ -183,9 +184,8 @@ class FeatureView:
                 broadcasting: [1, C, K, 1, 1] in closed form. Otherwise such axes are expanded,
                 without a copy.
         """
-        if self.closed_form and self.class_weights is not None:
-            area = self.features[0, 0].numel()
-            gradient = self.class_weights[None, :, :, None, None] / area
+        if self._linear is not None:
+            gradient = self._linear[None, :, :, None, None] / self.features[0, 0].numel()
         else:
             gradient = self._gradients.of(self._index)
         if compact:
@@ -211,8 +211,8 @@ class FeatureView:
             return self.viewer(images).layers[self._index]
 
     def _ablate(self) -> Tensor:
-        if self.closed_form and self.class_weights is not None:
-            share = self.features.mean((2, 3))[:, :, None] * self.class_weights.T
+        if self._linear is not None:
+            share = self.features.mean((2, 3))[:, :, None] * self._linear.T
             return self.logits[:, None] - share
         ablated = self.logits[:, None].repeat(1, self.features.shape[1], 1)
         # A channel that is zero anyway changes nothing.

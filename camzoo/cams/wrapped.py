@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from camzoo.cams.base import CamMethod
-from camzoo.cams.isolation import evaluating, grad_mode, hooked
+from camzoo.cams.isolation import evaluating, grad_mode, hooked, undone
 from camzoo.cams.view import FeatureView
 from camzoo.errors import ConfigError
 
@@ -178,35 +178,6 @@ def _forget(cam: Any) -> None:
 def _plain_attention() -> AbstractContextManager[None]:
     """Use the only attention kernel that can be differentiated twice, which ShapleyCAM does."""
     return sdpa_kernel(SDPBackend.MATH)
-
-
-@contextlib.contextmanager
-def undone(model: nn.Module) -> Iterator[None]:
-    """Undo what others do to a model: modes, hooks, exchanged layers, parameter gradients."""
-    modules = [
-        (m, m.training, dict(m._modules), dict(m._forward_hooks), dict(m._backward_hooks))
-        for m in model.modules()
-    ]
-    parameters = [(p, p.grad, p.requires_grad) for p in model.parameters()]
-    for parameter, _, _ in parameters:
-        parameter.grad = None
-        parameter.requires_grad_(parameter.is_floating_point())  # the library needs it
-    try:
-        yield
-    finally:
-        for module, training, children, forward_hooks, backward_hooks in modules:
-            module.training = training
-            _refill(module._modules, children)
-            _refill(module._forward_hooks, forward_hooks)
-            _refill(module._backward_hooks, backward_hooks)
-        for parameter, grad, requires_grad in parameters:
-            parameter.requires_grad_(requires_grad)
-            parameter.grad = grad
-
-
-def _refill(entries: dict[Any, Any], before: dict[Any, Any]) -> None:
-    entries.clear()
-    entries.update(before)
 
 
 @contextlib.contextmanager

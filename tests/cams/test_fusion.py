@@ -52,5 +52,5 @@ def test_a_method_that_does_not_learn_as_it_says():
         def saliency(self, view):
             return view.features
 
-    with pytest.raises(NotImplementedError, match="Forgetful has no fit"):
+    with pytest.raises(NotImplementedError, match="Forgetful says needs_fit"):
         Forgetful().fit(None)

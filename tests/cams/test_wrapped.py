@@ -4,8 +4,9 @@ import pytorch_grad_cam
 import torch
 
 from camzoo.cams import cams, wrapped
+from camzoo.cams.isolation import undone
 from camzoo.cams.view import Viewer
-from camzoo.cams.wrapped import class_names, undone
+from camzoo.cams.wrapped import class_names
 from camzoo.errors import ConfigError, UnknownNameError
 from tests.cams.networks import GivenFeatures, lively, pictures
 
