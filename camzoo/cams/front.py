@@ -86,7 +86,8 @@ def explore(model: nn.Module, name: str, image: Tensor, record: Recorder) -> Fro
             front of the layer if its third says so, and otherwise the shapes.
 
     Raises:
-        ConfigError: What lies behind the layer cannot be run without the front.
+        ConfigError: The logits do not depend on the layer, or what lies behind it cannot be run
+            without the front.
     """
     target = model.get_submodule(name)
     around = set(_around(model, name))
@@ -99,13 +100,15 @@ def explore(model: nn.Module, name: str, image: Tensor, record: Recorder) -> Fro
         if any(_rows(b) != 2 * _rows(a) for a, b in _pairs(one.calls[module], two.calls[module]))
     }
     everything = Front(target, modules, modules, unbatched, uses_images=True)
-    kept, uses_images = _that_matter(everything, model, two)
+    kept, uses_images = _that_matter(everything, model, two, name)
     front = Front(target, modules, kept, unbatched, uses_images)
     _check(front, model, two, name)
     return front
 
 
-def _that_matter(front: Front, model: nn.Module, trace: Trace) -> tuple[set[nn.Module], bool]:
+def _that_matter(
+    front: Front, model: nn.Module, trace: Trace, name: str
+) -> tuple[set[nn.Module], bool]:
     """Ask autograd which answers, and whether the images, reach the logits past the layer."""
     leaves: list[Tensor] = []
 
@@ -124,7 +127,13 @@ def _that_matter(front: Front, model: nn.Module, trace: Trace) -> tuple[set[nn.M
     probe = Trace(images, [output], trace.logits, calls, trace.before)
     with grad_mode(enabled=True):
         logits = front.skip(model, probe, trace.before[0], output, _all_rows(images))
-        grads = torch.autograd.grad(logits.sum(), leaves, allow_unused=True)
+        grads: Sequence[Tensor | None] = [None]
+        if logits.requires_grad:
+            grads = torch.autograd.grad(logits.sum(), leaves, allow_unused=True)
+    if grads[-1] is None:
+        raise ConfigError(
+            f"the logits of {type(model).__name__} do not depend on layer {name!r}; choose another"
+        )
     reached = {owner for owner, grad in zip(owners, grads, strict=False) if grad is not None}
     indices = {
         module

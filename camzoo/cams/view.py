@@ -166,8 +166,16 @@ class FeatureView:
             rows: [N], the image of the batch that each belongs to; by default N = B, in order.
                 (What is not features, such as class tokens and skip connections around the layer,
                 is taken from that image.)
+
+        Raises:
+            ConfigError: N is not B and ``rows`` is not given.
         """
         if rows is None:
+            if len(features) != len(self.images):
+                raise ConfigError(
+                    f"{len(features)} feature maps for {len(self.images)} images: say with rows "
+                    "which image each belongs to"
+                )
             rows = torch.arange(len(features), device=features.device)
         raw = self._trace.outputs[self._index].detach()
         with grad_mode(enabled=features.requires_grad):

@@ -157,10 +157,22 @@ class Shared(nn.Module):
         return self.conv(self.conv(images)).mean((2, 3))
 
 
+class Aside(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.aside = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+
+    def forward(self, images):
+        self.aside(images)
+        return self.conv(images).mean((2, 3))
+
+
 @pytest.mark.parametrize(
     ("model", "layer", "message"),
     [
         (Detached(), "second", "cannot be run alone"),
+        (Aside(), "aside", "do not depend on layer 'aside'"),
+        (Aside().requires_grad_(False), "aside", "do not depend on layer 'aside'"),
         (Shared(), "conv", "run more than once"),
         (Shared(), "unused", "is not run"),
         (Shared(), "pair", "gives tuple"),

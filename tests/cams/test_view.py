@@ -206,6 +206,15 @@ def test_no_graph_survives_the_gradients_and_no_memory_the_view():
     assert features() is None
 
 
+def test_features_of_other_numbers_need_their_images():
+    view = Viewer(lively("test_resnet"))(pictures(2))
+    with pytest.raises(ConfigError, match="3 feature maps for 2 images: say with rows"):
+        view.head(view.features[[0, 0, 1]])
+    rows = torch.tensor([0, 0, 1])
+    logits = view.head(view.features[rows], rows)
+    torch.testing.assert_close(logits, view.logits[rows], rtol=1e-4, atol=1e-4)
+
+
 def test_a_second_look_at_other_images():
     model = lively("test_resnet")
     view = Viewer(model, ["layer3", "layer4"])(pictures())
