@@ -189,7 +189,7 @@ def _manifest(
             "title": dataset.facts.title,
             "licence": dataset.facts.licence,
             "citation": dataset.facts.citation,
-            "caveats": [*dataset.facts.caveats, *_spacing_caveat(prepared)],
+            "caveats": list(dataset.facts.caveats),
             "organs": list(prepared.index.organs),
             "content": prepared.index.content,
         },
@@ -209,20 +209,6 @@ def _manifest(
         "equivalent": _equivalent(context, results[0].trained),
         "failures": dict(failures),
     }
-
-
-def _spacing_caveat(prepared: Prepared) -> list[str]:
-    """Warn where a spacing is too uniform to have been measured."""
-    cases = prepared.index.cases
-    spacings = {tuple(round(mm, 3) for mm in info.spacing) for info in cases}
-    if len(spacings) > 1 or len({info.patient for info in cases}) < 3:
-        return []
-    size = " x ".join(f"{mm:g}" for mm in spacings.pop())
-    note = (
-        f"all {len(cases)} volumes state the same spacing, {size} mm (z, y, x); "
-        "where it is nominal, distances are in nominal mm"
-    )
-    return [note]
 
 
 def _equivalent(context: Context, trained: Trained) -> list[tuple[str, ...]]:

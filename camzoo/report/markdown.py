@@ -84,10 +84,24 @@ def _facts(record: Record) -> str:
         "made with": f"camzoo {environment['packages']['camzoo']} at {environment['commit']}, "
         f"torch {environment['packages']['torch']}, {environment['device']}",
     }
-    caveats = [("note", text) for text in record.manifest["dataset"]["caveats"]]
+    notes = [*record.manifest["dataset"]["caveats"], *_spacing_note(rows)]
+    caveats = [("note", text) for text in notes]
     failures = [(f"{name} failed", why) for name, why in record.manifest["failures"].items()]
     everything = [*lines.items(), *caveats, *failures]
     return "\n".join(f"- {name}: {text}" for name, text in everything) + "\n"
+
+
+def _spacing_note(rows: pd.DataFrame) -> list[str]:
+    """Warn where a spacing is too uniform to have been measured."""
+    spacings = rows[["spacing_z", "spacing_y", "spacing_x"]].round(3).drop_duplicates()
+    if len(spacings) > 1 or rows["patient"].nunique() < 3:
+        return []
+    size = " x ".join(f"{mm:g}" for mm in spacings.iloc[0])
+    note = (
+        f"all volumes state the same spacing, {size} mm (z, y, x); where it is nominal, "
+        "distances are in nominal mm"
+    )
+    return [note]
 
 
 def _definitions(records: list[Record]) -> str:
