@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TypeGuard, cast
 
 import torch
@@ -28,17 +28,19 @@ class FullGrad(CamMethod):
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return the sum of all contributions, [B, C, H, W]."""
-        maps = [
-            torch.stack([_stretch(part, view.images) for part in parts]).sum(0)
-            for parts in full_gradients(view.viewer.model, view.images)
-        ]
+        contributions = full_gradients(view.viewer.model, view.images)
+        maps = []
+        for c in range(view.logits.shape[1]):
+            stretched = [_stretch(part, view.images) for part in contributions(c)]
+            maps.append(torch.stack(stretched).sum(0))
         return torch.stack(maps, dim=1)
 
 
-def full_gradients(model: nn.Module, images: Tensor) -> Iterator[list[Tensor]]:
-    """Yield for each class the contributions [B, channels, h, w] of the image and of each bias.
+def full_gradients(model: nn.Module, images: Tensor) -> Callable[[int], list[Tensor]]:
+    """Run the network and return a function of the class that splits its logit.
 
-    In a network of linear layers and ReLUs they add up to the logit (if no bias is left out).
+    The function gives the contributions [B, channels, h, w] of the image and of each bias. In a
+    network of linear layers and ReLUs they add up to the logit (if no bias is left out).
     """
     outputs: list[Tensor] = []
     biases: list[Tensor] = []
@@ -52,10 +54,14 @@ def full_gradients(model: nn.Module, images: Tensor) -> Iterator[list[Tensor]]:
     with grad_mode(enabled=True), evaluating(model), hooked((owners, keep)):
         images = images.detach().clone().requires_grad_()
         logits = model(images)
-        for c in range(logits.shape[1]):
+
+    def split(c: int) -> list[Tensor]:
+        with grad_mode(enabled=True):
             grads = torch.autograd.grad(logits[:, c].sum(), [images, *outputs], retain_graph=True)
-            parts = [b[:, None, None] * g for b, g in zip(biases, grads[1:], strict=True)]
-            yield [(images * grads[0]).detach(), *parts]
+        parts = [b[:, None, None] * g for b, g in zip(biases, grads[1:], strict=True)]
+        return [images.detach() * grads[0], *parts]
+
+    return split
 
 
 def _has_bias(module: nn.Module) -> TypeGuard[nn.Conv2d | nn.BatchNorm2d]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -69,14 +71,16 @@ class Lpcam(CamMethod):
         inside: list[list[Tensor]] = [[] for _ in positives]
         outside: list[list[Tensor]] = [[] for _ in positives]
         view = None
+        seeds = itertools.count(seed)  # every slice is sampled at other places
         for view, tags in training_views(context):
+            draws = [next(seeds) for _ in tags]
             maps = GradCam()(view).relu()
             own = maps > _FOREGROUND * maps.amax((2, 3), keepdim=True)
             for b, c in tags.nonzero().tolist():
                 features, share = view.features[b].flatten(1).T, -(-self.sample // positives[c])
                 where = own[b, c].flatten()
-                inside[c].append(_draw(features[where], share, seed))
-                outside[c].append(_draw(features[~where], share, seed))
+                inside[c].append(_draw(features[where], share, draws[b]))
+                outside[c].append(_draw(features[~where], share, draws[b]))
         if view is None:
             raise ConfigError("lpcam needs training slices with an organ, and there are none")
         empty = [view.features.new_zeros(0, view.features.shape[1])]
