@@ -27,7 +27,7 @@ def layers(
     size = (channels, height or own_height, width or own_width)
     table = Table(box=SIMPLE_HEAD, title=f"{model}, image {size[1]} x {size[2]}")
     for heading in ("layer", "module", "channels", "grid", "stride", ""):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for layer in list_layers(outline, size, depth):
         table.add_row(
             layer.name or "(before the pooling)",
