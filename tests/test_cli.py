@@ -35,7 +35,7 @@ def test_bench_ends_with_a_leaderboard_and_leaderboard_takes_it_in(monkeypatch, 
     assert {*FILES, "leaderboard.md", "gallery.png", "times.json"} <= {
         p.name for p in run.iterdir()
     }
-    assert "| centre |" in (run / "leaderboard.md").read_text()
+    assert "| centre |" in (run / "leaderboard.md").read_text(encoding="utf-8")
 
     code, out, _ = camzoo(monkeypatch, capsys, "leaderboard", run, "--out", boards)
     assert code == 0
@@ -111,6 +111,6 @@ def test_manifests_of_the_project_are_whole():
     from tests.conftest import ROOT
 
     for file in (ROOT / "leaderboards" / "records").glob("*/manifest.json"):
-        manifest = json.loads(file.read_text())
+        manifest = json.loads(file.read_text(encoding="utf-8"))
         assert manifest["run"] == file.parent.name
         assert manifest["environment"]["commit"] != "unknown"

@@ -163,13 +163,13 @@ def test_pages_are_made_from_records_and_checked(tmp_path, rows):
     out = tmp_path / "leaderboards"
     take_in(run_folder(tmp_path, rows), out)
     (page,) = write_leaderboards(out)
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     assert page.name == "acdc.md"
     for part in ("## r1", "| cam | image | 50.00 | 70.00 | 20.00 | 0.40 | 72.01 |", "nominal mm",
                  "opti-cam failed: ValueError: x", "ASD (mm): mean over the surface"):  # fmt: skip
         assert part in text
     check_leaderboards(out)
-    page.write_text(text.replace("50.00", "55.00"))
+    page.write_text(text.replace("50.00", "55.00"), encoding="utf-8")
     with pytest.raises(CamzooError, match=r"acdc.md is out of date.*(\n.*)*-\| cam \| image \| 55"):
         check_leaderboards(out)
 
