@@ -44,7 +44,7 @@ def class_names() -> tuple[str, ...]:
         return ()
     exports: dict[str, Path] = {}
     folder = Path(spec.origin).parent
-    for node in ast.parse((folder / "__init__.py").read_text()).body:
+    for node in ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             file = folder.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
             exports.update({alias.name: file for alias in node.names})
@@ -52,7 +52,7 @@ def class_names() -> tuple[str, ...]:
 
 
 def _is_cam(name: str, file: Path) -> bool:
-    for node in ast.parse(file.read_text()).body:
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             methods = {m.name: m for m in node.body if isinstance(m, ast.FunctionDef)}
             start = methods.get("__init__")
