@@ -19,7 +19,7 @@ bench: $(STAMP) ## Run the main job on the phantom, end to end
 	$(BIN)/camzoo bench --dataset phantom --preset smoke
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest -n auto
+	PYTHONUTF8=1 $(BIN)/python -m pytest -n auto
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .

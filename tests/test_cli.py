@@ -77,7 +77,7 @@ def test_faults_of_the_user_end_with_2_and_one_message(
 def test_no_traceback_reaches_the_shell():
     done = subprocess.run(
         [sys.executable, "-c", "from camzoo.cli import main; main()", "bench", "--dataset", "x"],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, encoding="utf-8", check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith("camzoo: unknown data set 'x'")

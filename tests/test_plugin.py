@@ -16,7 +16,9 @@ EXAMPLE = Path(__file__).parent.parent / "docs" / "example_plugin"
 def run(code, *arguments, path):
     environment = os.environ | {"PYTHONPATH": str(path)}
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False
+    )
 
 
 CAMZOO = "import sys; from camzoo.cli import main; main()"
@@ -30,7 +32,9 @@ def installed(tmp_path_factory):
     shutil.copytree(EXAMPLE, source)
     options = "--quiet --no-index --no-deps --no-build-isolation --disable-pip-version-check"
     pip = [sys.executable, "-m", "pip", "install", *options.split(), "--target", str(target)]
-    result = subprocess.run([*pip, str(source)], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [*pip, str(source)], capture_output=True, text=True, encoding="utf-8", check=False
+    )
     assert result.returncode == 0, result.stderr
     return target
 

@@ -255,7 +255,7 @@ def test_the_command_prints_a_ranking_and_writes_rows(tmp_path, maps, masks):
     assert "protocol: cross-validated" in result.output
     assert set(read_rows(out / "rows.parquet")["organ"]) == {"left", "right"}
     assert len(pd.read_parquet(out / "curves.parquet")) == 2 * 4 * 2 * 99
-    assert "## oracle-case" in (out / "scores.md").read_text()
+    assert "## oracle-case" in (out / "scores.md").read_text(encoding="utf-8")
 
 
 def test_the_command_scores_masks_of_arrays(tmp_path):

@@ -11,6 +11,8 @@ def test_the_table_of_methods_is_up_to_date():
 
 
 def test_the_method_in_the_guide_is_the_one_in_the_example():
-    source = (DOCS / "example_plugin" / "src" / "camzoo_sign" / "__init__.py").read_text()
+    source = (DOCS / "example_plugin" / "src" / "camzoo_sign" / "__init__.py").read_text(
+        encoding="utf-8"
+    )
     start = source.index("@register_cam")
-    assert source[start:].strip() in (DOCS / "plugins.md").read_text()
+    assert source[start:].strip() in (DOCS / "plugins.md").read_text(encoding="utf-8")
