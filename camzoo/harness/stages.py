@@ -7,7 +7,6 @@ that knows how. ``VERSIONS`` is raised for a stage whenever its result changes f
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from camzoo.backbone import Classifier, build_classifier
-from camzoo.cams.base import CamMethod, FitContext, cams
+from camzoo.cams.base import FitContext, cams
 from camzoo.cams.pipeline import divide_by_volume_maximum, make_maps
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
@@ -32,6 +31,7 @@ from camzoo.harness.guarded import Guarded
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.protocols import Choice
 from camzoo.harness.scores import score_cases
+from camzoo.harness.source import source_digest
 from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Reporter
 from camzoo.training import fit, require_both_tags
@@ -162,7 +162,7 @@ def maps_stage(
             "version": VERSIONS["maps"],
             "train": trained.artifact.digest,
             "method": name,
-            "code": _source_digest(cams.get(name)),
+            "code": source_digest(cams.get(name)),
             "layer": config.backbone.layer,
             "maps": config.maps.model_dump(mode="json", exclude={"batch"}),
         }
@@ -250,12 +250,3 @@ def _weights_digest(config: BenchConfig) -> str:
     if isinstance(weights, Path) and weights.is_file():
         return hashlib.sha256(weights.read_bytes()).hexdigest()
     return str(weights)
-
-
-def _source_digest(method: type[CamMethod]) -> str:
-    """Hash of the file a method is written in: an edited plug-in is computed again."""
-    try:
-        source = inspect.getsource(inspect.getmodule(method) or method)
-    except (OSError, TypeError):  # defined in an interactive session: nothing to hash
-        source = repr(method)
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
