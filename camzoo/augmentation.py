@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,10 +31,57 @@ def augment(
         [B, crop, crop] on the device of ``images``.
     """
     theta = _affine(len(images), config, flip=flip, generator=generator)
-    shape = [len(images), 1, config.crop, config.crop]
-    grid = F.affine_grid(theta.to(images.device), shape, align_corners=False)
-    views = F.grid_sample(images[:, None], grid, mode="bilinear", align_corners=False)[:, 0]
+    return _views(images, theta, config, generator)
+
+
+def augment_planes(
+    images: Tensor,
+    planes: Tensor,
+    config: TrainingConfig,
+    *,
+    flip: bool,
+    generator: torch.Generator,
+    side: int | None = None,
+    mode: Literal["bilinear", "nearest"] = "bilinear",
+    fill: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """As :func:`augment`, and take planes that lie on the slices through the same affine maps.
+
+    The views are those that :func:`augment` makes from a generator in the same state. Planes may
+    be finer or coarser than the slices; both cover the same square. Their values are not jittered.
+
+    Args:
+        images: Grey slices on [0, 1], [B, S, S].
+        planes: Labels, priors or maps of them, [B, P, s, s], any type.
+        config: Ranges.
+        flip: Whether half of the slices are mirrored left to right.
+        generator: Of the random numbers, on the CPU.
+        side: Of the planes that come back, which cover the crop; None is ``s``.
+        mode: "nearest" keeps labels whole.
+        fill: Value of planes outside the slice.
+
+    Returns:
+        Views [B, crop, crop] and planes [B, P, side, side], float32.
+    """
+    theta = _affine(len(images), config, flip=flip, generator=generator)
+    views = _views(images, theta, config, generator)
+    # Outside the slice grid_sample gives zeros, which the shift turns into the wanted value.
+    shifted = planes.float() - fill
+    return views, _resample(shifted, theta, side or planes.shape[-1], mode) + fill
+
+
+def _views(
+    images: Tensor, theta: Tensor, config: TrainingConfig, generator: torch.Generator
+) -> Tensor:
+    views = _resample(images[:, None], theta, config.crop, "bilinear")[:, 0]
     return _jitter(views, config.jitter, generator) if config.jitter else views
+
+
+def _resample(planes: Tensor, theta: Tensor, side: int, mode: str) -> Tensor:
+    """Planes [B, P, s, s] seen through affine maps [B, 2, 3]: [B, P, side, side]."""
+    shape = [len(planes), 1, side, side]
+    grid = F.affine_grid(theta.to(planes.device), shape, align_corners=False)
+    return F.grid_sample(planes, grid, mode=mode, align_corners=False)
 
 
 def _affine(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from camzoo.augmentation import augment
+from camzoo.augmentation import augment, augment_planes
 from camzoo.config import TrainingConfig
 
 
@@ -76,3 +76,54 @@ def test_equal_seeds_give_equal_views():
     )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+STRONG = settings(resize=(20, 60), rotate=25, jitter=0.2)
+
+
+def test_views_are_the_same_whether_planes_travel_along_or_not():
+    images = torch.rand(5, 32, 32)
+    alone = augment(images, STRONG, flip=True, generator=generator(3))
+    views, _ = augment_planes(
+        images, torch.rand(5, 2, 8, 8), STRONG, flip=True, generator=generator(3)
+    )
+    assert torch.equal(alone, views)
+
+
+def test_a_plane_equal_to_the_slice_is_seen_as_the_slice_but_not_jittered():
+    images = torch.rand(5, 32, 32)
+    unjittered = augment(
+        images, settings(resize=(20, 60), rotate=25), flip=True, generator=generator(3)
+    )
+    views, planes = augment_planes(
+        images, torch.stack([images, 2 * images], 1), STRONG, flip=True, generator=generator(3)
+    )
+    assert torch.allclose(planes[:, 0], unjittered, atol=1e-6)
+    assert torch.allclose(planes[:, 1], 2 * unjittered, atol=1e-6)
+    assert not torch.allclose(views, unjittered, atol=1e-3)
+
+
+def test_coarse_planes_stay_under_the_slice():
+    """Blocks of 4 x 4 pixels, each of its own value: the plane of values at a quarter."""
+    values = torch.rand(6, 1, 8, 8)
+    images = values[:, 0].repeat_interleave(4, 1).repeat_interleave(4, 2)
+    config = settings(resize=(32, 32))
+    views, planes = augment_planes(images, values, config, flip=True, generator=generator(1))
+    assert planes.shape == (6, 1, 8, 8)
+    assert torch.allclose(views[:, 2::4, 2::4], planes[:, 0], atol=1e-4)
+    assert not torch.allclose(planes, values, atol=1e-2)  # some were mirrored
+
+
+def test_labels_stay_whole_and_the_outside_is_filled():
+    labels = torch.randint(0, 4, (8, 1, 32, 32), dtype=torch.uint8)
+    config = settings(resize=(16, 24), rotate=20)
+    _, planes = augment_planes(
+        torch.ones(8, 32, 32), labels, config, flip=True, generator=generator(), side=16,
+        mode="nearest", fill=255,
+    )  # fmt: skip
+    assert planes.shape == (8, 1, 16, 16)
+    assert set(planes.unique().tolist()) == {0, 1, 2, 3, 255}
+    # The slice covers (side / crop)^2 of the crop: between a quarter and nine sixteenths.
+    inside = (planes < 255).float().mean((1, 2, 3))
+    assert inside.min() > 0.2
+    assert inside.max() < 0.6
