@@ -1,0 +1,155 @@
+"""The contract of a baseline: learn from a context, then predict slices that have no tags."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camzoo.errors import DataError
+from camzoo.registry import Registry
+from camzoo.supervision import Supervision
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from camzoo.data.slices import TaggedSlices
+    from camzoo.segment.context import BaselineContext
+    from camzoo.segment.training import SegmentationNet
+
+#: Label of pixels that nothing is known of: no loss is computed there.
+UNKNOWN: Final = 255
+
+
+class Baseline(ABC):
+    """Learns to segment from what its supervision allows; the harness scores what it predicts.
+
+    A baseline predicts class probabilities of slices, not a label volume: so one place, the
+    harness, brings them to the grid of the scan before it takes the argmax, and no baseline gains
+    or loses by how it resamples.
+
+    Attributes:
+        name: Its name in the registry, set on registration.
+        title: As tables print it.
+        paper: First author, venue and year; "C-CAM-style" or the like where it is no replica.
+        supervision: What it may see while it learns.
+        cost: What training runs besides the shared classifier, in words.
+        reads: Names of the CAM methods whose maps :meth:`fit` asks its context for. The harness
+            makes them beforehand.
+    """
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    supervision: ClassVar[Supervision] = Supervision.IMAGE
+    cost: ClassVar[str] = ""
+    reads: tuple[str, ...] = ()
+
+    #: Labels that were trained on, uint8 [N, s, s] with rows as in ``context.train``, set by
+    #: :meth:`fit`: 0 background, 1..C organs, :data:`UNKNOWN`. The harness scores them, too.
+    pseudo: NDArray[np.uint8] | None = None
+    #: Training images per second of the segmentation network, set by :meth:`fit` where it can.
+    images_per_second: float | None = None
+
+    @abstractmethod
+    def fit(self, context: BaselineContext) -> None:
+        """Learn; called once, before any prediction."""
+
+    @abstractmethod
+    def predict(self, images: Tensor) -> Tensor:
+        """Return class probabilities of slices, background first.
+
+        Called without gradients, with slices of one volume in z order, a batch at a time. There are
+        no tags at test time.
+
+        Args:
+            images: uint8 [n, S, S] on the CPU, the working grid.
+
+        Returns:
+            float32 [n, C + 1, s, s] on any device and of any side s: pixels of a finer or coarser
+            square grid over the same field of view.
+        """
+
+
+class PseudoMaskBaseline(Baseline):
+    """A baseline whose own part is labels for the training slices; the common U-Net does the rest.
+
+    The U-Net is the same for all of them: same network, recipe and seed. It learns the pseudo-masks
+    of positive slices, and that slices without an organ are background.
+    """
+
+    _network: SegmentationNet | None = None
+
+    @abstractmethod
+    def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
+        """Label the training slices: uint8 [N, s, s], rows as in ``context.train``, any side s.
+
+        0 is background, 1..C the organs of ``context.train``, :data:`UNKNOWN` is left out of the
+        loss. What tags rule out need not be cared for: :meth:`fit` clears it.
+        """
+
+    def fit(self, context: BaselineContext) -> None:
+        """Make the pseudo-masks and train the common U-Net on them."""
+        from camzoo.segment.training import train_unet
+
+        self.pseudo = clear_absent(self.pseudo_masks(context), context.train)
+        self._network = train_unet(context, self.pseudo)
+        self.images_per_second = self._network.images_per_second
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the softmax of the U-Net on its own grid."""
+        if self._network is None:
+            raise RuntimeError(f"{type(self).__name__}.predict was called before fit")
+        return self._network.predict(images)
+
+
+def clear_absent(labels: NDArray[np.uint8], slices: TaggedSlices) -> NDArray[np.uint8]:
+    """Return labels without organs that the tags exclude: such pixels are background.
+
+    A slice without any organ is background all over, also where its label was unknown.
+
+    Args:
+        labels: uint8 [N, s, s].
+        slices: N slices of C organs.
+
+    Raises:
+        DataError: Type, shape or values of the labels are not as said.
+    """
+    expected = f"uint8 labels [{len(slices)}, s, s]"
+    if labels.dtype != np.uint8 or labels.ndim != 3 or len(labels) != len(slices):
+        raise DataError(f"expected {expected}, got {labels.dtype} {list(labels.shape)}")
+    if labels.shape[1] != labels.shape[2]:
+        raise DataError(f"expected {expected} over the square working grid, got {labels.shape}")
+    organs = slices.tags.shape[1]
+    known = labels[labels != UNKNOWN]
+    if known.size and int(known.max()) > organs:
+        raise DataError(
+            f"expected labels 0 to {organs} and {UNKNOWN} for unknown, got {int(known.max())}"
+        )
+    kept = np.zeros((len(slices), UNKNOWN + 1), bool)
+    kept[:, 1 : organs + 1] = slices.tags > 0
+    kept[:, UNKNOWN] = slices.tags.any(axis=1)
+    cleared = [np.where(keep[label], label, 0) for keep, label in zip(kept, labels, strict=True)]
+    return np.stack(cleared).astype(np.uint8) if cleared else labels
+
+
+baselines: Registry[type[Baseline]] = Registry("baseline", group="camzoo.baselines")
+B = TypeVar("B", bound=type[Baseline])
+
+
+def register_baseline(name: str) -> Callable[[B], B]:
+    """Class decorator that makes a :class:`Baseline` known to the whole program as ``name``.
+
+    Raises:
+        ConfigError: The name is taken.
+    """
+
+    def decorate(baseline: B) -> B:
+        baseline.name = name
+        baselines.register(name, baseline)
+        return baseline
+
+    return decorate
