@@ -178,6 +178,36 @@ class EvaluationConfig(_Frozen):
         return self
 
 
+class SegmentationConfig(_Frozen):
+    """How the common U-Net learns labels of slices: Adam on cross-entropy and Dice.
+
+    C-CAM states the rate and the epochs of the defaults, and leaves the rest open.
+
+    Attributes:
+        side: Side in pixels of what the network sees.
+        widths: Channels per level, the finest first.
+        epochs: Passes over the training slices; the weights of the last one are kept.
+        batch: Slices per step.
+        flip: Left-right mirroring: "auto" leaves it off where organs have a side.
+        rotate: Largest rotation in degrees.
+        jitter: Largest relative change of contrast and brightness, and of the exponent of a gamma.
+        lr: Learning rate at the start.
+        power: Of the poly schedule (1 - t / T) ** power, per step; 0 keeps the rate.
+        precision: Of autocast.
+    """
+
+    side: Annotated[int, Field(ge=16, multiple_of=16)] = 256
+    widths: tuple[Positive, Positive, Positive, Positive, Positive] = (64, 128, 256, 512, 1024)
+    epochs: Positive = 100
+    batch: Positive = 16
+    flip: Literal["auto", "always", "never"] = "auto"
+    rotate: Annotated[float, Field(ge=0, le=180)] = 15.0
+    jitter: Share = 0.3
+    lr: Annotated[float, Field(gt=0)] = 5e-4
+    power: Annotated[float, Field(ge=0)] = 0.0
+    precision: Literal["bf16", "fp32"] = "bf16"
+
+
 class BenchConfig(_Frozen):
     """A run.
 
@@ -188,7 +218,9 @@ class BenchConfig(_Frozen):
         training: Its recipe.
         maps: The pipeline from saliency to maps.
         evaluation: Sweep and protocols.
+        segmentation: The U-Net of all baselines.
         methods: Registry names of CAM methods.
+        baselines: Registry names of baselines; none by default.
         seeds: Of training; each seed is a cell of its own.
         device: "auto", "cpu", "cuda" or "cuda:N".
     """
@@ -199,7 +231,9 @@ class BenchConfig(_Frozen):
     training: TrainingConfig = TrainingConfig()
     maps: MapsConfig = MapsConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    segmentation: SegmentationConfig = SegmentationConfig()
     methods: tuple[str, ...] = ("cam",)
+    baselines: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     device: str = "auto"
 
@@ -222,8 +256,13 @@ class BenchConfig(_Frozen):
 
     @property
     def run(self) -> str:
-        """Name of the run: data set, preset, and a hash of everything but places."""
+        """Name of the run: data set, preset, and a hash of everything but places.
+
+        Without baselines there is no segmentation, and its settings name nothing.
+        """
         tree = self.model_dump(mode="json", exclude={"data": {"root"}, "device": True})
+        if not self.baselines:
+            del tree["baselines"], tree["segmentation"]
         if isinstance(self.backbone.weights, Path):
             tree["backbone"]["weights"] = self.backbone.weights.name
         text = json.dumps(tree, sort_keys=True)

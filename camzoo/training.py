@@ -73,7 +73,7 @@ def fit(
     steps = math.ceil(len(slices) / config.batch)
     flip = mirrored(config.flip, slices)
     for epoch in range(len(history), config.epochs):
-        generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
+        generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
         totals = _Totals(len(slices.organs), device)
         classifier.train()
         order = _order(slices, config, generator)
@@ -104,6 +104,11 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def mirrored(flip: str, slices: TaggedSlices) -> bool:
     """Whether slices may be mirrored left to right: never by default where organs have a side."""
     return flip == "always" or (flip == "auto" and not slices.sided)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Seed of what is random in an epoch: one that is resumed sees what it would have seen."""
+    return (seed * 1_000_003 + epoch) % 2**63
 
 
 def require_both_tags(slices: TaggedSlices) -> None:
@@ -176,10 +181,6 @@ def _batches(
         images = slices.images(indices).to(device, non_blocking=True)
         tags = slices.tag_tensor(indices).to(device, non_blocking=True)
         yield images.float() / 255, tags
-
-
-def _epoch_seed(seed: int, epoch: int) -> int:
-    return (seed * 1_000_003 + epoch) % 2**63
 
 
 def _optimiser(classifier: Classifier, config: TrainingConfig) -> torch.optim.SGD:
