@@ -1,0 +1,1 @@
+"""From coarse maps to maps that follow the edges of the image."""
