@@ -1,0 +1,44 @@
+"""Losses of segmentation that leave unknown pixels out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from camzoo.segment.base import UNKNOWN
+
+#: From logits [B, C + 1, s, s], labels int64 [B, s, s] and tags [B, C] to a scalar.
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def cross_entropy_and_dice(logits: Tensor, labels: Tensor, _tags: Tensor) -> Tensor:
+    """Cross-entropy plus soft Dice of the organs, both over known pixels only.
+
+    The Dice pools a batch, so that slices without an organ have a part in it.
+
+    Args:
+        logits: float32 [B, C + 1, s, s].
+        labels: int64 [B, s, s]: 0..C or :data:`~camzoo.segment.base.UNKNOWN`.
+    """
+    known = labels != UNKNOWN
+    classes = logits.shape[1]
+    target = F.one_hot(labels.where(known, 0), classes).movedim(-1, 1).float()
+    dice: Tensor = _dice()(logits.softmax(dim=1), target, known[:, None].float())
+    return partial_cross_entropy(logits, labels) + dice
+
+
+def partial_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of known pixels; 0 where there are none. Shapes as above."""
+    total = F.cross_entropy(logits, labels, ignore_index=UNKNOWN, reduction="sum")
+    return total / (labels != UNKNOWN).sum().clamp(min=1)
+
+
+@cache
+def _dice() -> nn.Module:
+    from monai.losses.dice import MaskedDiceLoss  # takes seconds to import
+
+    loss: nn.Module = MaskedDiceLoss(include_background=False, batch=True)
+    return loss
