@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from camzoo.data.slices import TaggedSlices
     from camzoo.segment.context import BaselineContext
+    from camzoo.segment.losses import Loss
     from camzoo.segment.training import SegmentationNet
 
 #: Label of pixels that nothing is known of: no loss is computed there.
@@ -74,14 +75,45 @@ class Baseline(ABC):
         """
 
 
-class PseudoMaskBaseline(Baseline):
-    """A baseline whose own part is labels for the training slices; the common U-Net does the rest.
+class UNetBaseline(Baseline):
+    """A baseline that ends in the common U-Net: same network, recipe and seed for all of them.
 
-    The U-Net is the same for all of them: same network, recipe and seed. It learns the pseudo-masks
-    of positive slices, and that slices without an organ are background.
+    :meth:`fit` calls :meth:`learn` with labels of the training slices, and a loss where the
+    common one will not do.
     """
 
     _network: SegmentationNet | None = None
+
+    def learn(
+        self, context: BaselineContext, labels: NDArray[np.uint8], loss: Loss | None = None
+    ) -> None:
+        """Train the U-Net.
+
+        Args:
+            context: Of :meth:`fit`.
+            labels: uint8 [N, s, s] of any side s, rows as in ``context.train``: 0 background, 1..C
+                organs, :data:`UNKNOWN`.
+            loss: Of logits, labels and tags (:data:`camzoo.segment.losses.Loss`); None is
+                cross-entropy plus soft Dice.
+        """
+        from camzoo.segment.losses import cross_entropy_and_dice
+        from camzoo.segment.training import train_unet
+
+        self._network = train_unet(context, labels, loss=loss or cross_entropy_and_dice)
+        self.images_per_second = self._network.images_per_second
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the softmax of the U-Net on its own grid."""
+        if self._network is None:
+            raise RuntimeError(f"{type(self).__name__}.predict was called before fit")
+        return self._network.predict(images)
+
+
+class PseudoMaskBaseline(UNetBaseline):
+    """A baseline whose own part is labels for the training slices; the common U-Net does the rest.
+
+    It learns the pseudo-masks of positive slices, and that slices without an organ are background.
+    """
 
     @abstractmethod
     def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
@@ -93,17 +125,8 @@ class PseudoMaskBaseline(Baseline):
 
     def fit(self, context: BaselineContext) -> None:
         """Make the pseudo-masks and train the common U-Net on them."""
-        from camzoo.segment.training import train_unet
-
         self.pseudo = clear_absent(self.pseudo_masks(context), context.train)
-        self._network = train_unet(context, self.pseudo)
-        self.images_per_second = self._network.images_per_second
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Return the softmax of the U-Net on its own grid."""
-        if self._network is None:
-            raise RuntimeError(f"{type(self).__name__}.predict was called before fit")
-        return self._network.predict(images)
+        self.learn(context, self.pseudo)
 
 
 def clear_absent(labels: NDArray[np.uint8], slices: TaggedSlices) -> NDArray[np.uint8]:

@@ -1,0 +1,55 @@
+"""The U-Net on the maps of a CAM method: what its pseudo-masks are worth in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from camzoo.metrics.sweep import apply_threshold
+from camzoo.segment.base import PseudoMaskBaseline
+
+if TYPE_CHECKING:
+    from camzoo.segment.context import BaselineContext
+
+#: Maps that are resized at a time.
+_PART = 64
+
+
+class MapBaseline(PseudoMaskBaseline):
+    """The common U-Net on maps, cut at the threshold that is best on validation patients.
+
+    Subclasses name the method; an instance may be given another one.
+
+    Attributes:
+        method: CAM method or chain whose maps are read.
+    """
+
+    method: ClassVar[str] = ""
+    cost = "the U-Net"
+
+    def __init__(self, method: str | None = None) -> None:
+        self.reads = (method or self.method,)
+
+    def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
+        """Cut the maps of the training slices."""
+        (method,) = self.reads
+        chosen = torch.from_numpy(np.array(context.val_maps(method).maps)).float()
+        threshold = context.threshold(chosen)
+        return cut_maps(context.maps(method).maps, threshold, context.config.segmentation.side)
+
+
+def cut_maps(maps: NDArray[np.float16], threshold: float, side: int) -> NDArray[np.uint8]:
+    """Resize maps [N, C, s, s] bilinearly, then cut them: labels uint8 [N, side, side].
+
+    The rule is that of the threshold sweep: a constant background plane and argmax.
+    """
+    labels = np.empty((len(maps), side, side), np.uint8)
+    for start in range(0, len(maps), _PART):
+        part = torch.from_numpy(np.array(maps[start : start + _PART])).float()
+        fine = F.interpolate(part, size=(side, side), mode="bilinear", align_corners=False)
+        labels[start : start + _PART] = apply_threshold(fine.transpose(0, 1), threshold).numpy()
+    return labels
