@@ -18,6 +18,11 @@ import pyarrow.parquet as pq
 from camzoo.errors import ConfigError
 
 SCHEMA_VERSION: Final = 1
+#: Values of the column "stage".
+PSEUDO_MASK: Final = "pseudo-mask"
+SEGMENTATION: Final = "segmentation"
+#: The column "protocol" of labels that no threshold was chosen for.
+NO_THRESHOLD: Final = "none"
 
 #: Column -> (Arrow type, meaning).
 COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
@@ -75,6 +80,11 @@ KEY: Final = (
     "run", "dataset", "split", "fold", "seed", "backbone", "stage", "method", "variant",
     "subset", "protocol", "organ", "region", "case",
 )  # fmt: skip
+
+
+def line_name(method: str, variant: str) -> str:
+    """How tables and pictures call a method with its variant."""
+    return f"{method} {variant}".strip()
 
 
 def make_rows(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

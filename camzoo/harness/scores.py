@@ -1,8 +1,8 @@
-"""Distances in millimetres at the thresholds that the protocols chose."""
+"""Overlap and distances in millimetres: of maps at chosen thresholds, and of labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -50,6 +50,34 @@ def score_cases(
     return records
 
 
+def score_labels(
+    prepared: Prepared,
+    predicted: Mapping[str, Callable[[CaseInfo], NDArray[np.uint8]]],
+    cases: Sequence[str],
+    tick: Tick = silent,
+) -> dict[str, list[dict[str, Any]]]:
+    """Score label volumes case by case.
+
+    Args:
+        prepared: Cases and their masks.
+        predicted: By method: gives the labels [z, y, x] of a case on the grid of its scan.
+        cases: Which to score.
+        tick: Told (cases done, cases in all).
+
+    Returns:
+        By method: partial result rows (organ, case, numbers), without the columns of the cell.
+    """
+    masks = prepared.vault.for_evaluation()
+    records: dict[str, list[dict[str, Any]]] = {name: [] for name in predicted}
+    for done, case in enumerate(cases):
+        info = prepared.cases[case]
+        reference = _Reference(info, masks.label(case), prepared.index.organs)
+        for name, labels_of in predicted.items():
+            records[name] += reference.measure(labels_of(info))
+        tick(done + 1, len(cases))
+    return records
+
+
 class _Reference:
     """The masks of a case, ready to be compared with."""
 
@@ -63,7 +91,7 @@ class _Reference:
         """Rows of one method: one per choice, organ and region."""
         rows = []
         for threshold in dict.fromkeys(choice.threshold for choice in choices):
-            measured = self._measure(apply_threshold(maps.numpy(), threshold))
+            measured = self.measure(apply_threshold(maps.numpy(), threshold))
             rows += [
                 row | {"subset": c.subset, "protocol": c.protocol, "threshold": threshold}
                 for c in choices
@@ -72,7 +100,8 @@ class _Reference:
             ]
         return rows
 
-    def _measure(self, label: NDArray[np.uint8]) -> list[dict[str, Any]]:
+    def measure(self, label: NDArray[np.uint8]) -> list[dict[str, Any]]:
+        """Rows of a label volume [z, y, x]: one per organ and region."""
         case = {"case": self._info.id, "patient": self._info.patient}
         return [
             case | {"organ": organ} | row

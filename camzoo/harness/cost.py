@@ -1,0 +1,71 @@
+"""What a stage costs: time and the high-water marks of memory."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import torch
+
+_STATUS: Final = Path("/proc/self/status")
+#: Writing 5 there sets the high-water mark of resident memory back (proc(5)).
+_RESET: Final = Path("/proc/self/clear_refs")
+_PEAK: Final = re.compile(r"VmHWM:\s+(\d+) kB")
+
+
+@dataclass
+class CostMeter:
+    """Measures the body of a ``with`` statement.
+
+    The memory is that of the whole process, libraries and what was loaded before included; pages
+    of memory-mapped files count while they are resident.
+
+    Attributes:
+        device: Whose memory is measured, too, where it is a CUDA device.
+        seconds: Wall time.
+        memory_mib: High-water mark of resident memory; None where the system does not tell it.
+        cuda_mib: Likewise of memory allocated on the CUDA device.
+    """
+
+    device: torch.device
+    seconds: float = 0.0
+    memory_mib: float | None = None
+    cuda_mib: float | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.suppress(OSError):
+            _RESET.write_text("5")
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.seconds = time.perf_counter() - self._began
+        self.memory_mib = _resident_peak_mib()
+        if self.device.type == "cuda":
+            self.cuda_mib = torch.cuda.max_memory_allocated(self.device) / 2**20
+
+    def record(self) -> dict[str, float | None]:
+        """What was measured, as JSON."""
+        return {
+            "seconds": self.seconds, "memory_mib": self.memory_mib, "cuda_mib": self.cuda_mib,
+        }  # fmt: skip
+
+
+def _resident_peak_mib() -> float | None:
+    try:
+        found = _PEAK.search(_STATUS.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return int(found[1]) / 1024 if found else None
