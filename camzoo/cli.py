@@ -35,6 +35,9 @@ def bench(
     root: Annotated[Path | None, typer.Option(help="Folder with the data set.")] = None,
     preset: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
     methods: Annotated[str, typer.Option(help="CAM methods, comma-separated, or all.")] = "cam",
+    baselines: Annotated[
+        str, typer.Option(help="Baselines that end in a U-Net, comma-separated, all or none.")
+    ] = "none",
     backbone: Annotated[str | None, typer.Option(help="Any timm model.")] = None,
     weights: Annotated[
         str | None, typer.Option(help="A .safetensors or .pth file, imagenet, or none.")
@@ -59,8 +62,13 @@ def bench(
     from camzoo.report.gallery import write_gallery
     from camzoo.report.leaderboards import write_page
     from camzoo.report.terminal import summary
+    from camzoo.segment.selection import select_baselines
 
-    changes: dict[str, Any] = {"methods": select_methods(methods), "device": device}
+    changes: dict[str, Any] = {
+        "methods": select_methods(methods),
+        "baselines": select_baselines(baselines),
+        "device": device,
+    }
     given = {
         "data.root": root,
         "data.split": split,
@@ -106,7 +114,7 @@ def leaderboard(
 
 @app.command(name="list")
 def list_(
-    kind: Annotated[str, typer.Argument(help="cams or datasets.")] = "cams",
+    kind: Annotated[str, typer.Argument(help="cams, baselines or datasets.")] = "cams",
     pattern: Annotated[str, typer.Argument(help="Shell-style pattern.")] = "*",
 ) -> None:
     """List what is registered, with what installed packages add."""

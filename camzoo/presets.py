@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from camzoo.config import BackboneConfig, BenchConfig, DataConfig, MapsConfig, TrainingConfig
+from camzoo.config import (
+    BackboneConfig,
+    BenchConfig,
+    DataConfig,
+    MapsConfig,
+    SegmentationConfig,
+    TrainingConfig,
+)
 from camzoo.errors import UnknownNameError
 
 
@@ -24,6 +31,9 @@ def _smoke(dataset: str) -> BenchConfig:
             head_factor=1.0, momentum=0.9,
         ),
         maps=MapsConfig(side=128, scales=(1.0, 1.5), size=64),
+        segmentation=SegmentationConfig(
+            side=64, widths=(8, 16, 32, 32, 32), epochs=4, lr=5e-3, power=0.9
+        ),
     )  # fmt: skip
 
 
@@ -41,6 +51,9 @@ def _quick(dataset: str) -> BenchConfig:
             momentum=0.9, warmup=0.05, clip=5.0, rare=0.3,
         ),
         maps=MapsConfig(side=256, scales=(0.5, 1.0, 1.5, 2.0)),
+        segmentation=SegmentationConfig(
+            side=128, widths=(16, 32, 64, 128, 128), epochs=12, lr=2e-3, power=0.9
+        ),
     )  # fmt: skip
     return config.changed(_QUICK.get(dataset, {}))
 

@@ -1,0 +1,120 @@
+"""What a baseline is handed, made from the artifacts of its cell. The masks stay in here."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from camzoo.backbone import Classifier
+from camzoo.cams.pipeline import MapArrays
+from camzoo.data.slices import Prepared, ReferenceMasks, TaggedSlices
+from camzoo.data.splits import Split
+from camzoo.errors import ConfigError
+from camzoo.harness.map_files import MapFiles
+from camzoo.harness.stages import Context
+from camzoo.harness.store import Artifact
+from camzoo.metrics.curves import curve_records
+from camzoo.metrics.protocols import choose_threshold
+from camzoo.metrics.sweep import threshold_sweep
+from camzoo.segment.base import Baseline
+from camzoo.segment.context import BaselineContext
+
+
+@dataclass(frozen=True)
+class BaselineCell:
+    """One fold and seed.
+
+    Attributes:
+        context: Of the run.
+        prepared: Slices, tags and masks.
+        split: Cases per subset.
+        classifier: Trained.
+        maps: Finished maps of all slices, by method.
+        seed: Of training.
+    """
+
+    context: Context
+    prepared: Prepared
+    split: Split
+    classifier: Classifier
+    maps: Mapping[str, Artifact]
+    seed: int
+
+    def inputs(self, baseline: Baseline, folder: Path) -> BaselineContext:
+        """Gather what ``baseline`` may see while it learns."""
+        train, val = self.prepared.tagged(self.split.train), self.prepared.tagged(self.split.val)
+        return BaselineContext(
+            config=self.context.config,
+            classifier=copy.deepcopy(self.classifier),
+            train=train,
+            val=val,
+            generator=torch.Generator().manual_seed(self.seed),
+            seed=self.seed,
+            device=self.context.device,
+            folder=folder,
+            reporter=self.context.reporter,
+            maps=self._maps_of(baseline, train),
+            val_maps=self._maps_of(baseline, val),
+            threshold=lambda maps: self.threshold(maps, val),
+            masks=lambda: self._masks(baseline),
+        )
+
+    def threshold(self, maps: Tensor, val: TaggedSlices) -> float:
+        """Choose the threshold that is best for ``maps`` of the validation patients.
+
+        Raises:
+            ConfigError: There is not a map per validation slice.
+        """
+        if len(maps) != len(val):
+            raise ConfigError(
+                f"threshold() takes the maps of all {len(val)} validation slices, got {len(maps)}"
+            )
+        thresholds = self.context.config.evaluation.thresholds
+        return best_threshold(self.prepared, val, maps, thresholds)
+
+    def _maps_of(self, baseline: Baseline, slices: TaggedSlices) -> Callable[[str], MapArrays]:
+        def maps(method: str) -> MapArrays:
+            if method not in baseline.reads:
+                raise ConfigError(
+                    f"{baseline.name} asked for maps of {method!r}, which are not among its "
+                    f"reads ({', '.join(baseline.reads) or 'none'}); add them there"
+                )
+            files = MapFiles.open(self.maps[method].folder)
+            rows = slices.rows  # the maps lie in the order of the store
+            return MapArrays(files.maps[rows], files.status[rows], files.peak[rows])
+
+        return maps
+
+    def _masks(self, baseline: Baseline) -> ReferenceMasks:
+        return self.prepared.vault.for_training(
+            baseline.supervision, self.split.train, who=f"the baseline {baseline.name!r}"
+        )
+
+
+def best_threshold(
+    prepared: Prepared, slices: TaggedSlices, maps: Tensor, thresholds: Sequence[float]
+) -> float:
+    """Return the threshold at which the pooled DSC of volumes is largest, on the scan's grid.
+
+    Args:
+        prepared: Cases and their masks.
+        slices: Whole cases.
+        maps: float [n, C, s, s], rows as in ``slices``.
+        thresholds: To choose from.
+    """
+    masks = prepared.vault.for_evaluation()
+    parts = []
+    for case, start, stop in slices.cases:
+        info = prepared.cases[case]
+        volume = info.letterbox.from_grid(maps[start:stop].cpu()).transpose(0, 1).contiguous()
+        counts = threshold_sweep(volume, torch.from_numpy(masks.label(case)), thresholds)
+        parts.append(
+            curve_records(counts, slices.organs, case=case, patient=info.patient, subset="val")
+        )
+    return choose_threshold(pd.concat(parts, ignore_index=True))

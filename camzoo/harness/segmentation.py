@@ -1,0 +1,189 @@
+"""The stage of baselines: let them learn, and segment the test volumes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from camzoo.cams.chain import parse_chain
+from camzoo.data.slices import Prepared
+from camzoo.data.splits import Split
+from camzoo.errors import CamzooError
+from camzoo.files import write_text
+from camzoo.harness.baseline_inputs import BaselineCell
+from camzoo.harness.chains import Mapped, chains_stage
+from camzoo.harness.cost import CostMeter
+from camzoo.harness.segmentation_scores import PREDICTIONS, PSEUDO_MASKS, segmentation_scores
+from camzoo.harness.source import source_digest
+from camzoo.harness.stages import Context, Trained
+from camzoo.harness.store import Artifact
+from camzoo.segment.base import Baseline, baselines
+from camzoo.segment.export import write_labels
+from camzoo.segment.prediction import predict_volume
+
+#: Raised whenever the result changes for the same key.
+VERSION: Final = 1
+#: Settings of a run that change nothing of what a baseline learns in a cell; what the starting
+#: weights are is in the key of the classifier.
+_IRRELEVANT: Final[Any] = {
+    "preset": True, "methods": True, "baselines": True, "seeds": True, "device": True,
+    "data": {"root", "folds"}, "backbone": {"weights"}, "evaluation": {"protocols", "fixed"},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What the baselines of a cell gave.
+
+    Attributes:
+        records: Partial result rows, without the columns of the cell.
+        costs: What each took, with the place of its predictions.
+        failures: Why a baseline has no rows, by baseline.
+    """
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    costs: list[dict[str, Any]] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def segment_cell(
+    context: Context, prepared: Prepared, split: Split, trained: Trained, seed: int
+) -> Segmented:
+    """Run all baselines of a cell; one that fails is left out, with the reason."""
+    result = Segmented()
+    reads = _reads(context.config.baselines, result.failures)
+    mapped = _maps(context, prepared, split, trained, seed, reads)
+    cell = BaselineCell(context, prepared, split, trained.classifier, mapped.artifacts, seed)
+    artifacts: dict[str, Artifact] = {}
+    for name, methods in reads.items():
+        try:
+            _require_maps(methods, mapped.failures)
+            artifacts[name] = _segment_stage(cell, trained.artifact, baselines.get(name)())
+        except Exception as error:  # a plug-in may raise anything; it fails its own row
+            result.failures[name] = _reason(error)
+    for name, rows in segmentation_scores(cell, artifacts).items():
+        supervision = baselines.get(name).supervision.value
+        columns = {"method": name, "variant": "", "supervision": supervision}
+        result.records.extend(columns | row for row in rows)
+    result.costs.extend(_cost(context, name, artifact) for name, artifact in artifacts.items())
+    return result
+
+
+def _reads(names: Sequence[str], failures: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Which maps each baseline reads; one that cannot even be made has failed."""
+    reads = {}
+    for name in names:
+        try:
+            methods = baselines.get(name)().reads
+            for method in methods:
+                parse_chain(method)
+            reads[name] = methods
+        except Exception as error:
+            failures[name] = _reason(error)
+    return reads
+
+
+def _maps(
+    context: Context,
+    prepared: Prepared,
+    split: Split,
+    trained: Trained,
+    seed: int,
+    reads: Mapping[str, tuple[str, ...]],
+) -> Mapped:
+    """Maps that the baselines read, those that the run does not report included."""
+    methods = list(dict.fromkeys(method for some in reads.values() for method in some))
+    if not methods:
+        return Mapped({}, {})
+    reading = replace(context, config=context.config.changed({"methods": methods}))
+    return chains_stage(reading, prepared, split, trained, seed)
+
+
+def _require_maps(methods: Sequence[str], failures: Mapping[str, str]) -> None:
+    for method in methods:
+        if method in failures:
+            raise CamzooError(f"the maps of {method}, which it reads, failed: {failures[method]}")
+
+
+def _segment_stage(cell: BaselineCell, train: Artifact, baseline: Baseline) -> Artifact:
+    """Train a baseline and segment the test volumes."""
+    context, split = cell.context, cell.split
+    key = {
+        "version": VERSION,
+        "baseline": baseline.name,
+        "code": _code(baseline),
+        "supervision": baseline.supervision.value,
+        "train": train.digest,
+        "maps": {name: cell.maps[name].digest for name in baseline.reads},
+        "val": split.val,
+        "test": split.test,
+        "config": context.config.model_dump(mode="json", exclude=_IRRELEVANT),
+        "seed": cell.seed,
+    }
+
+    def make(folder: Path) -> None:
+        inside = folder / "baseline"
+        resumed = inside.exists()
+        inside.mkdir(exist_ok=True)
+        with CostMeter(context.device) as fitting, _seeded(context.device, cell.seed):
+            baseline.fit(cell.inputs(baseline, inside))
+        with CostMeter(context.device) as predicting:
+            _predict(cell, baseline, folder / PREDICTIONS)
+        if baseline.pseudo is not None:
+            np.save(folder / PSEUDO_MASKS, baseline.pseudo)
+        cost = {
+            "fit": fitting.record(),
+            "predict": predicting.record(),
+            "images_per_second": baseline.images_per_second,
+            "resumed": resumed,
+        }
+        write_text(folder / "cost.json", json.dumps(cost, indent=1) + "\n")
+
+    return context.store.get("segment", key, make, resumable=True)
+
+
+def _code(baseline: Baseline) -> dict[str, str]:
+    """Hash of every module that a baseline inherits from: an edited plug-in is run again."""
+    classes = (cls for cls in type(baseline).__mro__ if issubclass(cls, Baseline))
+    return {cls.__module__: source_digest(cls) for cls in classes}
+
+
+@contextmanager
+def _seeded(device: torch.device, seed: int) -> Iterator[None]:
+    """Seed what draws without a generator (dropout, new layers) and leave no trace of it."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def _predict(cell: BaselineCell, baseline: Baseline, folder: Path) -> None:
+    """Write the labels of all test cases."""
+    folder.mkdir(exist_ok=True)
+    config, cases = cell.context.config.segmentation, cell.split.test
+    with cell.context.reporter.stage(f"segmenting test volumes, {baseline.name}") as tick:
+        for done, case in enumerate(cases):
+            info, slices = cell.prepared.cases[case], cell.prepared.tagged([case])
+            labels = predict_volume(
+                baseline, slices.images(slice(None)), info,
+                organs=len(slices.organs), batch=config.batch,
+            )  # fmt: skip
+            write_labels(folder / f"{case}.nii.gz", labels, np.array(info.affine))
+            tick(done + 1, len(cases))
+
+
+def _cost(context: Context, name: str, artifact: Artifact) -> dict[str, Any]:
+    """What a baseline took when it was made, and where its predictions are, below the run's out."""
+    cost: dict[str, Any] = json.loads((artifact.folder / "cost.json").read_text("utf-8"))
+    place = (artifact.folder / PREDICTIONS).relative_to(context.store.root.parent)
+    return {"method": name, **cost, "predictions": place.as_posix()}
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,92 @@
+"""Scores of what baselines predicted, and of the labels that they trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from camzoo.data.readers import read_volume
+from camzoo.data.slices import CaseInfo
+from camzoo.harness.baseline_inputs import BaselineCell
+from camzoo.harness.scores import score_labels
+from camzoo.harness.store import Artifact
+from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
+
+#: Raised whenever the result changes for the same key.
+VERSION: Final = 1
+#: In the folder of a baseline: label volumes of the test cases, and labels of training slices.
+PREDICTIONS: Final = "predictions"
+PSEUDO_MASKS: Final = "pseudo-masks.npy"
+LabelsOf = Callable[[CaseInfo], NDArray[np.uint8]]
+
+
+def segmentation_scores(
+    cell: BaselineCell, segmented: Mapping[str, Artifact]
+) -> dict[str, list[dict[str, Any]]]:
+    """Score the test volumes, and the pseudo-masks of the training volumes where there are any.
+
+    Args:
+        cell: That the baselines ran in.
+        segmented: By baseline: the folder with its predictions and pseudo-masks.
+
+    Returns:
+        By baseline: partial result rows, without the columns of the cell and the method.
+    """
+    keys = {
+        name: {"version": VERSION, "segment": artifact.digest}
+        for name, artifact in segmented.items()
+    }
+
+    def make(folders: dict[str, Path]) -> set[str]:
+        places = {name: segmented[name].folder for name in folders}
+        drawn = {name: place for name, place in places.items() if (place / PSEUDO_MASKS).exists()}
+        with cell.context.reporter.stage(f"scoring {', '.join(folders)}") as tick:
+            volumes = {name: _stored_labels(place) for name, place in places.items()}
+            test = score_labels(cell.prepared, volumes, cell.split.test, tick)
+            pseudo = {name: _drawn_labels(cell, place) for name, place in drawn.items()}
+            train = score_labels(cell.prepared, pseudo, cell.split.train, tick)
+        for name, folder in folders.items():
+            rows = [{"stage": SEGMENTATION, "subset": "test"} | row for row in test[name]]
+            rows += [{"stage": PSEUDO_MASK, "subset": "train"} | row for row in train.get(name, [])]
+            frame = pd.DataFrame.from_records(rows).assign(protocol=NO_THRESHOLD)
+            frame.to_parquet(folder / "scores.parquet", index=False)
+        return set(folders)
+
+    scored = cell.context.store.get_all("segment-scores", keys, make)
+    return {name: _read(artifact.folder) for name, artifact in scored.items()}
+
+
+def _read(folder: Path) -> list[dict[str, Any]]:
+    frame = pd.read_parquet(folder / "scores.parquet")
+    return [{str(column): v for column, v in row.items()} for row in frame.to_dict("records")]
+
+
+def _stored_labels(folder: Path) -> LabelsOf:
+    def labels(info: CaseInfo) -> NDArray[np.uint8]:
+        path = folder / PREDICTIONS / f"{info.id}.nii.gz"
+        array: NDArray[np.uint8] = read_volume(path, case=info.id, patient=info.patient).array
+        return array
+
+    return labels
+
+
+def _drawn_labels(cell: BaselineCell, folder: Path) -> LabelsOf:
+    """Pseudo-masks on the grid of the scan; what is unknown is background."""
+    pseudo = np.load(folder / PSEUDO_MASKS, mmap_mode="r", allow_pickle=False)
+    slices = cell.prepared.tagged(cell.split.train)
+    rows = {case: slice(start, stop) for case, start, stop in slices.cases}
+    classes = len(slices.organs) + 1
+
+    def labels(info: CaseInfo) -> NDArray[np.uint8]:
+        label = torch.from_numpy(np.array(pseudo[rows[info.id]])).long()
+        planes = F.one_hot(label.where(label < classes, 0), classes).movedim(-1, 1)
+        return info.letterbox.from_grid(planes).argmax(dim=1).to(torch.uint8).numpy()
+
+    return labels
