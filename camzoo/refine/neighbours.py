@@ -37,6 +37,7 @@ def half_plane(radius: int) -> tuple[Offset, ...]:
     return (*row, *below)
 
 
+@lru_cache(maxsize=1024)
 def line(offset: Offset) -> tuple[Offset, ...]:
     """Return the pixels less than one pixel off the line from (0, 0) to ``offset``, both included.
 

@@ -56,12 +56,14 @@ def affinity_from_edges(edges: Tensor, radius: int) -> PairAffinity:
 def _strongest(padded: Tensor, offset: Offset, height: int, width: int, left: int) -> Tensor:
     """Where on the line from each pixel the edge is strongest: flat index [B, h, w]."""
     stride = padded.shape[-1]
-    steps = line(offset)
-    along = [padded[:, dy : dy + height, left + dx : left + dx + width] for dy, dx in steps]
-    which = torch.stack(along).argmax(dim=0)
-    step = torch.tensor([dy * stride + dx for dy, dx in steps], device=padded.device)
+    best = padded[:, :height, left : left + width].clone()
+    step = torch.zeros_like(best, dtype=torch.int64)
+    for dy, dx in line(offset):
+        edge = padded[:, dy : dy + height, left + dx : left + dx + width]
+        step.masked_fill_(edge > best, dy * stride + dx)
+        torch.maximum(best, edge, out=best)
     rows = torch.arange(height, device=padded.device)[:, None] * stride
-    return rows + torch.arange(left, left + width, device=padded.device) + step[which]
+    return step + rows + torch.arange(left, left + width, device=padded.device)
 
 
 def affinity_from_features(features: Tensor, radius: int) -> PairAffinity:
