@@ -223,6 +223,7 @@ class BenchConfig(_Frozen):
         baselines: Registry names of baselines; none by default.
         seeds: Of training; each seed is a cell of its own.
         device: "auto", "cpu", "cuda" or "cuda:N".
+        threads: Of torch on the CPU; None is one per core.
     """
 
     preset: str = "custom"
@@ -236,6 +237,7 @@ class BenchConfig(_Frozen):
     baselines: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     device: str = "auto"
+    threads: Positive | None = None
 
     def changed(self, changes: dict[str, Any]) -> BenchConfig:
         """Return a copy with dotted ``changes`` ("training.epochs": 3) applied and validated.
@@ -260,7 +262,8 @@ class BenchConfig(_Frozen):
 
         Without baselines there is no segmentation, and its settings name nothing.
         """
-        tree = self.model_dump(mode="json", exclude={"data": {"root"}, "device": True})
+        places = {"data": {"root"}, "device": True, "threads": True}
+        tree = self.model_dump(mode="json", exclude=places)
         if not self.baselines:
             del tree["baselines"], tree["segmentation"]
         if isinstance(self.backbone.weights, Path):

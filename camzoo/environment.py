@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -36,6 +38,21 @@ def choose_device(wish: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"device {wish!r} is not supported; choose auto, cpu, cuda or cuda:N")
     return device
+
+
+@contextmanager
+def use_threads(count: int | None) -> Iterator[None]:
+    """Let torch compute on ``count`` CPU threads, or if None on as many as it would; undone after.
+
+    All threads wait for the last one after every layer. Where other programs keep a core busy, that
+    can make two threads several times slower than one.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def describe(device: torch.device) -> dict[str, object]:

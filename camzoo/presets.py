@@ -17,7 +17,10 @@ from camzoo.errors import UnknownNameError
 
 
 def _smoke(dataset: str) -> BenchConfig:
-    """Run end to end from nothing: a small network, trained from scratch on a few phantoms."""
+    """Run end to end from nothing: a small network, trained from scratch on a few phantoms.
+
+    It is too small to gain much from a second thread, which would cost much on a busy machine.
+    """
     return BenchConfig(
         preset="smoke",
         data=DataConfig(
@@ -31,6 +34,7 @@ def _smoke(dataset: str) -> BenchConfig:
             head_factor=1.0, momentum=0.9,
         ),
         maps=MapsConfig(side=128, scales=(1.0, 1.5), size=64),
+        threads=1,
         segmentation=SegmentationConfig(
             side=64, widths=(8, 16, 32, 32, 32), epochs=4, lr=5e-3, power=0.9
         ),

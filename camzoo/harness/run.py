@@ -22,7 +22,7 @@ from camzoo.data.datasets import Dataset
 from camzoo.data.opening import open_dataset
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split, make_split
-from camzoo.environment import choose_device, describe
+from camzoo.environment import choose_device, describe, use_threads
 from camzoo.errors import CamzooError
 from camzoo.files import write_text
 from camzoo.harness.cells import Cell, cells
@@ -76,10 +76,13 @@ def bench(
     Raises:
         CamzooError: Something the user can mend; nothing half-written is left.
     """
+    with use_threads(config.threads):
+        return _bench(config, out, reporter or Quiet())
+
+
+def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     began = time.time()
-    context = Context(
-        config, Store(out / "store"), choose_device(config.device), reporter or Quiet()
-    )
+    context = Context(config, Store(out / "store"), choose_device(config.device), reporter)
     dataset = open_dataset(config.data.name, config.data.root, config.data.options)
     splits = {fold: _split(config, dataset, fold) for fold in config.data.folds}
     _refuse_early(config, dataset)

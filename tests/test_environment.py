@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from camzoo.config import BenchConfig
+from camzoo.environment import use_threads
+from camzoo.harness import run
+from camzoo.presets import preset
+
+
+@pytest.fixture(autouse=True)
+def _three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_threads_are_limited_and_given_back_whatever_happens():
+    def fail():
+        with use_threads(2):
+            raise RuntimeError(f"on {torch.get_num_threads()} threads")
+
+    with pytest.raises(RuntimeError, match="on 2 threads"):
+        fail()
+    assert torch.get_num_threads() == 3
+
+
+def test_without_a_wish_threads_stay_as_they_are():
+    with use_threads(None):
+        assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "threads"), [(preset("smoke", "phantom"), 1), (BenchConfig(), 3)]
+)
+def test_a_run_computes_on_the_threads_of_its_configuration(config, threads, monkeypatch):
+    seen = []
+    monkeypatch.setattr(run, "_bench", lambda *_: seen.append(torch.get_num_threads()))
+    run.bench(config)
+    assert seen == [threads]
+    assert torch.get_num_threads() == 3
+
+
+def test_threads_are_no_part_of_the_name_of_a_run():
+    assert BenchConfig().run == BenchConfig(threads=4).run
