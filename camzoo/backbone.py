@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,16 @@ _TENSORFLOW_CLASSES: Final = 1001
 _NORMS: Final = (nn.modules.batchnorm._BatchNorm,)
 
 
-class Classifier(nn.Module):
+class Trainable(nn.Module, ABC):
+    """A network that starts from a trained trunk."""
+
+    @property
+    @abstractmethod
+    def fresh(self) -> list[nn.Parameter]:
+        """Parameters that start anew, and learn faster."""
+
+
+class Classifier(Trainable):
     """Tags slices with organs.
 
     Attributes:

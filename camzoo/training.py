@@ -1,4 +1,4 @@
-"""The one training loop of classifiers."""
+"""The one training loop of classifiers, whatever they minimise."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from camzoo.augmentation import augment
-from camzoo.backbone import Classifier
+from camzoo.backbone import Classifier, Trainable
 from camzoo.config import TrainingConfig
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError, DataError
@@ -35,6 +38,54 @@ class Epoch:
     accuracy: tuple[float, ...]
 
 
+class Objective(Protocol):
+    """What a training step minimises."""
+
+    def __call__(
+        self,
+        images: Tensor,
+        indices: NDArray[np.int64],
+        tags: Tensor,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss and the logits [b, C] of a batch.
+
+        Args:
+            images: Slices on [0, 1], [b, S, S], as they are stored; to be augmented here.
+            indices: Which of the slices they are, [b].
+            tags: [b, C].
+            generator: The only source of randomness.
+        """
+
+
+@dataclass(frozen=True)
+class TagLoss:
+    """Binary cross-entropy of a classifier on the tags of augmented slices (P-CAM).
+
+    Attributes:
+        classifier: What learns.
+        config: Recipe.
+        flip: Whether slices may be mirrored.
+    """
+
+    classifier: Classifier
+    config: TrainingConfig
+    flip: bool
+
+    def __call__(
+        self,
+        images: Tensor,
+        indices: NDArray[np.int64],  # noqa: ARG002 - of the protocol
+        tags: Tensor,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss and the logits of a batch."""
+        views = augment(images, self.config, flip=self.flip, generator=generator)
+        with autocast(images.device, self.config.precision):
+            logits = self.classifier(self.classifier.normalise(views))
+        return F.binary_cross_entropy_with_logits(logits.float(), tags), logits
+
+
 def fit(
     classifier: Classifier,
     slices: TaggedSlices,
@@ -47,11 +98,38 @@ def fit(
 ) -> list[Epoch]:
     """Train ``classifier`` in place on tags (C-CAM §3.1, P-CAM; recipe of IRNet).
 
+    Arguments and return value as of :func:`minimise`.
+
+    Raises:
+        DataError: No slices, or a class whose tag never changes.
+        CamzooError: The loss is no longer finite.
+    """
+    require_both_tags(slices)
+    loss = TagLoss(classifier, config, mirrored(config.flip, slices))
+    return minimise(
+        loss, classifier, slices, config, seed=seed, device=device, checkpoint=checkpoint, tick=tick
+    )
+
+
+def minimise(
+    objective: Objective,
+    network: Trainable,
+    slices: TaggedSlices,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path,
+    tick: Tick = silent,
+) -> list[Epoch]:
+    """Train a network in place by SGD with the poly schedule.
+
     After every epoch the state is written to ``checkpoint``; a call that finds the file goes on
     from there and ends with the same weights as one that was never interrupted.
 
     Args:
-        classifier: On the CPU; moved to ``device``.
+        objective: What to minimise; it runs the network.
+        network: On the CPU; moved to ``device``.
         slices: What to learn from.
         config: Recipe.
         seed: Of order and augmentation.
@@ -63,27 +141,23 @@ def fit(
         One record per epoch.
 
     Raises:
-        DataError: No slices, or a class whose tag never changes.
         CamzooError: The loss is no longer finite.
     """
-    require_both_tags(slices)
-    classifier.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = _optimiser(classifier, config)
-    history = _resume(checkpoint, classifier, optimiser)
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = _optimiser(network, config)
+    history = _resume(checkpoint, network, optimiser)
     steps = math.ceil(len(slices) / config.batch)
-    flip = mirrored(config.flip, slices)
     for epoch in range(len(history), config.epochs):
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
         totals = _Totals(len(slices.organs), device)
-        classifier.train()
+        network.train()
         order = _order(slices, config, generator)
-        for step, (images, tags) in enumerate(_batches(slices, order, config.batch, device)):
+        for step, (indices, images, tags) in enumerate(
+            _batches(slices, order, config.batch, device)
+        ):
             done = epoch * steps + step
             _set_rates(optimiser, config, (done + 0.5) / (steps * config.epochs))
-            images = augment(images, config, flip=flip, generator=generator)
-            with autocast(device, config.precision):
-                logits = classifier(classifier.normalise(images))
-            loss = F.binary_cross_entropy_with_logits(logits.float(), tags)
+            loss, logits = objective(images, indices, tags, generator)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             if config.clip:
@@ -92,7 +166,7 @@ def fit(
             totals.add(loss.detach(), logits.detach(), tags)
             tick(done + 1, steps * config.epochs)
         history.append(totals.mean(epoch))
-        _save(checkpoint, classifier, optimiser, history)
+        _save(checkpoint, network, optimiser, history)
     return history
 
 
@@ -174,19 +248,19 @@ def _weights(tags: Tensor, rare: float) -> Tensor | None:
 
 def _batches(
     slices: TaggedSlices, order: Tensor, size: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches in the given order: images on [0, 1] [b, S, S] and tags [b, C], on the device."""
+) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
+    """Batches in the given order: indices [b], images on [0, 1] [b, S, S] and tags [b, C]."""
     for chosen in order.split(size):
         indices = chosen.sort().values.numpy()  # ascending: the memory map is read in order
         images = slices.images(indices).to(device, non_blocking=True)
         tags = slices.tag_tensor(indices).to(device, non_blocking=True)
-        yield images.float() / 255, tags
+        yield indices, images.float() / 255, tags
 
 
-def _optimiser(classifier: Classifier, config: TrainingConfig) -> torch.optim.SGD:
-    fresh = classifier.fresh
+def _optimiser(network: Trainable, config: TrainingConfig) -> torch.optim.SGD:
+    fresh = network.fresh
     own = {id(p) for p in fresh}
-    trunk = [p for p in classifier.parameters() if p.requires_grad and id(p) not in own]
+    trunk = [p for p in network.parameters() if p.requires_grad and id(p) not in own]
     groups = [{"params": trunk, "factor": 1.0}, {"params": fresh, "factor": config.head_factor}]
     return torch.optim.SGD(
         groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
@@ -204,10 +278,8 @@ def _parameters(optimiser: torch.optim.SGD) -> list[nn.Parameter]:
     return [p for group in optimiser.param_groups for p in group["params"]]
 
 
-def _save(
-    path: Path, classifier: Classifier, optimiser: torch.optim.SGD, history: list[Epoch]
-) -> None:
-    tensors = {f"model.{k}": v.contiguous() for k, v in classifier.state_dict().items()}
+def _save(path: Path, network: Trainable, optimiser: torch.optim.SGD, history: list[Epoch]) -> None:
+    tensors = {f"model.{k}": v.contiguous() for k, v in network.state_dict().items()}
     for index, parameter in enumerate(_parameters(optimiser)):
         momentum = optimiser.state[parameter].get("momentum_buffer")
         if momentum is not None:
@@ -218,13 +290,13 @@ def _save(
         save_file(tensors, partial)
 
 
-def _resume(path: Path, classifier: Classifier, optimiser: torch.optim.SGD) -> list[Epoch]:
+def _resume(path: Path, network: Trainable, optimiser: torch.optim.SGD) -> list[Epoch]:
     if not path.exists():
         return []
     tensors = load_file(path)
     history = [Epoch(loss, tuple(accuracy)) for loss, *accuracy in tensors.pop("history").tolist()]
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    classifier.load_state_dict(state)
+    network.load_state_dict(state)
     for index, parameter in enumerate(_parameters(optimiser)):
         momentum = tensors.get(f"momentum.{index}")
         if momentum is not None:

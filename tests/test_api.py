@@ -45,7 +45,7 @@ def test_maps_are_plain_tensors():
     ("methods", "message"),
     [
         (["cam", "cam"], "'cam' is asked for twice"),
-        ("prior-only", "prior-only learns from training slices: fit it"),
+        ("lpcam", "lpcam learns from training slices: fit it"),
         ([Lpcam()], "lpcam has to be fitted"),
         ("finer-cam", "finer-cam compares classes and needs 2; the model has 1"),
     ],

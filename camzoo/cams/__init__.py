@@ -1,6 +1,7 @@
-"""CAM methods, the view they share, and the pipeline that turns them into maps."""
+"""CAM methods, the view they share, the pipeline that turns them into maps, and what follows."""
 
 from camzoo.cams.base import cams
+from camzoo.cams.steps import steps
 from camzoo.cams.wrapped import class_names
 
 #: Where each built-in method lives; imported only when it is asked for.
@@ -28,12 +29,22 @@ _BUILT_IN = {
     "random": "controls:Random",
     "centre": "controls:Centre",
     "otsu": "controls:Otsu",
-    "prior-only": "prior:PriorOnly",
 }
 
-__all__ = ["cams"]
+#: Where each built-in step lives.
+_STEPS = {
+    "ac": "ccam.anatomy:AnatomyCausality",
+    "aff": "affinity:AffinityRefinement",
+    "blend": "ccam.spatial:Blend",
+    "cc": "ccam.retraining:CategoryCausality",
+    "prior": "ccam.spatial:PriorAlone",
+}
+
+__all__ = ["cams", "steps"]
 
 for _name, _place in _BUILT_IN.items():
     cams.register(_name, f"{__name__}.{_place}")
+for _name, _place in _STEPS.items():
+    steps.register(_name, f"{__name__}.{_place}")
 for _name in class_names():
     cams.register(f"gradcam:{_name}", f"{__name__}.wrapped:{_name}")

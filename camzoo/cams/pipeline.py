@@ -8,7 +8,7 @@ normalised once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -32,6 +32,8 @@ from camzoo.training import autocast, mirrored
 TINY = torch.finfo(torch.float32).tiny
 #: The network's input sides are multiples of this, so that features of flips are mirror images.
 MULTIPLE = 32
+#: Slices whose finished maps are worked on at a time.
+_PART = 64
 
 
 class MapStatus(IntEnum):
@@ -114,7 +116,7 @@ def make_maps(
         grey = images.to(device, non_blocking=True).float() / 255
         gates = tags.to(device, non_blocking=True) > 0
         with autocast(device, precision):
-            evidence = _summed_views(classifier, viewer, methods, grey, config, flip=flip)
+            evidence = _summed_views(classifier, viewer, methods, which, grey, config, flip=flip)
         for name, summed in evidence.items():
             maps, status, peak = finish(summed, gates, config.normalisation)
             sinks[name].write(which, maps, status, peak)
@@ -125,6 +127,7 @@ def _summed_views(
     classifier: Classifier,
     viewer: Viewer,
     methods: Mapping[str, CamMethod],
+    which: slice,
     grey: Tensor,
     config: MapsConfig,
     *,
@@ -136,8 +139,10 @@ def _summed_views(
         images = classifier.normalise(resize(grey, input_side(config.side, scale)))
         for mirror in (False, True) if flip else (False,):
             view = viewer(images.flip(-1) if mirror else images)
+            for layer in view.layers:
+                layer.rows, layer.mirrored = which, mirror
             for name, method in methods.items():
-                saliency = method.saliency(view).float().relu()
+                saliency = method(view).relu()
                 saliency = saliency.flip(-1) if mirror else saliency
                 full = F.interpolate(
                     saliency, size=(config.size, config.size), mode="bilinear", align_corners=False
@@ -191,6 +196,34 @@ def _normalise(evidence: Tensor, low: Tensor, peak: Tensor, normalisation: str) 
     if normalisation == "min-max":
         return (evidence - low) / (peak - low).clamp_min(TINY)
     return evidence
+
+
+def rewrite(
+    source: MapArrays,
+    slices: TaggedSlices,
+    out: MapArrays,
+    change: Callable[[Tensor, slice], Tensor],
+    *,
+    normalisation: str,
+    device: torch.device,
+) -> None:
+    """Fill ``out`` with changed maps, gated and normalised anew, a part at a time.
+
+    Args:
+        source: Finished maps of ``slices``.
+        slices: Their tags gate the result.
+        out: Of the same shape.
+        change: From maps [b, C, s, s], float32, of the slices in a slice of rows to evidence.
+        normalisation: As in :class:`~camzoo.config.MapsConfig`.
+        device: Where to compute.
+    """
+    for start in range(0, len(slices), _PART):
+        which = slice(start, min(start + _PART, len(slices)))
+        maps = torch.from_numpy(np.array(source.maps[which])).to(device).float()
+        gates = slices.tag_tensor(which).to(device) > 0
+        out.write(which, *finish(change(maps, which), gates, normalisation))
+    if normalisation == "volume-max":
+        divide_by_volume_maximum(out, slices.cases)
 
 
 def divide_by_volume_maximum(arrays: MapArrays, cases: tuple[tuple[str, int, int], ...]) -> None:

@@ -124,6 +124,8 @@ class FeatureView:
         layer: Name of the layer, or None for what the pooling sees.
         layout: How the layer itself arranges its output.
         earlier: The views of the other layers, if the viewer was set up with several.
+        rows: Which slices of a set the images are, where the pipeline made the view; else all.
+        mirrored: Whether the pipeline mirrored them left to right.
     """
 
     def __init__(
@@ -147,6 +149,8 @@ class FeatureView:
         self.layer = viewer.layers[index] if viewer.layers else None
         self.layout = layout
         self.earlier: tuple[FeatureView, ...] = ()
+        self.rows = slice(None)
+        self.mirrored = False
         self._cut, self._trace, self._index = cut, trace, index
         self._gradients = gradients
         self._ablated: Tensor | None = None

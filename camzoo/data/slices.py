@@ -102,14 +102,19 @@ class TaggedSlices:
             which = slice(start, min(start + size, len(self)))
             yield which, self.images(which), self.tag_tensor(which)
 
+    def at(self, indices: NDArray[np.int64]) -> TaggedSlices:
+        """Only the slices at ``indices``, ascending."""
+        cases = tuple(
+            (case, int(np.searchsorted(indices, start)), int(np.searchsorted(indices, stop)))
+            for case, start, stop in self.cases
+        )
+        return TaggedSlices(
+            self.store, self.rows[indices], self.tags[indices], self.organs, self.sided, cases
+        )
+
     def positives(self) -> TaggedSlices:
         """Only the slices that show at least one organ."""
-        keep = self.tags.any(axis=1)
-        new = np.concatenate([[0], np.cumsum(keep)])
-        cases = tuple((case, int(new[a]), int(new[b])) for case, a, b in self.cases)
-        return TaggedSlices(
-            self.store, self.rows[keep], self.tags[keep], self.organs, self.sided, cases
-        )
+        return self.at(np.flatnonzero(self.tags.any(axis=1)))
 
 
 class ReferenceMasks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from camzoo.backbone import build_classifier
-from camzoo.cams.base import cams
+from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.equivalence import equivalent
 from camzoo.cams.pipeline import MULTIPLE
 from camzoo.cams.view import Viewer
@@ -26,20 +26,21 @@ from camzoo.environment import choose_device, describe, use_threads
 from camzoo.errors import CamzooError
 from camzoo.files import write_text
 from camzoo.harness.cells import Cell, cells
+from camzoo.harness.chains import Mapped, chains_stage
 from camzoo.harness.protocols import choose
+from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
 from camzoo.harness.stages import (
     Context,
-    Mapped,
     Trained,
     curves_stage,
-    maps_stage,
     prepare_stage,
     scores_stage,
     train_stage,
 )
 from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Quiet, Reporter
-from camzoo.rows import make_rows, write_rows
+from camzoo.rows import line_name, make_rows, write_rows
+from camzoo.segment import baselines
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ class BenchResult:
     Attributes:
         rows: Result rows (:mod:`camzoo.rows`).
         curves: Counts of every method, case, organ and threshold.
-        folder: Where rows, curves and manifest were written.
-        failures: Why a method has no rows, by method.
+        folder: Where rows, curves, costs and manifest were written.
+        failures: Why a method or baseline has no rows, by name.
         prepared: Slices, tags and masks of the data set.
-        maps: Folder of the maps of the first cell, by method.
+        maps: Folder of the maps of the first cell, by method and variant as tables call them.
     """
 
     rows: pd.DataFrame
@@ -89,8 +90,8 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     prepared = prepare_stage(context, dataset)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
-    failures = {name: why for result in results for name, why in result.mapped.failures.items()}
-    if not len(rows):
+    failures = {name: why for result in results for name, why in result.failures.items()}
+    if not any(result.mapped.artifacts for result in results):
         raise CamzooError(f"every method failed: {failures}")
     folder = out / config.run
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,14 +102,17 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
     write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
-    maps = {name: artifact.folder for name, artifact in results[0].mapped.artifacts.items()}
+    write_costs(folder, [(result.cell, result.segmented) for result in results])
+    maps = _maps_by_line(results[0].mapped)
     return BenchResult(rows, curves, folder, failures, prepared, maps)
 
 
 def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:
     """Find wrong names and weights that do not fit before hours are spent on reading."""
-    for name in config.methods:
-        cams.get(name)
+    for text in config.methods:
+        parse_chain(text)
+    for name in config.baselines:
+        baselines.get(name)
     build_classifier(config.backbone, len(dataset.organs), seed=0)
 
 
@@ -117,8 +121,15 @@ class _CellResult:
     cell: Cell
     trained: Trained
     mapped: Mapped
+    segmented: Segmented
     records: list[dict[str, Any]]
     curves: pd.DataFrame
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why a method or baseline has no rows, by name."""
+        failed = self.segmented.failures.items()
+        return self.mapped.failures | {f"baseline {name}": why for name, why in failed}
 
 
 def _split(config: BenchConfig, dataset: Dataset, fold: int) -> Split:
@@ -127,7 +138,7 @@ def _split(config: BenchConfig, dataset: Dataset, fold: int) -> Split:
 
 def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) -> _CellResult:
     trained = train_stage(context, prepared, split, cell.seed)
-    mapped = maps_stage(context, prepared, split, trained, cell.seed)
+    mapped = chains_stage(context, prepared, split, trained, cell.seed)
     curves = {
         name: _read_curves(curves_stage(context, prepared, artifact, name), split)
         for name, artifact in mapped.artifacts.items()
@@ -136,14 +147,17 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
     choices = {n: choose(frame, rules.protocols, rules.fixed) for n, frame in curves.items()}
     scored = scores_stage(context, prepared, mapped.artifacts, choices)
     constant = _cell_columns(context.config, cell)
+    columns = {n: _method_columns(parse_chain(n), mapped.notes(n)) for n in mapped.artifacts}
     records = [
-        constant | _method_columns(name) | record
+        constant | columns[name] | record
         for name, artifact in scored.items()
         for record in _read_scores(artifact)
     ]
-    keyed = [frame.assign(**(constant | _method_columns(name))) for name, frame in curves.items()]
+    segmented = segment_cell(context, prepared, split, trained, cell.seed)
+    records += [constant | record for record in segmented.records]
+    keyed = [frame.assign(**(constant | columns[name])) for name, frame in curves.items()]
     return _CellResult(
-        cell, trained, mapped, records, pd.concat(keyed) if keyed else pd.DataFrame()
+        cell, trained, mapped, segmented, records, pd.concat(keyed) if keyed else pd.DataFrame()
     )
 
 
@@ -171,8 +185,18 @@ def _cell_columns(config: BenchConfig, cell: Cell) -> dict[str, Any]:
     }
 
 
-def _method_columns(name: str) -> dict[str, Any]:
-    return {"method": name, "variant": "", "supervision": cams.get(name).supervision.value}
+def _maps_by_line(mapped: Mapped) -> dict[str, Path]:
+    """Folders of maps under the names that tables call them by."""
+    folders = {}
+    for text, artifact in mapped.artifacts.items():
+        columns = _method_columns(parse_chain(text), mapped.notes(text))
+        folders[line_name(columns["method"], columns["variant"])] = artifact.folder
+    return folders
+
+
+def _method_columns(chain: Chain, notes: Sequence[str]) -> dict[str, Any]:
+    variant = ", ".join(part for part in (chain.variant, *notes) if part)
+    return {"method": chain.label, "variant": variant, "supervision": chain.supervision.value}
 
 
 def _manifest(
@@ -206,6 +230,7 @@ def _manifest(
                 "seed": result.cell.seed,
                 "classifier": result.trained.artifact.digest,
                 "history": result.trained.history,
+                "steps": result.mapped.facts(),
             }
             for result in results
         ],

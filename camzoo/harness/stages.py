@@ -36,7 +36,7 @@ from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Reporter
 from camzoo.training import fit, require_both_tags
 
-VERSIONS: Final = {"prepare": 1, "train": 1, "maps": 1, "curves": 1, "scores": 2}
+VERSIONS: Final = {"prepare": 1, "train": 1, "maps": 2, "curves": 1, "scores": 2}
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ def train_stage(context: Context, prepared: Prepared, split: Split, seed: int) -
 
 
 @dataclass(frozen=True)
-class Mapped:
-    """The maps of a cell.
+class MethodMaps:
+    """The maps of the CAM methods of a cell.
 
     Attributes:
         artifacts: By method.
@@ -152,9 +152,14 @@ class Mapped:
 
 
 def maps_stage(
-    context: Context, prepared: Prepared, split: Split, trained: Trained, seed: int
-) -> Mapped:
-    """Make the maps of all methods for all slices of the data set, in one pass."""
+    context: Context,
+    prepared: Prepared,
+    split: Split,
+    trained: Trained,
+    seed: int,
+    methods: Sequence[str],
+) -> MethodMaps:
+    """Make the maps of CAM methods for all slices of the data set, in one pass."""
     config = context.config
     slices = prepared.tagged()
     keys = {
@@ -166,7 +171,7 @@ def maps_stage(
             "layer": config.backbone.layer,
             "maps": config.maps.model_dump(mode="json", exclude={"batch"}),
         }
-        for name in config.methods
+        for name in methods
     }
     guarded: dict[str, Guarded] = {}
 
@@ -199,7 +204,7 @@ def maps_stage(
         return {name for name, method in guarded.items() if not method.failure}
 
     artifacts = context.store.get_all("maps", keys, make)
-    return Mapped(artifacts, {n: m.failure for n, m in guarded.items() if m.failure})
+    return MethodMaps(artifacts, {n: m.failure for n, m in guarded.items() if m.failure})
 
 
 def curves_stage(context: Context, prepared: Prepared, mapped: Artifact, name: str) -> Artifact:

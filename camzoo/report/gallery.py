@@ -50,6 +50,10 @@ class Panel:
     aspect: float
 
 
+#: Methods that fit beside each other.
+_MOST: Final = 10
+
+
 def write_gallery(result: BenchResult, path: Path) -> None:
     """Draw the worst, the median and the best test case of a run as PNG."""
     draw(panels(result), path)
@@ -75,8 +79,10 @@ def _panel(result: BenchResult, rows: pd.DataFrame, case: str, name: str) -> Pan
     organ = int(np.bincount(label[label > 0]).argmax())
     z = int((label == organ).sum(axis=(1, 2)).argmax())
     organ_name = result.prepared.index.organs[organ - 1]
-    mine = rows[(rows["case"] == case) & (rows["organ"] == organ_name)].set_index("method")
-    files = {m: MapFiles.open(folder) for m, folder in result.maps.items() if m in mine.index}
+    mine = rows[(rows["case"] == case) & (rows["organ"] == organ_name)]
+    mine = mine.set_index(mine["method"].str.cat(mine["variant"], sep=" ").str.strip())
+    there = [name for name in result.maps if name in mine.index][:_MOST]
+    files = {name: MapFiles.open(result.maps[name]) for name in there}
     stored = result.prepared.tagged([case]).images(slice(z, z + 1)).float()
     return Panel(
         title=f"{name}: {case}, slice {z}, {organ_name}",

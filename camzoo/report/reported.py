@@ -8,6 +8,7 @@ gives 52.17 for the same.
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -44,11 +45,32 @@ def pooled_dsc_of_organ(dataset: str, method: str, organ: str) -> float | None:
 
 
 def _number(method: str, column: str) -> float | None:
-    row = _table2().get(method)
-    return float(row[column]) if row else None
+    row = _table2().get(method) or _table1().get(method, {})
+    return float(row[column]) if column in row else None
 
 
 @cache
 def _table2() -> dict[str, dict[str, str]]:
-    text = (files("camzoo.report") / "reported" / "table2_cams.csv").read_text(encoding="utf-8")
-    return {row["method"]: row for row in csv.DictReader(text.splitlines())}
+    """Table 2 by method."""
+    return {row["method"]: row for row in _rows("table2_cams.csv")}
+
+
+@cache
+def _table1() -> dict[str, dict[str, str]]:
+    """Table 1 by method, under the names that camzoo has for its rows; organs are not given."""
+    return {
+        _ablated(row): {
+            "promri": row["promri_dsc"], "acdc": row["acdc_dsc"], "chaos_mean": row["chaos_dsc"],
+        }
+        for row in _rows("table1_ablation.csv")
+    }  # fmt: skip
+
+
+def _ablated(row: Mapping[str, str]) -> str:
+    parts = [part for part in ("cc", "ac", "aff") if row[part] == "1"]
+    return f"{'p-cam' if parts == ['aff'] else 'c-cam'}[{','.join(parts)}]"
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = (files("camzoo.report") / "reported" / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from camzoo.cams.base import cams
 from camzoo.data.datasets import datasets
 from camzoo.errors import ConfigError
 from camzoo.registry import Registry
+from camzoo.report.segmentation import NOT_RUN, of_baselines, of_maps, segmentation_table
 from camzoo.report.tables import pooled_table, volume_table
+from camzoo.segment import baselines
+
+_SHORT: Final = ["method", "DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)"]
 
 
 def summary(rows: pd.DataFrame) -> list[Table]:
-    """The two tables a run ends with."""
-    pooled = pooled_table(rows).drop(columns="supervision")
-    volumes = volume_table(rows)[["method", "DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)"]]
-    return [
-        _table("Pseudo-masks of the training slices, pooled DSC (%)", pooled),
-        _table("Volumes of the test patients, threshold validated", volumes),
+    """The tables a run ends with: two about maps, one about baselines where there are any."""
+    maps, segmented = of_maps(rows), of_baselines(rows)
+    tables = [
+        _table(
+            "Pseudo-masks of the training slices, pooled DSC (%)",
+            pooled_table(maps).drop(columns="supervision"),
+        ),
+        _table("Volumes of the test patients, threshold validated", volume_table(maps)[_SHORT]),
     ]
+    if len(segmented):
+        unet = segmentation_table(segmented)
+        unet = unet.loc[unet["DSC (%)"] != NOT_RUN, ["method", "supervision", *_SHORT[1:]]]
+        tables.append(_table("Baselines: volumes of the test patients", unet))
+    return tables
 
 
 def listing(kind: str, pattern: str) -> Table:
@@ -33,10 +45,12 @@ def listing(kind: str, pattern: str) -> Table:
     """
     if kind == "cams":
         frame = pd.DataFrame([_describe_cam(name) for name in cams.names(pattern)])
+    elif kind == "baselines":
+        frame = pd.DataFrame([_describe_baseline(name) for name in baselines.names(pattern)])
     elif kind == "datasets":
         frame = pd.DataFrame([_describe_dataset(name) for name in datasets.names(pattern)])
     else:
-        raise ConfigError(f"unknown kind {kind!r} to list; choose cams or datasets")
+        raise ConfigError(f"unknown kind {kind!r} to list; choose cams, baselines or datasets")
     return _table(f"{kind} that match {pattern!r}", frame)
 
 
@@ -49,6 +63,17 @@ def _describe_cam(name: str) -> dict[str, str]:
         "per class": "yes" if method.class_specific else "no",
         "trained": "yes" if method.needs_fit else "no",
         "paper": method.paper,
+    }
+
+
+def _describe_baseline(name: str) -> dict[str, str]:
+    baseline = baselines.get(name)
+    return {
+        "name": name,
+        "from": _package(baselines, name),
+        "supervision": baseline.supervision.value,
+        "title": baseline.title,
+        "paper": baseline.paper,
     }
 
 
@@ -72,5 +97,5 @@ def _table(title: str, frame: pd.DataFrame) -> Table:
     for position, column in enumerate(frame.columns):
         table.add_column(str(column), overflow="fold", no_wrap=position == 0)
     for row in frame.itertuples(index=False, name=None):
-        table.add_row(*map(str, row))
+        table.add_row(*(escape(str(value)) for value in row))
     return table

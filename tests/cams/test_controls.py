@@ -76,6 +76,6 @@ def test_a_constant_image_has_no_bright_part():
     assert not cams.get("otsu")()(view).any()
 
 
-@pytest.mark.parametrize("name", ["random", "centre", "otsu", "prior-only"])
+@pytest.mark.parametrize("name", ["random", "centre", "otsu"])
 def test_controls_say_that_they_are(name):
     assert cams.get(name).control

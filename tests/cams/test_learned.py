@@ -1,4 +1,4 @@
-"""prior-only and LPCAM, which learn from tagged slices."""
+"""LPCAM, which learns from tagged slices."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ import torch
 from camzoo.backbone import Classifier
 from camzoo.cams.base import FitContext
 from camzoo.cams.lpcam import Lpcam, k_means
-from camzoo.cams.prior import PriorOnly, context_map
 from camzoo.cams.training_views import training_views
 from camzoo.cams.view import Viewer
 from camzoo.data.slices import TaggedSlices
@@ -62,37 +61,6 @@ def test_training_views_have_the_size_and_layer_of_the_maps():
     model = BrightAndDark([[1.0, 0.0]])
     ((view, _),) = training_views(context(model, THREE, side=64))
     assert view.images.shape == (3, 3, 64, 64)
-
-
-def test_the_prior_is_the_share_of_slices_whose_map_covers_a_place():
-    """Two of three slices have the upper square, two the lower; the untagged slice is not seen."""
-    prior = context_map(context(BrightAndDark([[1.0, 0.0]]), THREE))
-    torch.testing.assert_close(prior[0], (square(0, 0) + square(16, 8)) * 2 / 3)
-
-
-def test_the_prior_gives_each_place_to_the_stronger_class():
-    tagged = slices([(0, 0)], [(16, 8)], tags=[[1, 1], [0, 1]])
-    prior = context_map(context(BrightAndDark([[1.0, 0.0], [0.0, 1.0]]), tagged))
-    torch.testing.assert_close(prior[0], square(0, 0))
-    torch.testing.assert_close(prior[1], (2 - square(0, 0) - square(16, 8)) / 2)
-
-
-def test_a_class_without_slices_has_an_empty_prior():
-    tagged = slices([(0, 0)], tags=[[1, 0]])
-    assert not context_map(context(BrightAndDark([[1.0, 0.0]] * 2), tagged))[1].any()
-
-
-def test_prior_only_gives_every_image_the_prior_on_its_grid():
-    model, method = BrightAndDark([[1.0, 0.0]]), PriorOnly()
-    view = Viewer(model)(torch.rand(2, 3, 64, 96))
-    with pytest.raises(ConfigError, match="prior-only has to be fitted"):
-        method.saliency(view)
-    method.fit(context(model, THREE))
-    maps = method(view)
-    assert maps.shape == (2, 1, 64, 96)
-    assert torch.equal(maps[0], maps[1])
-    assert maps[0, 0, 4, 6] == pytest.approx(2 / 3)
-    assert maps[0, 0, 60, 90] == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,175 @@
+"""Chains: a CAM method and the steps behind it, as one writes them.
+
+``layer-cam`` is a chain without steps; ``cam[cc,ac]`` puts two behind CAM; ``cam[ac]:tau=0.1``
+gives every step that has a setting ``tau`` that value. The names of the C-CAM paper are short for
+such chains (:data:`NAMED`), and take further steps in the same way: ``p-cam[aff]``, ``c-cam[cc]``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from camzoo.cams.base import CamMethod, cams
+from camzoo.cams.steps import MapStep, steps
+from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.pairs import parse_pairs
+from camzoo.supervision import Supervision
+
+#: Names that are short for a chain.
+NAMED: Final[dict[str, str]] = {
+    "p-cam": "cam",
+    "c-cam": "cam[cc,ac,aff]",
+    "prior-only": "cam[prior]",
+    "positives-only": "cam[cc]:map=none",
+}
+#: What the paper's names stand for where steps are given: the classifier's plain CAM.
+_HEADS: Final = {"p-cam": "cam", "c-cam": "cam"}
+_SYNTAX = re.compile(
+    r"(?P<head>[^\[\]]+?)(\[(?P<steps>[^\[\]]*)\])?(?P<settings>(:[^:=\[\]]+=[^:]+)*)"
+)
+_SEEING_MORE: Final = (
+    Supervision.IMAGE, Supervision.IMAGE_SIZE, Supervision.IMAGE_SEED, Supervision.MASK,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A CAM method, the steps behind it, and their settings.
+
+    Attributes:
+        label: How tables call it, without settings.
+        head: Registry name of the CAM method.
+        steps: Registry names of the steps, in order.
+        settings: Of the steps, shared by name, sorted; defaults are left out.
+        own: Which of the settings the label stands for.
+    """
+
+    label: str
+    head: str
+    steps: tuple[str, ...] = ()
+    settings: tuple[tuple[str, Any], ...] = ()
+    own: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return ":".join([self.label, *self._written])
+
+    @property
+    def variant(self) -> str:
+        """Settings that differ from what the label stands for, and where masks were seen."""
+        parts = list(self._written)
+        if self.supervision.opens_masks and not cams.get(self.head).supervision.opens_masks:
+            parts.append("oracle-prior")
+        return " ".join(parts)
+
+    @property
+    def method(self) -> type[CamMethod]:
+        """The CAM method at its head."""
+        return cams.get(self.head)
+
+    @cached_property
+    def built(self) -> tuple[MapStep, ...]:
+        """The steps with their settings."""
+        return tuple(_build(name, dict(self.settings)) for name in self.steps)
+
+    @property
+    def supervision(self) -> Supervision:
+        """The most that any part of the chain may see."""
+        parts = [self.method.supervision, *(step.supervision for step in self.built)]
+        return max(parts, key=_SEEING_MORE.index)
+
+    def step_settings(self, name: str) -> dict[str, Any]:
+        """All settings of one of the steps, defaults included."""
+        defaults = _defaults(steps.get(name))
+        given = {key: value for key, value in self.settings if key in defaults}
+        return defaults | given
+
+    @property
+    def _written(self) -> list[str]:
+        """Settings that differ from what the label stands for, as they are written."""
+        return [
+            f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+            for key, value in self.settings
+            if key not in self.own
+        ]
+
+
+def parse_chain(text: str) -> Chain:
+    """Read a chain.
+
+    Raises:
+        ConfigError: It is not written like one, a step does not take the value of a setting, or no
+            step has the setting.
+        UnknownNameError: No such method or step.
+    """
+    match = _SYNTAX.fullmatch(text)
+    if match is None:
+        raise ConfigError(
+            f"expected a method like cam, cam[cc,ac] or cam[ac]:tau=0.1, got {text!r}"
+        )
+    head, inside = match["head"], match["steps"]
+    settings = parse_pairs(text, match["settings"].split(":")[1:])
+    own: dict[str, Any] = {}
+    if inside is None and head in NAMED:
+        short = parse_chain(NAMED[head])
+        names, base, own = short.steps, short.head, dict(short.settings)
+    else:
+        names = tuple(part.strip() for part in (inside or "").split(",") if part.strip())
+        base = _HEADS.get(head, head)
+    _require_method(base)
+    _require_settings(text, names, settings)
+    label = _label(head, base, names, own)
+    told = own | {key: value for key, value in settings.items() if _tells(names, key, value)}
+    chain = Chain(label, base, names, tuple(sorted(told.items())), frozenset(own))
+    _ = chain.built  # a wrong value is found here
+    return chain
+
+
+def _label(head: str, base: str, names: tuple[str, ...], own: Mapping[str, Any]) -> str:
+    """One label for chains that are the same."""
+    if not names:
+        return base
+    if own:
+        return head
+    plain = f"{base}[{','.join(names)}]"
+    short = [name for name, text in NAMED.items() if text == plain]
+    return short[0] if short else f"{head}[{','.join(names)}]"
+
+
+def _require_method(name: str) -> None:
+    try:
+        cams.get(name)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{error}; or one of {', '.join(NAMED)}") from error
+
+
+def _require_settings(text: str, names: tuple[str, ...], settings: Mapping[str, Any]) -> None:
+    known = {key for name in names for key in _defaults(steps.get(name))}
+    for key in settings:
+        if key not in known:
+            raise ConfigError(
+                f"no step of {text!r} has a setting {key!r}; "
+                f"{'there are ' + ', '.join(sorted(known)) if known else 'it has no steps'}"
+            )
+
+
+def _tells(names: tuple[str, ...], key: str, value: Any) -> bool:
+    """Whether a setting is another than the default of a step that has it."""
+    known = [_defaults(steps.get(name)) for name in names]
+    return any(key in defaults and defaults[key] != value for defaults in known)
+
+
+def _defaults(step: type[MapStep]) -> dict[str, Any]:
+    parameters = inspect.signature(step).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
+
+
+def _build(name: str, settings: Mapping[str, Any]) -> MapStep:
+    step = steps.get(name)
+    taken = {key: value for key, value in settings.items() if key in _defaults(step)}
+    return step(**taken)

@@ -1,0 +1,159 @@
+"""From the maps of CAM methods to those of chains: every step is a stage of its own.
+
+Chains that begin alike share their steps' results, as they share the classifier.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from camzoo.cams.chain import Chain, parse_chain
+from camzoo.cams.steps import MapStep, StepContext
+from camzoo.data.slices import Prepared
+from camzoo.data.splits import Split
+from camzoo.files import write_text
+from camzoo.harness.map_files import MapFiles
+from camzoo.harness.source import source_digest
+from camzoo.harness.stages import Context, Trained, maps_stage
+from camzoo.harness.store import Artifact
+
+VERSION = 1
+_REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The maps of a cell.
+
+    Attributes:
+        artifacts: By chain, as in :attr:`camzoo.config.BenchConfig.methods`.
+        failures: Why a chain has none, by chain.
+    """
+
+    artifacts: dict[str, Artifact]
+    failures: dict[str, str]
+
+    def notes(self, text: str) -> tuple[str, ...]:
+        """What a reader must see beside the numbers of a chain."""
+        return tuple(read_report(self.artifacts[text].folder).get("notes", ()))
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What the last step of each chain reported, by chain."""
+        reports = {text: read_report(a.folder) for text, a in self.artifacts.items()}
+        return {text: report["facts"] for text, report in reports.items() if report.get("facts")}
+
+
+def chains_stage(
+    context: Context, prepared: Prepared, split: Split, trained: Trained, seed: int
+) -> Mapped:
+    """Make the maps of all methods of the run, chains included."""
+    chains = {text: parse_chain(text) for text in context.config.methods}
+    heads = tuple(dict.fromkeys(chain.head for chain in chains.values()))
+    plain = maps_stage(context, prepared, split, trained, seed, heads)
+    cell = _CellOfSteps(context, prepared, split, trained, seed)
+    artifacts: dict[str, Artifact] = {}
+    failures: dict[str, str] = {}
+    for text, chain in chains.items():
+        if chain.head in plain.failures:
+            failures[text] = plain.failures[chain.head]
+            continue
+        try:
+            artifacts[text] = cell.run(chain, plain.artifacts[chain.head])
+        except Exception as error:  # a plug-in may raise anything; it fails its own row
+            failures[text] = f"{type(error).__name__}: {error}"
+    return Mapped(artifacts, failures)
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """What a step left beside its maps; nothing for a method without steps."""
+    path = folder / _REPORT
+    report: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return report
+
+
+@dataclass(frozen=True)
+class _CellOfSteps:
+    """What the steps of one fold and seed share."""
+
+    context: Context
+    prepared: Prepared
+    split: Split
+    trained: Trained
+    seed: int
+
+    def run(self, chain: Chain, base: Artifact) -> Artifact:
+        """Run the steps of a chain behind the maps ``base`` of its method."""
+        artifact = base
+        for name, step in zip(chain.steps, chain.built, strict=True):
+            artifact = self._step(chain, name, step, base, artifact)
+        return artifact
+
+    def _step(
+        self, chain: Chain, name: str, step: MapStep, base: Artifact, source: Artifact
+    ) -> Artifact:
+        config = self.context.config
+        key = {
+            "version": VERSION,
+            "step": name,
+            "settings": chain.step_settings(name),
+            "code": source_digest(type(step)),
+            "source": source.digest,
+            "base": base.digest,
+            "train": self.trained.artifact.digest,
+            "training": config.training.model_dump(mode="json"),
+            "seed": self.seed,
+        }
+
+        def make(folder: Path) -> None:
+            came = MapFiles.open(source.folder)
+            out = MapFiles.create(folder, *came.maps.shape[:3])
+            view = self._view(chain, step, name, base, folder)
+            report = step.apply(came, view, out)
+            out.flush()
+            text = json.dumps({"notes": report.notes, "facts": dict(report.facts)}, indent=1)
+            write_text(folder / _REPORT, text + "\n")
+
+        return self.context.store.get("steps", key, make, resumable=True)
+
+    def _view(
+        self, chain: Chain, step: MapStep, name: str, base: Artifact, folder: Path
+    ) -> StepContext:
+        slices = self.prepared.tagged()
+        return StepContext(
+            slices=slices,
+            train=np.flatnonzero(np.isin(slices.rows, self.prepared.tagged(self.split.train).rows)),
+            method=chain.head,
+            base=MapFiles.open(base.folder),
+            classifier=self.trained.classifier,
+            config=self.context.config,
+            seed=self.seed,
+            device=self.context.device,
+            folder=folder,
+            reporter=self.context.reporter,
+            reference=self._reference(step, name),
+        )
+
+    def _reference(self, step: MapStep, name: str) -> Callable[[int], NDArray[np.uint8]]:
+        def labels(side: int) -> NDArray[np.uint8]:
+            cases = [case for case in self.prepared.cases if case in set(self.split.train)]
+            masks = self.prepared.vault.for_training(
+                step.supervision, cases, who=f"the step {name!r}"
+            )
+            return np.concatenate(
+                [
+                    self.prepared.cases[case]
+                    .letterbox.labels_to_grid(torch.from_numpy(masks.label(case)), side)
+                    .numpy()
+                    for case in cases
+                ]
+            )
+
+        return labels
