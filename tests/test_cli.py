@@ -91,7 +91,7 @@ def test_listing(monkeypatch, capsys):
     assert "eigen-cam" not in out
     assert "phantom" in camzoo(monkeypatch, capsys, "list", "datasets")[1]
     code, _, err = camzoo(monkeypatch, capsys, "list", "everything")
-    assert (code, "choose cams or datasets" in err) == (2, True)
+    assert (code, "choose cams, baselines or datasets" in err) == (2, True)
 
 
 def test_doctor_looks_at_what_numbers_depend_on(monkeypatch, capsys):

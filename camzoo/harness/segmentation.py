@@ -18,6 +18,7 @@ from camzoo.data.splits import Split
 from camzoo.errors import CamzooError
 from camzoo.files import write_text
 from camzoo.harness.baseline_inputs import BaselineCell
+from camzoo.harness.cells import Cell
 from camzoo.harness.chains import Mapped, chains_stage
 from camzoo.harness.cost import CostMeter
 from camzoo.harness.segmentation_scores import PREDICTIONS, PSEUDO_MASKS, segmentation_scores
@@ -183,6 +184,17 @@ def _cost(context: Context, name: str, artifact: Artifact) -> dict[str, Any]:
     cost: dict[str, Any] = json.loads((artifact.folder / "cost.json").read_text("utf-8"))
     place = (artifact.folder / PREDICTIONS).relative_to(context.store.root.parent)
     return {"method": name, **cost, "predictions": place.as_posix()}
+
+
+def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> None:
+    """Keep what baselines took apart from the rows, which are equal between equal runs."""
+    costs = [
+        {"fold": cell.fold, "seed": cell.seed, **cost}
+        for cell, segmented in cells
+        for cost in segmented.costs
+    ]
+    if costs:
+        write_text(folder / "costs.json", json.dumps(costs, indent=1) + "\n")
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,15 @@ from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.protocols import Protocol
 from camzoo.report.equivalents import merge_equivalents
 from camzoo.report.records import Record
+from camzoo.report.segmentation import (
+    cost_table,
+    learnt_table,
+    of_baselines,
+    of_maps,
+    segmentation_organ_table,
+    segmentation_region_table,
+    segmentation_table,
+)
 from camzoo.report.tables import (
     HEADLINE,
     pooled_organ_table,
@@ -29,6 +38,22 @@ _VOLUMES = (
     "Mean ± sample standard deviation over volumes, in 3-D on the grid of the scan; the interval "
     "is a bootstrap over patients.\n"
 )
+_BASELINES = (
+    "Every baseline learns from the training slices and predicts slices without tags. No threshold "
+    "is chosen; class probabilities are brought to the grid of the scan before the argmax. Mean ± "
+    "sample standard deviation over volumes; p compares weakly supervised baselines, a line with "
+    "supervision `mask` is an upper bound. `paper`: Tables 3 and 4 of C-CAM, on its own data and "
+    "split.\n"
+)
+_LEARNT = (
+    "What the baselines made of the training slices for their U-Net, scored as volumes; unknown "
+    "pixels count as background.\n"
+)
+_COSTS = (
+    "Wall time on the machine of the run, mean over folds and seeds, without the classifier and "
+    "the maps that all share; the largest memory of the whole process. `*`: went on after an "
+    "interruption, whose time is not counted.\n"
+)
 
 
 def page(dataset: str, records: list[Record]) -> str:
@@ -44,7 +69,7 @@ def page(dataset: str, records: list[Record]) -> str:
 
 def _section(record: Record) -> str:
     organs = record.manifest["dataset"]["organs"]
-    rows, note = merge_equivalents(record.rows, record.manifest["equivalent"])
+    rows, note = merge_equivalents(of_maps(record.rows), record.manifest["equivalent"])
     parts = [
         f"## {record.run}\n",
         _facts(record),
@@ -65,7 +90,39 @@ def _section(record: Record) -> str:
     regions = region_table(rows)
     if len(regions):
         parts += [f"### By third of the organ, protocol {HEADLINE.value}\n", table(regions)]
+    parts += _baselines(record)
     return "\n".join(part for part in parts if part)
+
+
+def _baselines(record: Record) -> list[str]:
+    """The part about baselines; empty for runs without any."""
+    rows = of_baselines(record.rows)
+    if not len(rows):
+        return []
+    marked = (name.partition("baseline ") for name in record.manifest["failures"])
+    failed = [name for before, mark, name in marked if mark and not before]
+    parts = ["### Baselines: volumes of the test patients\n", _unet(record), _BASELINES]
+    parts.append(table(segmentation_table(rows, failed)))
+    if len(record.manifest["dataset"]["organs"]) > 1:
+        parts += ["#### Baselines by organ: DSC (%)\n", table(segmentation_organ_table(rows))]
+    titled = {
+        "#### Baselines by third of the organ\n": segmentation_region_table(rows),
+        f"#### Labels that baselines learnt\n\n{_LEARNT}": learnt_table(rows),
+    }
+    for title, frame in titled.items():
+        if len(frame):
+            parts += [title, table(frame)]
+    if record.costs:
+        parts += [f"#### What baselines took\n\n{_COSTS}", table(cost_table(record.costs))]
+    return parts
+
+
+def _unet(record: Record) -> str:
+    unet = record.manifest["config"]["segmentation"]
+    return (
+        f"- U-Net: {unet['side']} pixels, widths {_listed(unet['widths'])}, {unet['epochs']} "
+        f"epochs, batches of {unet['batch']}\n"
+    )
 
 
 def _facts(record: Record) -> str:
@@ -105,7 +162,7 @@ def _spacing_note(rows: pd.DataFrame) -> list[str]:
 
 
 def _definitions(records: list[Record]) -> str:
-    names = sorted({str(p) for record in records for p in record.rows["protocol"].unique()})
+    names = sorted({str(p) for r in records for p in of_maps(r.rows)["protocol"].unique()})
     protocols = [f"- `{name}`: {Protocol(name).meaning}." for name in names]
     metrics = [
         f"- {m.label}{f' ({m.unit})' if m.unit else ''}: {m.definition}; {m.direction.value}. "

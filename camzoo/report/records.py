@@ -14,6 +14,8 @@ from camzoo.errors import ConfigError
 from camzoo.rows import read_rows
 
 FILES: Final = ("rows.parquet", "curves.parquet", "manifest.json")
+#: Of runs with baselines only.
+COSTS: Final = "costs.json"
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Record:
         run: Its name.
         rows: Result rows.
         manifest: Configuration, environment, split.
+        costs: What each baseline took, by fold and seed.
     """
 
     run: str
     rows: pd.DataFrame
     manifest: dict[str, Any]
+    costs: tuple[dict[str, Any], ...] = ()
 
     @property
     def dataset(self) -> str:
@@ -49,7 +53,13 @@ def read_record(folder: Path) -> Record:
             "give the folder that camzoo bench printed at its end"
         )
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    return Record(str(manifest["run"]), read_rows(folder / "rows.parquet"), manifest)
+    costs = folder / COSTS
+    return Record(
+        run=str(manifest["run"]),
+        rows=read_rows(folder / "rows.parquet"),
+        manifest=manifest,
+        costs=tuple(json.loads(costs.read_text(encoding="utf-8"))) if costs.exists() else (),
+    )
 
 
 def take_in(run: Path, records: Path) -> None:
@@ -57,5 +67,6 @@ def take_in(run: Path, records: Path) -> None:
     name = read_record(run).run
     target = records / name
     target.mkdir(parents=True, exist_ok=True)
-    for file in FILES:
-        shutil.copyfile(run / file, target / file)
+    for file in (*FILES, COSTS):
+        if (run / file).exists():
+            shutil.copyfile(run / file, target / file)

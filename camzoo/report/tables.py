@@ -8,19 +8,18 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from camzoo.metrics.comparison import compare_to_best
 from camzoo.metrics.frames import groups
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.protocols import Protocol
 from camzoo.metrics.subregions import WHOLE
-from camzoo.metrics.summary import summarise
 from camzoo.report import reported
+from camzoo.report.cells import NONE, comparison, interval, mean_std, ranked, spread, summary
 from camzoo.report.equivalents import EQUALS
+from camzoo.rows import line_name
 
 #: The protocol that numbers are believed by: thresholds from patients that are not scored.
 HEADLINE: Final = Protocol.VALIDATED
 _RIVAL: Final = ["method", "variant", "supervision"]
-_NONE: Final = "n/a"
 
 
 def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -38,15 +37,15 @@ def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
         paper = [reported.pooled_dsc(dataset, name, organs) for name in _names(key)]
         lines.append(
             _method(key)
-            | {protocol: _mean_std(value) for protocol, value in values.items()}
+            | {protocol: mean_std(value) for protocol, value in values.items()}
             | {
                 "gap": _gap(values),
                 "threshold": _thresholds(mine),
-                "paper": _paper(paper) or _NONE,
+                "paper": _paper(paper) or NONE,
                 "_rank": -float(values[HEADLINE.value].mean()),
             }
         )
-    return _ranked(lines)
+    return ranked(lines)
 
 
 def pooled_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -65,24 +64,24 @@ def pooled_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
             beside = f", paper {paper}" if paper else ""
             line[str(organ)] = f"{validated:.2f} (oracle {oracle:.2f}{beside})"
         lines.append(line)
-    return _ranked(lines)
+    return ranked(lines)
 
 
 def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
     """DSC, ASD and MAD of the test patients' volumes at the headline protocol, best first."""
     rows = _whole(rows, "test")
     rows = rows[rows["protocol"] == HEADLINE.value]
-    order = _comparison(rows)
+    order = comparison(rows)
     lines = []
     for key, mine in groups(rows, _RIVAL):
-        dsc, asd, mad = (_summary(mine, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
+        dsc, asd, mad = (summary(mine, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
         lines.append(
             _method(key)
             | {
-                "DSC (%)": _spread(dsc, 100),
-                "95 % interval": _interval(dsc),
-                "ASD (mm)": _spread(asd, 1),
-                "MAD (mm)": _spread(mad, 1),
+                "DSC (%)": spread(dsc, 100),
+                "95 % interval": interval(dsc),
+                "ASD (mm)": spread(asd, 1),
+                "MAD (mm)": spread(mad, 1),
                 "ASD with failures": f"{asd['mean_with_failures']:.2f}",
                 "volumes": f"{int(dsc['n'])}",
                 "empty": f"{int(dsc['n_empty'])}",
@@ -91,7 +90,7 @@ def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
             | order.get((key["method"], key["variant"]), {})
             | {"_rank": -dsc["mean"]}
         )
-    return _ranked(lines)
+    return ranked(lines)
 
 
 def protocol_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -102,18 +101,18 @@ def protocol_table(rows: pd.DataFrame) -> pd.DataFrame:
         headline = mine[mine["protocol"] == HEADLINE.value]["dsc"].mean()
         for position, protocol in enumerate(_protocols(rows)):
             part = mine[mine["protocol"] == protocol]
-            dsc, asd, mad = (_summary(part, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
+            dsc, asd, mad = (summary(part, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
             lines.append(
                 _method(key)
                 | {
                     "protocol": protocol,
-                    "DSC (%)": _spread(dsc, 100),
-                    "ASD (mm)": _spread(asd, 1),
-                    "MAD (mm)": _spread(mad, 1),
+                    "DSC (%)": spread(dsc, 100),
+                    "ASD (mm)": spread(asd, 1),
+                    "MAD (mm)": spread(mad, 1),
                     "_rank": (-headline, position),
                 }
             )
-    return _ranked(lines)
+    return ranked(lines)
 
 
 def region_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -126,19 +125,19 @@ def region_table(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for key, mine in groups(rows, _RIVAL):
         for region, part in mine.groupby("region"):
-            dsc, asd, mad = (_summary(part, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
+            dsc, asd, mad = (summary(part, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
             lines.append(
                 _method(key)
                 | {
                     "region": region,
-                    "DSC (%)": _spread(dsc, 100),
-                    "ASD (mm)": _spread(asd, 1),
-                    "MAD (mm)": _spread(mad, 1),
+                    "DSC (%)": spread(dsc, 100),
+                    "ASD (mm)": spread(asd, 1),
+                    "MAD (mm)": spread(mad, 1),
                     "failed": f"{int(dsc['n_failed'])}",
                     "_rank": (-mine["dsc"].mean(), region),
                 }
             )
-    return _ranked(lines) if lines else pd.DataFrame()
+    return ranked(lines) if lines else pd.DataFrame()
 
 
 def pooled_dsc(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -153,27 +152,13 @@ def pooled_dsc(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return sums.assign(dsc=dice(*counts))["dsc"].reset_index()
 
 
-def _comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
-    """How sure the order is: Holm-corrected p against the best, and how often each is first."""
-    if rows["method"].nunique() < 2:
-        return {}
-    compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc")
-    return {
-        (line["method"], line["variant"]): {
-            "p (Holm)": "best" if line["best"] else f"{line['p_holm']:.3f}",
-            "first": f"{100 * line['p_first']:.0f} %",
-        }
-        for line in compared.to_dict("records")
-    }
-
-
 def _whole(rows: pd.DataFrame, subset: str) -> pd.DataFrame:
     """Rows of one subset about whole organs."""
     return rows[(rows["subset"] == subset) & (rows["region"] == WHOLE)]
 
 
 def _method(key: Mapping[str, Any]) -> dict[str, Any]:
-    name = f"{key['method']} {key['variant']}".strip()
+    name = line_name(key["method"], key["variant"])
     return {"method": name, "supervision": key["supervision"]}
 
 
@@ -199,12 +184,6 @@ def _cell_means(rows: pd.DataFrame, protocol: str) -> pd.Series[float]:
     return pooled.groupby(["fold", "seed"])["dsc"].mean() * 100
 
 
-def _summary(rows: pd.DataFrame, metric: str) -> dict[str, float]:
-    """One line over all cases; organs of a case are averaged first."""
-    line = summarise(rows, metric, ["method"]).iloc[0]
-    return {str(name): value for name, value in line.items()}
-
-
 def _thresholds(rows: pd.DataFrame) -> str:
     """The validated threshold; a range where folds or seeds differ."""
     chosen = rows.loc[rows["protocol"] == HEADLINE.value, "threshold"]
@@ -214,28 +193,5 @@ def _thresholds(rows: pd.DataFrame) -> str:
 
 def _gap(values: Mapping[str, pd.Series[float]]) -> str:
     if Protocol.ORACLE.value not in values:
-        return _NONE
+        return NONE
     return f"{values[Protocol.ORACLE.value].mean() - values[HEADLINE.value].mean():.2f}"
-
-
-def _mean_std(values: pd.Series[float]) -> str:
-    spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
-    return f"{values.mean():.2f}{spread}"
-
-
-def _interval(line: Mapping[str, float]) -> str:
-    if not np.isfinite(line["ci_low"]):  # a single patient has none
-        return _NONE
-    return f"{100 * line['ci_low']:.1f} to {100 * line['ci_high']:.1f}"
-
-
-def _spread(line: Mapping[str, float], factor: float) -> str:
-    if not np.isfinite(line["mean"]):
-        return _NONE
-    std = f" ± {factor * line['std']:.2f}" if np.isfinite(line["std"]) else ""
-    return f"{factor * line['mean']:.2f}{std}"
-
-
-def _ranked(lines: list[dict[str, Any]]) -> pd.DataFrame:
-    lines = sorted(lines, key=lambda line: (line["_rank"], line["method"]))
-    return pd.DataFrame(lines).drop(columns="_rank")

@@ -1,0 +1,62 @@
+"""What stands in the cells of tables: numbers with their spread, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from camzoo.metrics.comparison import compare_to_best
+from camzoo.metrics.summary import summarise
+
+#: Where there is no number.
+NONE: Final = "n/a"
+
+
+def comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
+    """How sure the order is: Holm-corrected p against the best, and how often each is first."""
+    if rows["method"].nunique() < 2:
+        return {}
+    compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc")
+    return {
+        (line["method"], line["variant"]): {
+            "p (Holm)": "best" if line["best"] else f"{line['p_holm']:.3f}",
+            "first": f"{100 * line['p_first']:.0f} %",
+        }
+        for line in compared.to_dict("records")
+    }
+
+
+def summary(rows: pd.DataFrame, metric: str) -> dict[str, float]:
+    """One line over all cases; organs of a case are averaged first."""
+    line = summarise(rows, metric, ["method"]).iloc[0]
+    return {str(name): value for name, value in line.items()}
+
+
+def mean_std(values: pd.Series[float]) -> str:
+    """Mean ± sample standard deviation; without the latter for a single value."""
+    std = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+    return f"{values.mean():.2f}{std}"
+
+
+def interval(line: Mapping[str, float]) -> str:
+    """Confidence interval of a :func:`summary`, in percent."""
+    if not np.isfinite(line["ci_low"]):  # a single patient has none
+        return NONE
+    return f"{100 * line['ci_low']:.1f} to {100 * line['ci_high']:.1f}"
+
+
+def spread(line: Mapping[str, float], factor: float) -> str:
+    """Mean ± sample standard deviation over cases of a :func:`summary`, times ``factor``."""
+    if not np.isfinite(line["mean"]):
+        return NONE
+    std = f" ± {factor * line['std']:.2f}" if np.isfinite(line["std"]) else ""
+    return f"{factor * line['mean']:.2f}{std}"
+
+
+def ranked(lines: list[dict[str, Any]]) -> pd.DataFrame:
+    """Lines in the order of their ``_rank``, which is dropped, then of their method."""
+    lines = sorted(lines, key=lambda line: (line["_rank"], line["method"]))
+    return pd.DataFrame(lines).drop(columns="_rank")

@@ -1,0 +1,185 @@
+"""Tables of baselines: volumes of the test patients after the U-Net, beside the paper's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from camzoo.metrics.frames import groups
+from camzoo.metrics.subregions import THIRDS, WHOLE
+from camzoo.report.cells import NONE, comparison, interval, mean_std, ranked, spread, summary
+from camzoo.report.reported_volumes import reported_volumes
+from camzoo.report.tables import pooled_dsc
+from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
+from camzoo.supervision import Supervision
+
+_BASELINE: Final = ["method", "supervision"]
+_METRICS: Final = {"dsc": ("DSC (%)", 100), "asd_mm": ("ASD (mm)", 1), "mad_mm": ("MAD (mm)", 1)}
+#: In the place of a number, for baselines of the paper that the run left out.
+NOT_RUN: Final = "not run"
+
+
+def of_maps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of maps that a threshold was chosen for: those without baselines."""
+    return rows[rows["protocol"] != NO_THRESHOLD]
+
+
+def of_baselines(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of baselines: what they predicted, and the labels that they learnt."""
+    return rows[rows["protocol"] == NO_THRESHOLD]
+
+
+def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.DataFrame:
+    """Test volumes of all baselines, best first; then those that failed or were not run.
+
+    Args:
+        rows: Of one run (:func:`of_baselines`).
+        failed: Baselines without rows.
+    """
+    rows = rows[(rows["stage"] == SEGMENTATION) & (rows["region"] == WHOLE)]
+    paper = reported_volumes(*_subject(rows))
+    order = _order(rows)
+    lines = []
+    for key, mine in groups(rows, _BASELINE):
+        dsc = summary(mine, "dsc")
+        lines.append(
+            _baseline(key)
+            | _measured(mine)
+            | {
+                "95 % interval": interval(dsc),
+                "ASD with failures": f"{summary(mine, 'asd_mm')['mean_with_failures']:.2f}",
+                "volumes": f"{int(dsc['n'])}",
+                "failed": f"{int(dsc['n_failed'])}",
+            }
+            | order.get(key["method"], {})
+            | _paper(paper, key["method"])
+            | {"_rank": (0, -dsc["mean"])}
+        )
+    there = {line["method"] for line in lines}
+    absent = dict.fromkeys((*failed, *paper))
+    lines += [
+        {"method": name, "DSC (%)": "failed" if name in failed else NOT_RUN}
+        | _paper(paper, name)
+        | {"_rank": (1, name not in failed)}
+        for name in absent
+        if name not in there
+    ]
+    return ranked(lines).fillna("")
+
+
+def segmentation_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """DSC of the test volumes by organ, in the order of their mean."""
+    rows = rows[(rows["stage"] == SEGMENTATION) & (rows["region"] == WHOLE)]
+    lines = []
+    for key, mine in groups(rows, _BASELINE):
+        organs = {str(o): spread(summary(part, "dsc"), 100) for o, part in mine.groupby("organ")}
+        lines.append(_baseline(key) | organs | {"_rank": -summary(mine, "dsc")["mean"]})
+    return ranked(lines)
+
+
+def segmentation_region_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """The paper's Table 3: whole, apex, mid and base of the organ; empty without thirds."""
+    rows = rows[rows["stage"] == SEGMENTATION]
+    if not rows["region"].isin(THIRDS).any():
+        return pd.DataFrame()
+    lines = []
+    for position, region in enumerate((WHOLE, *THIRDS)):
+        part = rows[rows["region"] == region]
+        paper = reported_volumes(*_subject(rows), region)
+        for key, mine in groups(part, _BASELINE):
+            lines.append(
+                {"region": region}
+                | _baseline(key)
+                | _measured(mine)
+                | {"failed": f"{int(summary(mine, 'dsc')['n_failed'])}"}
+                | _paper(paper, key["method"])
+                | {"_rank": (position, -summary(mine, "dsc")["mean"])}
+            )
+    return ranked(lines)
+
+
+def learnt_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Labels of the training slices that baselines learnt, as volumes; empty where none has any."""
+    rows = rows[(rows["stage"] == PSEUDO_MASK) & (rows["region"] == WHOLE)]
+    lines = []
+    for key, mine in groups(rows, _BASELINE):
+        pooled = pooled_dsc(mine, ["fold", "seed"]).groupby(["fold", "seed"])["dsc"].mean() * 100
+        lines.append(
+            _baseline(key)
+            | {"pooled DSC (%)": mean_std(pooled), "DSC of volumes (%)": _measured(mine)["DSC (%)"]}
+            | {"_rank": -float(pooled.mean())}
+        )
+    return ranked(lines) if lines else pd.DataFrame()
+
+
+def cost_table(costs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """What baselines took: means over folds and seeds, of memory the largest."""
+    frame = pd.json_normalize([dict(cost) for cost in costs])
+    lines = []
+    for name, mine in frame.groupby("method"):
+        seconds = mine["fit.seconds"].mean()
+        lines.append(
+            {
+                "method": name,
+                "training": f"{_duration(seconds)}{' *' if mine['resumed'].any() else ''}",
+                "segmenting": _duration(mine["predict.seconds"].mean()),
+                "memory (MiB)": _largest(mine, "memory_mib"),
+                "GPU memory (MiB)": _largest(mine, "cuda_mib"),
+                "U-Net, images per second": _rate(mine["images_per_second"]),
+                "_rank": seconds,
+            }
+        )
+    return ranked(lines)
+
+
+def _subject(rows: pd.DataFrame) -> tuple[str, tuple[str, ...]]:
+    return str(rows["dataset"].iloc[0]), tuple(sorted(rows["organ"].unique()))
+
+
+def _baseline(key: Mapping[str, Any]) -> dict[str, Any]:
+    return {"method": key["method"], "supervision": key["supervision"]}
+
+
+def _measured(rows: pd.DataFrame) -> dict[str, str]:
+    return {
+        label: spread(summary(rows, metric), factor) for metric, (label, factor) in _METRICS.items()
+    }
+
+
+def _paper(paper: Mapping[str, Mapping[str, str]], name: str) -> dict[str, str]:
+    """The paper's columns; none where it has no such table."""
+    if not paper:
+        return {}
+    numbers = paper.get(name, {})
+    return {f"paper {label}": numbers.get(metric, NONE) for metric, (label, _) in _METRICS.items()}
+
+
+def _order(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """How sure the order of the weakly supervised ones is; the upper bound is no rival.
+
+    A baseline that failed in some folds has no pairs for the others' cases, and is left out.
+    """
+    weak = rows[rows["supervision"] != Supervision.MASK.value]
+    cases = weak.groupby("method")["case"].nunique()
+    whole = weak[weak["method"].map(cases == cases.max()).astype(bool)]
+    return {method: cells for (method, _), cells in comparison(whole).items()}
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def _largest(rows: pd.DataFrame, what: str) -> str:
+    columns = [rows[f"{stage}.{what}"].astype("float64").max() for stage in ("fit", "predict")]
+    known = [value for value in columns if np.isfinite(value)]
+    return f"{max(known):.0f}" if known else NONE
+
+
+def _rate(values: pd.Series[float]) -> str:
+    mean = values.astype("float64").mean()
+    return f"{mean:.1f}" if np.isfinite(mean) else NONE

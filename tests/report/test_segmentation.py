@@ -1,0 +1,218 @@
+import json
+
+import pytest
+
+from camzoo.report.leaderboards import check_leaderboards, take_in, write_leaderboards
+from camzoo.report.reported_volumes import reported_volumes
+from camzoo.report.segmentation import (
+    cost_table,
+    learnt_table,
+    of_baselines,
+    of_maps,
+    segmentation_organ_table,
+    segmentation_region_table,
+    segmentation_table,
+)
+from camzoo.report.terminal import summary
+from camzoo.rows import make_rows, write_rows
+
+#: tp, n_pred, n_ref of two volumes, and their DSC by hand.
+COUNTS = {
+    "p-cam": [(30, 60, 40), (10, 20, 40)],  # 60.00 and 33.33
+    "c-cam": [(36, 60, 40), (24, 40, 40)],  # 72.00 and 60.00
+    "supervised": [(40, 40, 40), (38, 40, 40)],  # 100.00 and 95.00
+}
+
+
+def record(method, i, counts, subset="test", **columns):
+    tp, n_pred, n_ref = counts
+    return {
+        "run": "r1", "dataset": "acdc", "split": "patient", "fold": 0, "seed": 0,
+        "backbone": "resnet50", "stage": "segmentation", "method": method, "variant": "",
+        "supervision": "mask" if method == "supervised" else "image", "subset": subset,
+        "organ": "left ventricle", "region": "whole", "case": f"{subset}{i}",
+        "patient": f"{subset}{i}",
+        "protocol": "none", "tp": tp, "n_pred": n_pred, "n_ref": n_ref,
+        "dsc": 2 * tp / (n_pred + n_ref), "asd_mm": 1.0 + i, "mad_mm": 2.0 + i,
+        "diagonal_mm": 100.0, "status": "ok", "spacing_z": 3.0, "spacing_y": 1.0,
+        "spacing_x": 1.0, **columns,
+    }  # fmt: skip
+
+
+def records(**columns):
+    return [
+        record(method, i, counts, **columns)
+        for method, both in COUNTS.items()
+        for i, counts in enumerate(both)
+    ]
+
+
+def maps():
+    protocols = {"validated": 0.4, "oracle": 0.5}
+    return [
+        record(
+            "cam", i, counts, subset, stage="pseudo-mask", protocol=protocol, threshold=threshold,
+        )
+        for subset in ("train", "test")
+        for protocol, threshold in protocols.items()
+        for i, counts in enumerate(COUNTS["p-cam"])
+    ]  # fmt: skip
+
+
+def learnt():
+    return [
+        record("p-cam", i, counts, "train", stage="pseudo-mask")
+        for i, counts in enumerate(COUNTS["p-cam"])
+    ]
+
+
+def test_the_best_weak_baseline_is_what_others_are_compared_with():
+    lines = segmentation_table(make_rows(records())).set_index("method")
+    assert list(lines.index[:3]) == ["supervised", "c-cam", "p-cam"]
+    c_cam = lines.loc["c-cam"]
+    assert c_cam["DSC (%)"] == "66.00 ± 8.49"  # 72 and 60: sample std 12 / sqrt 2
+    assert c_cam["ASD (mm)"] == "1.50 ± 0.71"
+    assert (c_cam["p (Holm)"], lines.loc["p-cam", "p (Holm)"]) == ("best", "0.500")
+    assert lines.loc["supervised", "p (Holm)"] == ""
+    assert c_cam["paper DSC (%)"] == "87.54 ± 7.77"
+    assert c_cam["paper MAD (mm)"] == "1.17 ± 0.24"
+    assert lines.loc["supervised", "paper DSC (%)"] == "n/a"
+
+
+def test_baselines_of_the_paper_that_are_missing_are_said_to_be():
+    lines = segmentation_table(make_rows(records()), failed=["conta"]).set_index("method")
+    assert list(lines.index[3:]) == ["conta", "affinitynet", "bes", "irnet", "issoc", "sizeloss"]
+    assert lines.loc["conta", "DSC (%)"] == "failed"
+    assert lines.loc["bes", "DSC (%)"] == "not run"
+    assert lines.loc["bes", "paper ASD (mm)"] == "2.49 ± 1.41"
+
+
+def test_other_organs_and_data_have_no_paper_beside_them():
+    for other in ({"organ": "myocardium"}, {"dataset": "phantom"}):
+        lines = segmentation_table(make_rows(records(**other)))
+        assert len(lines) == 3
+        assert not any(str(column).startswith("paper") for column in lines)
+
+
+def test_a_baseline_that_lacks_cases_is_no_rival():
+    rows = [r for r in records() if (r["method"], r["case"]) != ("p-cam", "test1")]
+    lines = segmentation_table(make_rows(rows)).set_index("method")
+    assert lines.loc["p-cam", "DSC (%)"] == "60.00"
+    assert "p (Holm)" not in lines.columns  # nobody is left to compare c-cam with
+
+
+def test_table_3_has_a_block_per_region():
+    rows = [
+        r | {"region": region, "dataset": "promri", "organ": "prostate"}
+        for region in ("whole", "apex", "mid", "base")
+        for r in records()
+    ]
+    lines = segmentation_region_table(make_rows(rows))
+    assert list(dict.fromkeys(lines["region"])) == ["whole", "apex", "mid", "base"]
+    base = lines[(lines["region"] == "base") & (lines["method"] == "c-cam")].iloc[0]
+    assert base["paper DSC (%)"] == "85.31 ± 4.76"
+    assert base["paper ASD (mm)"] == "3.22 ± 1.19"
+    assert len(segmentation_region_table(make_rows(records()))) == 0
+
+
+def test_the_papers_numbers_are_found_by_region():
+    apex = reported_volumes("promri", ("prostate",), "apex")
+    assert apex["issoc"] == {
+        "dsc": "68.40 ± 10.48", "asd_mm": "6.30 ± 2.49", "mad_mm": "6.09 ± 3.23",
+    }  # fmt: skip
+    assert reported_volumes("promri", ("peripheral zone",)) == {}
+    assert reported_volumes("chaos", ("liver",)) == {}
+
+
+def test_organs_stand_side_by_side():
+    rows = make_rows([*records(organ="liver"), *records(organ="spleen")])
+    line = segmentation_organ_table(rows).set_index("method").loc["c-cam"]
+    assert line["liver"] == line["spleen"] == "66.00 ± 8.49"
+
+
+def test_learnt_labels_are_pooled_apart_from_maps_of_the_same_name():
+    rows = make_rows([*records(), *learnt(), *maps()])
+    lines = learnt_table(of_baselines(rows)).set_index("method")
+    # (30 + 10) x 2 / (60 + 20 + 40 + 40) = 0.5; volumes 60.00 and 33.33
+    assert lines.loc["p-cam", "pooled DSC (%)"] == "50.00"
+    assert lines.loc["p-cam", "DSC of volumes (%)"] == "46.67 ± 18.86"
+    assert set(of_maps(rows)["method"]) == {"cam"}
+    assert len(learnt_table(make_rows(records()))) == 0
+
+
+COSTS = [
+    {
+        "fold": 0, "seed": seed, "method": "p-cam", "resumed": seed == 1,
+        "fit": {"seconds": seconds, "memory_mib": 100.0 + seed, "cuda_mib": None},
+        "predict": {"seconds": 30.0, "memory_mib": 90.0, "cuda_mib": None},
+        "images_per_second": rate, "predictions": "store/segment/x/predictions",
+    }
+    for seed, seconds, rate in ((0, 60.0, 40.0), (1, 180.0, None))
+]  # fmt: skip
+
+
+def test_costs_are_averaged_over_cells():
+    line = cost_table(COSTS).iloc[0].to_dict()
+    assert line == {
+        "method": "p-cam", "training": "2.0 min *", "segmenting": "30.0 s", "memory (MiB)": "101",
+        "GPU memory (MiB)": "n/a", "U-Net, images per second": "40.0",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5.04, "5.0 s"), (90, "1.5 min"), (5400, "1.5 h")])
+def test_durations_are_readable(seconds, text):
+    cost = COSTS[0] | {"fit": COSTS[0]["fit"] | {"seconds": seconds}}
+    assert cost_table([cost])["training"].tolist() == [text]
+
+
+def run_folder(path, rows, costs=None):
+    config = {
+        "data": {"split": "patient", "folds": [0]}, "seeds": [0],
+        "backbone": {"name": "resnet50", "layer": None}, "training": {"epochs": 3},
+        "maps": {"scales": [1.0], "normalisation": "max"},
+        "segmentation": {"side": 256, "widths": [64, 128], "epochs": 100, "batch": 16},
+    }  # fmt: skip
+    manifest = {
+        "run": "r1", "config": config, "equivalent": [],
+        "dataset": {"title": "ACDC", "organs": ["left ventricle"], "caveats": []},
+        "environment": {"packages": {"camzoo": "1", "torch": "2"}, "commit": "c", "device": "cpu"},
+        "failures": {"baseline conta": "ValueError: no"},
+    }  # fmt: skip
+    path.mkdir()
+    write_rows(make_rows(rows), path / "rows.parquet")
+    (path / "curves.parquet").write_bytes(b"")
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    if costs:
+        (path / "costs.json").write_text(json.dumps(costs))
+    return path
+
+
+def test_the_page_has_a_part_about_baselines_and_stays_reproducible(tmp_path):
+    run = run_folder(tmp_path / "r1", [*maps(), *records(), *learnt()], COSTS)
+    boards = tmp_path / "boards"
+    take_in(run, boards)
+    (page,) = write_leaderboards(boards)
+    text = page.read_text(encoding="utf-8")
+    for heading in (
+        "### Baselines: volumes of the test patients", "#### Labels that baselines learnt",
+        "#### What baselines took", "- baseline conta failed: ValueError: no",
+        "- U-Net: 256 pixels, widths 64, 128, 100 epochs, batches of 16",
+    ):  # fmt: skip
+        assert heading in text
+    assert "| conta |  | failed |" in text
+    check_leaderboards(boards)
+
+
+def test_without_baselines_the_page_is_as_it_was(tmp_path):
+    boards = tmp_path / "boards"
+    take_in(run_folder(tmp_path / "r1", maps()), boards)
+    (page,) = write_leaderboards(boards)
+    assert "aseline" not in page.read_text(encoding="utf-8").replace("- baseline conta failed", "")
+    assert not (boards / "records" / "r1" / "costs.json").exists()
+
+
+def test_the_terminal_shows_what_was_run():
+    assert len(summary(make_rows(maps()))) == 2
+    table = summary(make_rows([*maps(), *records()]))[2]
+    assert table.title == "Baselines: volumes of the test patients"
+    assert table.row_count == 3
