@@ -1,0 +1,115 @@
+"""The step Aff of C-CAM: maps that walk up to learnt edges (IRNet)."""
+
+from __future__ import annotations
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from camzoo.backbone import Classifier, build_classifier
+from camzoo.cams.pipeline import MapArrays
+from camzoo.cams.steps import MapStep, StepContext, StepReport, register_step
+from camzoo.config import TrainingConfig
+from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices, refine_maps
+from camzoo.refine.boundary import BoundaryNet, find_edges
+from camzoo.refine.confidence import ConfidenceSettings
+from camzoo.refine.crf import CrfSettings
+
+#: Side in pixels of the slices that the lineage's distances are meant for.
+_LINEAGE_SIDE = 512
+
+
+@register_step("aff")
+class AffinityRefinement(MapStep):
+    """Learns edges from what the maps are sure of and lets the maps spread up to them.
+
+    Distances of the lineage (of kernels, of pairs, of steps) are in pixels of 512 x 512 slices and
+    shrink with the slices. The trunk is the backbone as its weights came; without weights it is the
+    classifier's.
+
+    Args:
+        foreground: Maps above this are an organ for sure.
+        background: Where all maps are at or below this there is none for sure.
+        beta: Exponent of the affinities.
+        exp_times: The walk takes 2 to the power of this many steps.
+        epochs: Of the boundary network.
+    """
+
+    paper = "Ahn et al., CVPR 2019, as used by Chen et al., CVPR 2022"
+    cost = "a boundary network on the frozen trunk; then 2 forwards and 1 walk per slice"
+
+    def __init__(
+        self,
+        foreground: float = 0.8,
+        background: float = 0.5,
+        beta: float = 10.0,
+        exp_times: int = 4,
+        epochs: int = 6,
+    ) -> None:
+        self._confidence = foreground, background
+        self._walk = beta, exp_times
+        self._epochs = epochs
+        self._settings(_LINEAGE_SIDE, TrainingConfig())  # a wrong value is found here
+
+    def apply(self, source: MapArrays, context: StepContext, out: MapArrays) -> StepReport:
+        """Train the boundary network on positive training slices, then refine all maps."""
+        settings = self._settings(context.slices.size, context.config.training)
+        network = BoundaryNet(_trunk(context), seed=context.seed)
+        rows = context.positives
+        slices = context.slices.at(rows)
+        with context.reporter.stage("labels of confident pixels") as tick:
+            labels = label_slices(
+                source.maps[rows], slices, settings.confidence, device=context.device, tick=tick
+            )
+        with context.reporter.stage(f"training the boundary network, seed {context.seed}") as tick:
+            losses = fit_boundary(
+                network, slices, labels, settings,
+                seed=context.seed, device=context.device, tick=tick,
+            )  # fmt: skip
+        _save(network, context)
+
+        def refined(maps: Tensor, which: slice) -> Tensor:
+            grey = context.slices.images(which).to(context.device).float() / 255
+            edges = find_edges(network, grey, precision=context.config.training.precision)
+            return refine_maps(maps, edges, settings)
+
+        context.rewrite(source, out, refined)
+        return StepReport(facts={"loss": losses, "confident": float((labels != 255).mean())})
+
+    def _settings(self, side: int, training: TrainingConfig) -> AffinitySettings:
+        scale = side / _LINEAGE_SIDE
+        kernels = {"gaussian_sxy": 3 * scale, "bilateral_sxy": 10 * scale}
+        foreground, background = self._confidence
+        beta, exp_times = self._walk
+        return AffinitySettings(
+            confidence=ConfidenceSettings(
+                foreground=foreground,
+                background=background,
+                foreground_crf=CrfSettings(iterations=1, **kernels),
+                background_crf=CrfSettings(iterations=0, **kernels),
+            ),
+            training=TrainingConfig(
+                epochs=self._epochs, lr=0.1, crop=side, resize=(side // 2, side * 3 // 2),
+                precision=training.precision,
+            ),
+            training_radius=max(2, round(10 * scale)),
+            radius=max(2, round(5 * scale)),
+            beta=beta,
+            exp_times=exp_times,
+        )  # fmt: skip
+
+
+def _trunk(context: StepContext) -> Classifier:
+    backbone = context.config.backbone
+    if backbone.weights == "none":
+        return context.classifier
+    return build_classifier(backbone, len(context.slices.organs), seed=context.seed)
+
+
+def _save(network: BoundaryNet, context: StepContext) -> None:
+    """Keep what was trained; the trunk is known."""
+    state = {
+        **network.branches.state_dict(prefix="branches."),
+        **network.edge.state_dict(prefix="edge."),
+    }
+    tensors = {name: value.cpu().contiguous() for name, value in state.items()}
+    save_file(tensors, context.folder / "boundary.safetensors")
