@@ -35,6 +35,7 @@ VERSION: Final = 1
 #: weights are is in the key of the classifier.
 _IRRELEVANT: Final[Any] = {
     "preset": True, "methods": True, "baselines": True, "seeds": True, "device": True,
+    "threads": True,
     "data": {"root", "folds"}, "backbone": {"weights"}, "evaluation": {"protocols", "fixed"},
 }  # fmt: skip
 

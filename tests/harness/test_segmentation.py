@@ -1,0 +1,298 @@
+import json
+import math
+import shutil
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from camzoo.data.readers import read_volume
+from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.harness.cost import CostMeter
+from camzoo.harness.run import bench
+from camzoo.report.leaderboards import write_page
+from camzoo.segment.base import Baseline, PseudoMaskBaseline, baselines
+from camzoo.segment.selection import select_baselines
+from camzoo.supervision import Supervision
+from tests.harness.test_run import TINY as MAPS_ONLY
+from tests.harness.test_run import KillAfter, Killed
+
+TINY = MAPS_ONLY.changed(
+    {
+        "baselines": ["supervised", "p-cam"],
+        "segmentation.side": 64,
+        "segmentation.widths": [8, 8, 8, 16, 16],
+        "segmentation.epochs": 2,
+    }
+)
+
+
+class Failing(Baseline):
+    """Fails while it learns."""
+
+    def fit(self, context):
+        raise ValueError("no such thing")
+
+    def predict(self, images):
+        raise NotImplementedError
+
+
+class Curious(Failing):
+    """Declares tags and asks for masks."""
+
+    def fit(self, context):
+        context.masks()
+
+
+class Undeclared(PseudoMaskBaseline):
+    """Asks for maps that it did not say it reads."""
+
+    reads = ("cam",)
+
+    def pseudo_masks(self, context):
+        return context.maps("layer-cam")
+
+
+class OfNothing(Failing):
+    """Reads maps of a method that does not exist."""
+
+    reads = ("cam-of-nothing",)
+
+
+class Watching(Failing):
+    """Predicts background; writes down what it was handed."""
+
+    supervision = Supervision.IMAGE
+    reads = ("layer-cam",)  # the run itself does not report it
+    seen = {}  # noqa: RUF012 - written by one test
+
+    def fit(self, context):
+        maps, val_maps = context.maps("layer-cam"), context.val_maps("layer-cam")
+        strict = context.threshold(torch.from_numpy(val_maps.maps).float())
+        # Where maps are squared, the same masks are cut at the squared threshold.
+        squared = context.threshold(torch.from_numpy(val_maps.maps).float() ** 2)
+        Watching.seen = {
+            "context": context, "maps": maps.maps.shape, "val": val_maps.maps.shape,
+            "thresholds": (strict, squared), "gated": (maps.maps.max((2, 3)) > 0),
+        }  # fmt: skip
+        with pytest.raises(ConfigError, match="takes the maps of all"):
+            context.threshold(torch.zeros(1, 1, 8, 8))
+
+    def predict(self, images):
+        planes = torch.zeros(len(images), 2, 8, 8)
+        planes[:, 0] = 1
+        return planes
+
+
+@pytest.fixture(autouse=True)
+def _doubles():
+    """Register the baselines of these tests."""
+    doubles = {
+        "failing": Failing, "curious": Curious, "undeclared": Undeclared, "of-nothing": OfNothing,
+        "watching": Watching,
+    }  # fmt: skip
+    for name, double in doubles.items():
+        double.name = name
+        baselines.register(name, double)
+    yield
+    for name in doubles:
+        baselines._targets.pop(name)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("camzoo.environment.commit", lambda: "as tested")
+        return bench(TINY, tmp_path_factory.mktemp("segmentation"))
+
+
+def _split(result):
+    return json.loads((result.folder / "manifest.json").read_text())["splits"]["0"]
+
+
+def _costs(result):
+    return (result.folder / "costs.json").read_text()
+
+
+def segmented(rows):
+    return rows[rows["stage"] == "segmentation"]
+
+
+def test_test_volumes_have_rows_of_every_baseline(done):
+    rows = segmented(done.rows)
+    assert set(rows["method"]) == {"supervised", "p-cam"}
+    assert set(rows["subset"]) == {"test"}
+    assert set(rows["protocol"]) == {"none"}
+    assert rows["threshold"].isna().all()
+    assert set(rows["region"]) == {"whole", "apex", "mid", "base"}
+    declared = rows.groupby("method")["supervision"].unique().map(list).to_dict()
+    assert declared == {"p-cam": ["image"], "supervised": ["mask"]}
+    manifest = json.loads((done.folder / "manifest.json").read_text())
+    assert sorted(set(rows["case"])) == manifest["splits"]["0"]["test"]
+
+
+def test_scores_are_those_of_the_written_volumes(done):
+    result = done
+    costs = json.loads(_costs(result))
+    rows = segmented(result.rows).set_index(["method", "case", "region"])
+    for cost in costs:
+        files = sorted((result.folder.parent / cost["predictions"]).glob("*.nii.gz"))
+        assert len(files) == rows.loc[cost["method"]].index.get_level_values("case").nunique()
+        for file in files:
+            case = file.name.removesuffix(".nii.gz")
+            label = read_volume(file, case=case, patient="p")
+            row = rows.loc[(cost["method"], case, "whole")]
+            assert row["n_pred"] == (label.array == 1).sum()
+            info = result.prepared.cases[case]
+            assert label.array.shape == info.shape
+            np.testing.assert_allclose(label.affine, np.array(info.affine), atol=1e-4)
+            mask = result.prepared.vault.for_evaluation().label(case)
+            assert row["tp"] == ((label.array == 1) & (mask == 1)).sum()
+
+
+def test_labels_learnt_from_cam_are_its_masks_at_the_validated_threshold(done):
+    """The U-Net's grid is as fine as the scan here, so cutting before or after is the same."""
+    rows = done.rows[done.rows["subset"] == "train"]
+    learnt = rows[(rows["method"] == "p-cam") & (rows["protocol"] == "none")]
+    cam = rows[(rows["method"] == "cam") & (rows["protocol"] == "validated")]
+    keys = ["case", "region", "tp", "n_pred", "n_ref", "dsc"]
+    left, right = (frame[keys].sort_values(keys).reset_index(drop=True) for frame in (learnt, cam))
+    pd.testing.assert_frame_equal(left, right)
+    assert set(learnt["stage"]) == {"pseudo-mask"}
+
+
+def test_costs_are_kept_apart_from_the_rows(done):
+    costs = json.loads(_costs(done))
+    assert [cost["method"] for cost in costs] == ["supervised", "p-cam"]
+    for cost in costs:
+        assert cost["fit"]["seconds"] > 0
+        assert cost["fit"]["memory_mib"] > 100  # Python with torch takes more
+        assert cost["images_per_second"] > 0
+        assert not cost["resumed"]
+
+
+def test_a_rerun_makes_nothing_again_and_gives_the_same_page(done, monkeypatch):
+    monkeypatch.setattr("camzoo.environment.commit", lambda: "as tested")
+    result = done
+    page = write_page(result.folder).read_bytes()
+    rows = (result.folder / "rows.parquet").read_bytes()
+    counter = KillAfter(10**9)
+    again = bench(TINY, result.folder.parent, counter)
+    assert counter.stages == []
+    assert (again.folder / "rows.parquet").read_bytes() == rows
+    assert write_page(again.folder).read_bytes() == page
+
+
+def without_baselines(run, out):
+    """A copy of the store in which the work of baselines is still to be done."""
+    store = run.folder.parent / "store"
+    shutil.copytree(store, out / "store", ignore=shutil.ignore_patterns("segment*"))
+    return out
+
+
+class KillInTraining(KillAfter):
+    """Ends the process in the second epoch of the first U-Net."""
+
+    @contextmanager
+    def stage(self, title):
+        with super().stage(title) as tick:
+            yield tick if title.startswith("training unet") else lambda _done, _total: None
+
+
+def test_a_run_killed_while_a_u_net_learns_ends_with_the_same_rows(done, tmp_path):
+    out = without_baselines(done, tmp_path)
+    steps = math.ceil(len(done.prepared.tagged(_split(done)["train"])) / TINY.segmentation.batch)
+    with pytest.raises(Killed, match="training unet"):
+        bench(TINY, out, KillInTraining(steps + 1))
+    assert list((out / "store" / "segment").glob(".work-*/baseline/unet.checkpoint"))
+    again = bench(TINY, out)
+    expected = (done.folder / "rows.parquet").read_bytes()
+    assert (again.folder / "rows.parquet").read_bytes() == expected
+    resumed = {c["method"]: c["resumed"] for c in json.loads(_costs(again))}
+    assert resumed == {"supervised": True, "p-cam": False}
+
+
+def test_a_further_baseline_repeats_none_of_the_others(done):
+    counter = KillAfter(10**9)
+    config = TINY.changed({"baselines": ["supervised", "p-cam", "watching"]})
+    again = bench(config, done.folder.parent, counter)
+    assert not any("training" in stage or "reading" in stage for stage in counter.stages)
+    assert set(segmented(again.rows)["method"]) == {"supervised", "p-cam", "watching"}
+    assert "layer-cam" not in set(again.rows["method"])
+
+
+def test_failures_fail_their_own_rows(done):
+    names = ["failing", "curious", "undeclared", "of-nothing", "p-cam"]
+    result = bench(TINY.changed({"baselines": names}), done.folder.parent)
+    assert set(segmented(result.rows)["method"]) == {"p-cam"}
+    reasons = dict(result.failures)
+    assert reasons.pop("baseline failing") == "ValueError: no such thing"
+    assert "FirewallError" in reasons["baseline curious"]
+    assert "declares supervision 'image'" in reasons.pop("baseline curious")
+    assert "not among its reads (cam); add them" in reasons.pop("baseline undeclared")
+    assert "cam-of-nothing" in reasons.pop("baseline of-nothing")
+    assert reasons == {}
+    page = write_page(result.folder).read_text(encoding="utf-8")
+    assert "- baseline failing failed: ValueError: no such thing" in page
+    assert "| failing |  | failed |" in page
+
+
+def test_what_a_baseline_is_handed(done, tmp_path):
+    out = without_baselines(done, tmp_path)
+    result = bench(TINY.changed({"baselines": ["watching"]}), out)
+    seen = Watching.seen
+    context, prepared = seen["context"], result.prepared
+    assert [case for case, *_ in context.train.cases] == [
+        case for case in prepared.cases if case in _split(result)["train"]
+    ]
+    assert seen["maps"] == (len(context.train), 1, 32, 32)
+    assert seen["val"] == (len(context.val), 1, 32, 32)
+    assert (seen["gated"] <= (context.train.tags > 0)).all()
+    strict, squared = seen["thresholds"]
+    assert squared <= strict
+    assert {strict, squared} <= set(TINY.evaluation.thresholds)
+    assert (segmented(result.rows)["n_pred"] == 0).all()
+
+
+def test_runs_without_baselines_keep_their_names():
+    """The names under which leaderboards keep runs of before there were baselines."""
+    assert MAPS_ONLY.changed({"segmentation.epochs": 7}).run == MAPS_ONLY.run
+    assert TINY.run != MAPS_ONLY.run
+    assert TINY.changed({"segmentation.epochs": 7}).run != TINY.run
+
+
+def test_unknown_names_are_refused_before_anything_is_written(tmp_path):
+    out = tmp_path / "runs"
+    with pytest.raises(UnknownNameError, match="unknown baseline 'supervise'; did you mean"):
+        bench(TINY.changed({"baselines": ["supervise"]}), out)
+    assert not out.exists()
+
+
+def test_selection_by_name_pattern_all_and_none():
+    assert select_baselines("none") == ()
+    assert select_baselines("p-cam, supervised") == ("p-cam", "supervised")
+    assert set(select_baselines("?-cam")) == {"c-cam", "p-cam"}
+    # From the entry points of an installed package, and built in.
+    assert {"c-cam", "p-cam", "supervised"} <= set(select_baselines("all"))
+    with pytest.raises(UnknownNameError, match="did you mean p-cam"):
+        select_baselines("pcam")
+    with pytest.raises(ConfigError, match="no baseline fits 'x\\*'"):
+        select_baselines("x*")
+    with pytest.raises(ConfigError, match="names no baseline"):
+        select_baselines(",")
+
+
+def test_the_meter_sees_the_memory_of_its_body_only():
+    cpu = torch.device("cpu")
+    with CostMeter(cpu) as large:
+        block = np.ones(200 << 20, np.uint8)
+    del block
+    with CostMeter(cpu) as small:
+        pass
+    if large.memory_mib is None:
+        pytest.skip("this system does not tell the high-water mark of memory")
+    assert large.memory_mib - small.memory_mib > 150
+    assert small.seconds < large.seconds
+    assert small.cuda_mib is None
