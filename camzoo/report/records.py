@@ -25,12 +25,14 @@ class Record:
     Attributes:
         run: Its name.
         rows: Result rows.
+        curves: Counts of every method, case, organ and threshold.
         manifest: Configuration, environment, split.
         costs: What each baseline took, by fold and seed.
     """
 
     run: str
     rows: pd.DataFrame
+    curves: pd.DataFrame
     manifest: dict[str, Any]
     costs: tuple[dict[str, Any], ...] = ()
 
@@ -57,6 +59,7 @@ def read_record(folder: Path) -> Record:
     return Record(
         run=str(manifest["run"]),
         rows=read_rows(folder / "rows.parquet"),
+        curves=pd.read_parquet(folder / "curves.parquet"),
         manifest=manifest,
         costs=tuple(json.loads(costs.read_text(encoding="utf-8"))) if costs.exists() else (),
     )

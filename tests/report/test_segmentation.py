@@ -173,14 +173,14 @@ def run_folder(path, rows, costs=None):
         "segmentation": {"side": 256, "widths": [64, 128], "epochs": 100, "batch": 16},
     }  # fmt: skip
     manifest = {
-        "run": "r1", "config": config, "equivalent": [],
+        "run": "r1", "config": config, "equivalent": [], "cells": [],
         "dataset": {"title": "ACDC", "organs": ["left ventricle"], "caveats": []},
         "environment": {"packages": {"camzoo": "1", "torch": "2"}, "commit": "c", "device": "cpu"},
         "failures": {"baseline conta": "ValueError: no"},
     }  # fmt: skip
     path.mkdir()
     write_rows(make_rows(rows), path / "rows.parquet")
-    (path / "curves.parquet").write_bytes(b"")
+    make_rows(maps()).drop(columns=["protocol"]).to_parquet(path / "curves.parquet")
     (path / "manifest.json").write_text(json.dumps(manifest))
     if costs:
         (path / "costs.json").write_text(json.dumps(costs))

@@ -142,7 +142,7 @@ def run_folder(tmp_path, rows):
     folder = tmp_path / "run"
     folder.mkdir()
     write_rows(rows, folder / "rows.parquet")
-    rows[["case"]].to_parquet(folder / "curves.parquet")
+    rows.drop(columns=["protocol"]).to_parquet(folder / "curves.parquet")
     manifest = {
         "run": "r1",
         "config": {
@@ -153,7 +153,7 @@ def run_folder(tmp_path, rows):
         "environment": {"packages": {"camzoo": "0.1.0", "torch": "2.9"}, "commit": "abc",
                         "device": "cpu"},
         "dataset": {"title": "ACDC", "organs": ["left ventricle"], "caveats": ["nominal mm"]},
-        "equivalent": [], "failures": {"opti-cam": "ValueError: x"},
+        "cells": [], "equivalent": [], "failures": {"opti-cam": "ValueError: x"},
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

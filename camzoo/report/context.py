@@ -1,0 +1,44 @@
+"""What became of the context map in the steps of C-CAM, from the manifest of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+
+def context_table(cells: Sequence[Mapping[str, Any]], organs: Sequence[str]) -> pd.DataFrame:
+    """Per method and organ, mean ± sample standard deviation over folds and seeds.
+
+    ``weight`` is what the head learnt for the added channel, ``ratio`` the largest value that it
+    adds to a map over the largest value of the map, ``attention`` the mean share of the organ's
+    context in M_c, ``allowed`` the share of the slice that anatomy causality leaves.
+
+    Args:
+        cells: Of the manifest.
+        organs: In the order of the classes.
+    """
+    names = dict.fromkeys(name for cell in cells for name in cell.get("steps", {}))
+    lines = []
+    for name in names:
+        facts = [cell["steps"][name] for cell in cells if name in cell.get("steps", {})]
+        if not any(any(fact.get("ratio", [1.0])) for fact in facts):
+            continue  # retrained without a context
+        for c, organ in enumerate(organs):
+            numbers = {
+                what: _mean_std(pd.Series([fact[what][c] for fact in facts]))
+                for what in ("weight", "ratio", "attention", "allowed")
+                if all(what in fact for fact in facts)
+            }
+            if numbers:
+                empty = sum(organ in fact.get("never_found", ()) for fact in facts)
+                lost = {"no context": f"{empty} of {len(facts)}"} if empty else {}
+                lines.append({"method": name, "organ": organ} | numbers | lost)
+    return pd.DataFrame(lines).fillna("")
+
+
+def _mean_std(values: pd.Series[float]) -> str:
+    """Two significant digits: weights and ratios may be far below one."""
+    std = f" ± {values.std(ddof=1):.2g}" if len(values) > 1 else ""
+    return f"{values.mean():.2g}{std}"
