@@ -25,17 +25,18 @@ def layers(
 
     outline, (channels, own_height, own_width) = create_outline(model)
     size = (channels, height or own_height, width or own_width)
-    table = Table(box=SIMPLE_HEAD, title=f"{model}, image {size[1]} x {size[2]}")
-    for heading in ("layer", "module", "channels", "grid", "stride", ""):
+    title, caption = f"{model}, image {size[1]} x {size[2]}", "* default"
+    table = Table(box=SIMPLE_HEAD, title=title, caption=caption)
+    for heading in ("", "layer", "module", "channels", "grid", "stride"):
         table.add_column(heading, no_wrap=True)
     for layer in list_layers(outline, size, depth):
         table.add_row(
+            "*" if layer.default else "",
             layer.name or "(before the pooling)",
             layer.kind,
             str(layer.channels),
             f"{layer.grid[0]} x {layer.grid[1]}",
             f"{layer.stride[0]} x {layer.stride[1]}",
-            "default" if layer.default else "",
         )
     console.print(table)
 

@@ -13,13 +13,14 @@ def run(*arguments):
 
 
 def test_layers(monkeypatch):
-    monkeypatch.setattr(cli_zoo.console, "width", 100)
+    monkeypatch.setattr(cli_zoo.console, "width", 80)
     result = run("layers", "resnet18", "--height", "224", "--width", "160")
     assert result.exit_code == 0
     row = next(line for line in result.output.splitlines() if " layer3 " in line)
     assert row.split() == ["layer3", "Sequential", "256", "14", "x", "10", "16", "x", "16"]
-    assert "(before the pooling)" in result.output
-    assert "default" in result.output
+    last = next(line for line in result.output.splitlines() if "(before the pooling)" in line)
+    assert last.split()[0] == "*"
+    assert result.output.count("*") == 2  # and in the caption
 
 
 def test_check_passes_and_fails(tmp_path, monkeypatch):
