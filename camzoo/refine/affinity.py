@@ -60,7 +60,7 @@ class AffinitySettings:
     normalisation: Literal["class", "image"] = "class"
 
     def __post_init__(self) -> None:
-        half_plane(min(self.radius, self.training_radius))
+        half_plane(min(self.radius, self.training_radius))  # refuses what holds no pair
         if self.beta <= 0 or self.exp_times < 0:
             raise ConfigError(
                 "beta of the affinities must be positive and exp_times 0 or more, got "

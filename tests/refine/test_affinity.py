@@ -181,3 +181,22 @@ def test_labels_must_fit_the_slices():
 def test_settings_out_of_range_are_refused(change, message):
     with pytest.raises(ConfigError, match=message):
         AffinitySettings(**change)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_everything_runs_on_the_device():
+    slices, truth = scenes(count=4)
+    device = torch.device("cuda")
+    coarse = np.stack([truth == c for c in (1, 2)], axis=1).astype(np.float16)
+    labels = label_slices(coarse, slices, ConfidenceSettings(), device=device)
+    net = network()
+    recipe = RECIPE.model_copy(update={"precision": "bf16", "epochs": 2})
+    losses = fit_boundary(
+        net, slices, labels, replace(SETTINGS, training=recipe), seed=0, device=device
+    )
+    edges = find_edges(net, slices.images(slice(None)).to(device) / 255, precision="bf16")
+    refined = refine_maps(torch.from_numpy(coarse).to(device), edges, SETTINGS)
+    assert len(losses) == 2
+    assert refined.is_cuda
+    assert torch.isfinite(refined).all()

@@ -183,3 +183,13 @@ def test_close_to_the_authors_code(iterations):
     assert np.abs(ours - torch.softmax(-unary[0], 0).numpy()).mean() > 0.1  # there is much to find
     assert np.abs(ours - theirs).mean() < 0.01
     assert np.mean(ours.argmax(0) == theirs.argmax(0)) > 0.99
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_device_gives_the_same_probabilities():
+    image, scores = slices()
+    here = mean_field(energies(scores), grey(image), WHOLE)
+    there = mean_field(energies(scores).cuda(), grey(image).cuda(), WHOLE)
+    assert there.is_cuda
+    assert torch.allclose(here, there.cpu(), atol=1e-10)

@@ -96,3 +96,13 @@ def test_what_is_out_of_range_is_refused(changes, message):
     arguments = {"maps": rand(2, 1, 6, 9), "beta": 10.0, "steps": 4} | changes
     with pytest.raises(ConfigError, match=message):
         random_walk(affinity=edge_affinity(), **arguments)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_device_gives_the_same_walk():
+    edges, maps = rand(2, 6, 9, seed=1), rand(2, 3, 6, 9)
+    here = random_walk(maps, affinity_from_edges(edges, 5), beta=10, steps=16)
+    there = random_walk(maps.cuda(), affinity_from_edges(edges.cuda(), 5), beta=10, steps=16)
+    assert there.is_cuda
+    assert torch.allclose(here, there.cpu(), atol=1e-12)
