@@ -120,7 +120,9 @@ def fit(
     Raises:
         CamzooError: The loss is no longer finite.
     """
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # On the CPU the gradient of group normalisation is slow in channels-last.
+    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+    network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), lr=config.lr)
     checkpoint = path.with_suffix(".checkpoint")
     losses = _load(path, network) or _load(checkpoint, network, optimiser)
