@@ -114,7 +114,7 @@ def leaderboard(
 
 @app.command(name="list")
 def list_(
-    kind: Annotated[str, typer.Argument(help="cams, baselines or datasets.")] = "cams",
+    kind: Annotated[str, typer.Argument(help="cams, steps, baselines or datasets.")] = "cams",
     pattern: Annotated[str, typer.Argument(help="Shell-style pattern.")] = "*",
 ) -> None:
     """List what is registered, with what installed packages add."""

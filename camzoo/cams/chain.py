@@ -85,9 +85,8 @@ class Chain:
 
     def step_settings(self, name: str) -> dict[str, Any]:
         """All settings of one of the steps, defaults included."""
-        defaults = _defaults(steps.get(name))
-        given = {key: value for key, value in self.settings if key in defaults}
-        return defaults | given
+        own = defaults(steps.get(name))
+        return own | {key: value for key, value in self.settings if key in own}
 
     @property
     def _written(self) -> list[str]:
@@ -149,7 +148,7 @@ def _require_method(name: str) -> None:
 
 
 def _require_settings(text: str, names: tuple[str, ...], settings: Mapping[str, Any]) -> None:
-    known = {key for name in names for key in _defaults(steps.get(name))}
+    known = {key for name in names for key in defaults(steps.get(name))}
     for key in settings:
         if key not in known:
             raise ConfigError(
@@ -160,16 +159,17 @@ def _require_settings(text: str, names: tuple[str, ...], settings: Mapping[str, 
 
 def _tells(names: tuple[str, ...], key: str, value: Any) -> bool:
     """Whether a setting is another than the default of a step that has it."""
-    known = [_defaults(steps.get(name)) for name in names]
-    return any(key in defaults and defaults[key] != value for defaults in known)
+    known = [defaults(steps.get(name)) for name in names]
+    return any(key in own and own[key] != value for own in known)
 
 
-def _defaults(step: type[MapStep]) -> dict[str, Any]:
+def defaults(step: type[MapStep]) -> dict[str, Any]:
+    """Return the settings of a step with the values they have unless told."""
     parameters = inspect.signature(step).parameters
     return {name: parameter.default for name, parameter in parameters.items()}
 
 
 def _build(name: str, settings: Mapping[str, Any]) -> MapStep:
     step = steps.get(name)
-    taken = {key: value for key, value in settings.items() if key in _defaults(step)}
+    taken = {key: value for key, value in settings.items() if key in defaults(step)}
     return step(**taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import Any, Final
 
 import pandas as pd
@@ -10,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from camzoo.cams.base import cams
+from camzoo.cams.chain import NAMED, defaults, parse_chain
+from camzoo.cams.steps import steps
 from camzoo.data.datasets import datasets
 from camzoo.errors import ConfigError
 from camzoo.registry import Registry
@@ -44,13 +47,20 @@ def listing(kind: str, pattern: str) -> Table:
         ConfigError: There is no such registry.
     """
     if kind == "cams":
-        frame = pd.DataFrame([_describe_cam(name) for name in cams.names(pattern)])
+        frame = pd.DataFrame(
+            [_describe_cam(name) for name in cams.names(pattern)]
+            + [_describe_chain(name) for name in fnmatch.filter(NAMED, pattern)]
+        )
+    elif kind == "steps":
+        frame = pd.DataFrame([_describe_step(name) for name in steps.names(pattern)])
     elif kind == "baselines":
         frame = pd.DataFrame([_describe_baseline(name) for name in baselines.names(pattern)])
     elif kind == "datasets":
         frame = pd.DataFrame([_describe_dataset(name) for name in datasets.names(pattern)])
     else:
-        raise ConfigError(f"unknown kind {kind!r} to list; choose cams, baselines or datasets")
+        raise ConfigError(
+            f"unknown kind {kind!r} to list; choose cams, steps, baselines or datasets"
+        )
     return _table(f"{kind} that match {pattern!r}", frame)
 
 
@@ -63,6 +73,30 @@ def _describe_cam(name: str) -> dict[str, str]:
         "per class": "yes" if method.class_specific else "no",
         "trained": "yes" if method.needs_fit else "no",
         "paper": method.paper,
+    }
+
+
+def _describe_chain(name: str) -> dict[str, str]:
+    chain = parse_chain(name)
+    return {
+        "name": name,
+        "from": "camzoo",
+        "supervision": chain.supervision.value,
+        "per class": "yes" if chain.method.class_specific else "no",
+        "trained": "yes" if chain.steps or chain.method.needs_fit else "no",
+        "paper": f"short for {NAMED[name]}",
+    }
+
+
+def _describe_step(name: str) -> dict[str, str]:
+    step = steps.get(name)
+    settings = (f"{key}={value}" for key, value in defaults(step).items())
+    return {
+        "name": name,
+        "from": _package(steps, name),
+        "settings": " ".join(settings),
+        "cost": step.cost,
+        "paper": step.paper,
     }
 
 
