@@ -52,6 +52,7 @@ def test_bench_ends_with_a_leaderboard_and_leaderboard_takes_it_in(monkeypatch, 
     [
         (["--dataset", "promise"], "unknown data set 'promise'"),
         (["--dataset", "phantom", "--methods", "gradcam"], "did you mean grad-cam"),
+        (["--dataset", "phantom", "--baselines", "supervise"], "did you mean supervised"),
         (["--dataset", "phantom", "--backbone", "resnet10x"], "unknown backbone 'resnet10x'"),
         (["--dataset", "phantom", "--weights", "/no/such.pth"], "no weights at /no/such.pth"),
         (["--dataset", "phantom", "--preset", "huge"], "unknown preset 'huge'"),
@@ -90,8 +91,12 @@ def test_listing(monkeypatch, capsys):
     assert "grad-cam++" in out
     assert "eigen-cam" not in out
     assert "phantom" in camzoo(monkeypatch, capsys, "list", "datasets")[1]
+    code, out, _ = camzoo(monkeypatch, capsys, "list", "baselines", "*-cam")
+    assert code == 0
+    assert "p-cam" in out
+    assert "supervised" not in out
     code, _, err = camzoo(monkeypatch, capsys, "list", "everything")
-    assert (code, "choose cams, baselines or datasets" in err) == (2, True)
+    assert (code, "choose cams" in err) == (2, True)
 
 
 def test_doctor_looks_at_what_numbers_depend_on(monkeypatch, capsys):

@@ -1,7 +1,9 @@
 import numpy as np
 
+from camzoo.segment import baselines
 from camzoo.segment.maps import MapBaseline, cut_maps
 from tests.segment.toy import toy_context, toy_masks
+from tests.toy import toy_slices
 
 
 def test_maps_are_resized_before_they_are_cut():
@@ -49,3 +51,12 @@ def test_another_method_may_stand_in(tmp_path):
     baseline.fit(toy_context(tmp_path, epochs=1, reads=("layer-cam",)))
     assert baseline.reads == ("layer-cam",)
     assert OnCam.reads == ()
+
+
+def test_the_papers_two_are_registered_with_the_maps_they_read(tmp_path):
+    assert baselines.get("p-cam")().reads == ("cam",)
+    c_cam = baselines.get("c-cam")
+    assert c_cam().reads == ("c-cam",)
+    standing_in = c_cam("cam")
+    standing_in.fit(toy_context(tmp_path, epochs=1))
+    assert standing_in.predict(toy_slices(4).images(slice(0, 2))).shape == (2, 3, 32, 32)
