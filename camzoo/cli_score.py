@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from camzoo.errors import ConfigError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from camzoo.score import Scores
 
 #: Columns that fit a terminal; the tables under --out have all.
@@ -78,23 +74,15 @@ def score(
 
 
 def _show(scores: Scores) -> None:
+    from camzoo.report.terminal import text_table
     from camzoo.scoring.tables import definitions, protocols, ranking
 
     for note in scores.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     for protocol in protocols(scores.rows):
         frame = ranking(scores.rows, protocol).filter(_ON_SCREEN)
-        console.print(_table(f"protocol: {protocol}", frame))
+        console.print(text_table(f"protocol: {protocol}", frame))
     console.print(f"\n{definitions(scores.rows)}", markup=False, highlight=False)
-
-
-def _table(title: str, frame: pd.DataFrame) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in frame.columns:
-        table.add_column(str(column), overflow="fold")
-    for row in frame.itertuples(index=False, name=None):
-        table.add_row(*map(str, row))
-    return table
 
 
 def _write(scores: Scores, out: Path) -> None:

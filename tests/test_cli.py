@@ -96,7 +96,7 @@ def test_listing(monkeypatch, capsys):
     assert "p-cam" in out
     assert "supervised" not in out
     code, _, err = camzoo(monkeypatch, capsys, "list", "everything")
-    assert (code, "choose cams" in err) == (2, True)
+    assert (code, "unknown kind" in err) == (2, True)
 
 
 def test_doctor_looks_at_what_numbers_depend_on(monkeypatch, capsys):

@@ -16,10 +16,21 @@ from camzoo.report import reported
 from camzoo.report.cells import NONE, comparison, interval, mean_std, ranked, spread, summary
 from camzoo.report.equivalents import EQUALS
 from camzoo.rows import line_name
+from camzoo.supervision import Supervision
 
 #: The protocol that numbers are believed by: thresholds from patients that are not scored.
 HEADLINE: Final = Protocol.VALIDATED
 _RIVAL: Final = ["method", "variant", "supervision"]
+
+
+def of_weak(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of methods that learn without whole masks: those that may be ranked."""
+    return rows[rows["supervision"] != Supervision.MASK.value]
+
+
+def of_oracles(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of methods that saw masks: upper bounds, never ranked with the others."""
+    return rows[rows["supervision"] == Supervision.MASK.value]
 
 
 def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,26 +17,28 @@ from camzoo.data.datasets import datasets
 from camzoo.errors import ConfigError
 from camzoo.registry import Registry
 from camzoo.report.segmentation import NOT_RUN, of_baselines, of_maps, segmentation_table
-from camzoo.report.tables import pooled_table, volume_table
+from camzoo.report.tables import of_oracles, of_weak, pooled_table, volume_table
 from camzoo.segment import baselines
 
 _SHORT: Final = ["method", "DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)"]
 
 
 def summary(rows: pd.DataFrame) -> list[Table]:
-    """The tables a run ends with: two about maps, one about baselines where there are any."""
+    """The tables a run ends with: two about maps, the same about oracles, one about baselines."""
     maps, segmented = of_maps(rows), of_baselines(rows)
-    tables = [
-        _table(
-            "Pseudo-masks of the training slices, pooled DSC (%)",
-            pooled_table(maps).drop(columns="supervision"),
-        ),
-        _table("Volumes of the test patients, threshold validated", volume_table(maps)[_SHORT]),
-    ]
+    tables = []
+    for part, mark in ((of_weak(maps), ""), (of_oracles(maps), ", with masks: not weak")):
+        if len(part):
+            pooled = pooled_table(part).drop(columns="supervision")
+            volumes = volume_table(part)[_SHORT]
+            tables += [
+                text_table(f"Pseudo-masks of the training slices, pooled DSC (%){mark}", pooled),
+                text_table(f"Volumes of the test patients, threshold validated{mark}", volumes),
+            ]
     if len(segmented):
         unet = segmentation_table(segmented)
         unet = unet.loc[unet["DSC (%)"] != NOT_RUN, ["method", "supervision", *_SHORT[1:]]]
-        tables.append(_table("Baselines: volumes of the test patients", unet))
+        tables.append(text_table("Baselines: volumes of the test patients", unet))
     return tables
 
 
@@ -61,7 +63,7 @@ def listing(kind: str, pattern: str) -> Table:
         raise ConfigError(
             f"unknown kind {kind!r} to list; choose cams, steps, baselines or datasets"
         )
-    return _table(f"{kind} that match {pattern!r}", frame)
+    return text_table(f"{kind} that match {pattern!r}", frame)
 
 
 def _describe_cam(name: str) -> dict[str, str]:
@@ -126,7 +128,8 @@ def _package(registry: Registry[Any], name: str) -> str:
     return registry.origin(name).partition(".")[0]
 
 
-def _table(title: str, frame: pd.DataFrame) -> Table:
+def text_table(title: str, frame: pd.DataFrame) -> Table:
+    """Show a frame whose cells are finished."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for position, column in enumerate(frame.columns):
         table.add_column(str(column), overflow="fold", no_wrap=position == 0)
