@@ -262,7 +262,7 @@ class BenchConfig(_Frozen):
 
         Without baselines there is no segmentation, and its settings name nothing.
         """
-        places = {"data": {"root"}, "device": True, "threads": True}
+        places: dict[str, Any] = {"data": {"root"}, "device": True, "threads": True}
         tree = self.model_dump(mode="json", exclude=places)
         if not self.baselines:
             del tree["baselines"], tree["segmentation"]

@@ -56,7 +56,7 @@ def _quick(dataset: str) -> BenchConfig:
         ),
         maps=MapsConfig(side=256, scales=(0.5, 1.0, 1.5, 2.0)),
         segmentation=SegmentationConfig(
-            side=128, widths=(16, 32, 64, 128, 128), epochs=12, lr=2e-3, power=0.9
+            side=128, widths=(16, 32, 64, 128, 128), epochs=20, batch=8, lr=2e-3, power=0.9
         ),
     )  # fmt: skip
     return config.changed(_QUICK.get(dataset, {}))

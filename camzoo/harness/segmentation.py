@@ -15,7 +15,7 @@ import torch
 from camzoo.cams.chain import parse_chain
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
-from camzoo.errors import CamzooError
+from camzoo.errors import CamzooError, FirewallError
 from camzoo.files import write_text
 from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.cells import Cell
@@ -83,13 +83,23 @@ def _reads(names: Sequence[str], failures: dict[str, str]) -> dict[str, tuple[st
     reads = {}
     for name in names:
         try:
-            methods = baselines.get(name)().reads
-            for method in methods:
-                parse_chain(method)
-            reads[name] = methods
+            baseline = baselines.get(name)()
+            for method in baseline.reads:
+                _require_as_weak(baseline, method)
+            reads[name] = baseline.reads
         except Exception as error:
             failures[name] = _reason(error)
     return reads
+
+
+def _require_as_weak(baseline: Baseline, method: str) -> None:
+    """Refuse maps that saw masks to a baseline that says it sees none."""
+    seen = parse_chain(method).supervision
+    if seen.opens_masks and not baseline.supervision.opens_masks:
+        raise FirewallError(
+            f"{baseline.name} declares supervision {baseline.supervision.value!r} and reads maps "
+            f"of {method}, whose supervision is {seen.value!r}; declare that, or read other maps"
+        )
 
 
 def _maps(

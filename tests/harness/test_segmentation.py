@@ -61,6 +61,12 @@ class OfNothing(Failing):
     reads = ("cam-of-nothing",)
 
 
+class ThroughTheBackDoor(Failing):
+    """Declares tags and reads maps whose context map is made from masks."""
+
+    reads = ("c-cam[ac]:map=B",)
+
+
 class Watching(Failing):
     """Predicts background; writes down what it was handed."""
 
@@ -91,7 +97,7 @@ def _doubles():
     """Register the baselines of these tests."""
     doubles = {
         "failing": Failing, "curious": Curious, "undeclared": Undeclared, "of-nothing": OfNothing,
-        "watching": Watching,
+        "back-door": ThroughTheBackDoor, "watching": Watching,
     }  # fmt: skip
     for name, double in doubles.items():
         double.name = name
@@ -224,7 +230,7 @@ def test_a_further_baseline_repeats_none_of_the_others(done):
 
 
 def test_failures_fail_their_own_rows(done):
-    names = ["failing", "curious", "undeclared", "of-nothing", "p-cam"]
+    names = ["failing", "curious", "undeclared", "of-nothing", "back-door", "p-cam"]
     result = bench(TINY.changed({"baselines": names}), done.folder.parent)
     assert set(segmented(result.rows)["method"]) == {"p-cam"}
     reasons = dict(result.failures)
@@ -233,6 +239,9 @@ def test_failures_fail_their_own_rows(done):
     assert "declares supervision 'image'" in reasons.pop("baseline curious")
     assert "not among its reads (cam); add them" in reasons.pop("baseline undeclared")
     assert "cam-of-nothing" in reasons.pop("baseline of-nothing")
+    assert "FirewallError: back-door declares supervision 'image'" in reasons.pop(
+        "baseline back-door"
+    )
     assert reasons == {}
     page = write_page(result.folder).read_text(encoding="utf-8")
     assert "- baseline failing failed: ValueError: no such thing" in page
