@@ -1,0 +1,60 @@
+"""Maps and pseudo-masks of a network that a baseline has trained itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from camzoo.cams.pipeline import MapArrays, divide_by_volume_maximum, make_maps
+from camzoo.segment.maps import cut_maps
+
+if TYPE_CHECKING:
+    from camzoo.backbone import Classifier
+    from camzoo.cams.base import CamMethod
+    from camzoo.data.slices import TaggedSlices
+    from camzoo.segment.context import BaselineContext
+
+
+def own_maps(
+    classifier: Classifier,
+    method: CamMethod,
+    slices: TaggedSlices,
+    context: BaselineContext,
+    *,
+    layer: str | None = None,
+) -> MapArrays:
+    """Run the common pipeline on another classifier: views, gating and normalisation of the run.
+
+    Args:
+        classifier: Trained.
+        method: Reads its maps.
+        slices: Training or validation slices of ``context``.
+        context: Of the baseline.
+        layer: Target layer by timm's name, or None for what the pooling sees.
+
+    Returns:
+        Finished maps, rows as in ``slices``.
+    """
+    config = context.config
+    maps = MapArrays.empty(len(slices), len(slices.organs), config.maps.size)
+    with context.reporter.stage(f"maps of {len(slices)} slices, seed {context.seed}") as tick:
+        make_maps(
+            classifier, {"": method}, slices, config.maps, {"": maps},
+            layer=layer, precision=config.training.precision, device=context.device, tick=tick,
+        )  # fmt: skip
+    if config.maps.normalisation == "volume-max":
+        divide_by_volume_maximum(maps, slices.cases)
+    return maps
+
+
+def validated_cut(context: BaselineContext, train: MapArrays, val: MapArrays) -> NDArray[np.uint8]:
+    """Cut maps of the training slices at the threshold that is best on validation patients.
+
+    Returns:
+        Labels uint8 [N, s, s] on the grid of the U-Net: 0 background, 1..C organs.
+    """
+    threshold = context.threshold(torch.from_numpy(val.maps).float())
+    return cut_maps(train.maps, threshold, context.config.segmentation.side)

@@ -1,0 +1,355 @@
+"""SEAM: maps that follow their slice when it is scaled, corrected by looks-alike of pixels.
+
+Wang et al., "Self-supervised equivariant attention mechanism for weakly supervised semantic
+segmentation", CVPR 2020. One network sees a slice at two sizes. Besides the tags it learns that the
+maps of both agree, and a pixel correlation module (PCM) learns to spread a map over places that
+look alike, supervised by the map of the other size.
+
+What differs from the paper, and why:
+
+- The backbone is that of the run, and training goes on from the shared classifier with its recipe
+  at a tenth of its rate. The paper's rate is a tenth of that of the usual classifier, too.
+- The small view has half the size, not 0.3 of it: that would be some 77 pixels of a slice of MR.
+- The PCM reads one grey channel instead of RGB, and the two stages in front of the last one.
+- There is no output for the background: the authors' code has one but overwrites it.
+- Losses are taken on the grid of the small view's maps, not on enlarged ones.
+- Slices without an organ are learnt from; the paper's images all show a class.
+- AffinityNet, which refines the paper's final masks, is left out. What is compared are the maps.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from camzoo.augmentation import augment
+from camzoo.backbone import Classifier, Trainable
+from camzoo.cams.base import CamMethod
+from camzoo.cams.linear import classifier_of
+from camzoo.cams.pipeline import input_side, resize
+from camzoo.config import TrainingConfig
+from camzoo.errors import ConfigError
+from camzoo.segment.base import PseudoMaskBaseline, register_baseline
+from camzoo.taps import TappedModel
+from camzoo.training import autocast, minimise, mirrored, require_both_tags
+from camzoo_baselines.own_maps import own_maps, validated_cut
+
+if TYPE_CHECKING:
+    from camzoo.cams.view import FeatureView
+    from camzoo.segment.context import BaselineContext
+
+#: Channels that the PCM takes from the two stages, and compares places in.
+_WIDTHS: Final = (64, 128)
+_SPACE: Final = 192
+#: Keeps divisions finite (authors' code).
+_LEAST: Final = 1e-5
+#: Side of images that tells how many channels a stage has.
+_PROBE: Final = 64
+
+
+@register_baseline("seam")
+class Seam(PseudoMaskBaseline):
+    """Cuts the maps that the PCM gives and trains the U-Net (Wang et al., CVPR 2020).
+
+    Args:
+        scale: Size of the small view relative to the other.
+        hard: Share of the largest differences that the PCM learns from.
+        rate: Learning rate, as a share of the classifier's.
+    """
+
+    title = "SEAM"
+    paper = "Wang, CVPR 2020"
+    cost = "a second training of the classifier with two views and the PCM, and the U-Net"
+
+    def __init__(self, scale: float = 0.5, hard: float = 0.2, rate: float = 0.1) -> None:
+        if not (0 < scale < 1 and 0 < hard <= 1 and rate > 0):
+            raise ConfigError(
+                "seam: expected 0 < scale < 1, 0 < hard <= 1 and rate > 0, got "
+                f"{scale}, {hard} and {rate}"
+            )
+        self._scale, self._hard, self._rate = scale, hard, rate
+
+    def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
+        """Train the network and cut its maps at the threshold of the validation patients."""
+        network = self._trained(context)
+        method = CorrectedCam(network)
+        train, val = (
+            own_maps(network.classifier, method, slices, context)
+            for slices in (context.train, context.val)
+        )
+        return validated_cut(context, train, val)
+
+    def _trained(self, context: BaselineContext) -> SeamNet:
+        require_both_tags(context.train)
+        config = context.config.training
+        config = config.model_copy(update={"lr": config.lr * self._rate})
+        network = SeamNet(context.classifier, seed=context.seed)
+        flip = mirrored(config.flip, context.train)
+        loss = SeamLoss(network, config, flip, self._scale, self._hard)
+        with context.reporter.stage(f"training SEAM, seed {context.seed}") as tick:
+            minimise(
+                loss, network, context.train, config, seed=context.seed, device=context.device,
+                checkpoint=context.folder / "seam.safetensors", tick=tick,
+            )  # fmt: skip
+        return network.eval()
+
+
+class PixelCorrelation(nn.Module):
+    """Spreads maps over places that look alike (PCM, §3.3).
+
+    Args:
+        channels: Of the two stages that are read.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.reductions = nn.ModuleList(
+            nn.Conv2d(count, width, 1, bias=False)
+            for count, width in zip(channels, _WIDTHS, strict=True)
+        )
+        self.embedding = nn.Conv2d(1 + sum(_WIDTHS), _SPACE, 1, bias=False)
+        for reduction in self.reductions:
+            nn.init.kaiming_normal_(reduction.weight)  # type: ignore[arg-type]
+        nn.init.xavier_uniform_(self.embedding.weight, gain=4)
+
+    def forward(self, maps: Tensor, grey: Tensor, stages: Sequence[Tensor]) -> Tensor:
+        """Return maps [B, P, h, w], each place the mean of those that look like it.
+
+        Args:
+            maps: [B, P, h, w].
+            grey: The slices, [B, 1, H, W].
+            stages: Features of the two stages, [B, K, y, x].
+        """
+        affinity = self.affinity(grey, stages, maps.shape[-2:])
+        return torch.einsum("bij,bpj->bpi", affinity, maps.flatten(2)).view_as(maps)
+
+    def affinity(self, grey: Tensor, stages: Sequence[Tensor], grid: Sequence[int]) -> Tensor:
+        """Return how much place i looks like place j, [B, h w, h w]; rows sum to 1."""
+        reduced = [
+            F.relu(reduce(stage)) for reduce, stage in zip(self.reductions, stages, strict=True)
+        ]
+        planes = torch.cat([_on_grid(plane, grid) for plane in (grey, *reduced)], dim=1)
+        places = F.normalize(self.embedding(planes).flatten(2), dim=1, eps=_LEAST)
+        alike = torch.einsum("bki,bkj->bij", places, places).relu()
+        return alike / alike.sum(dim=2, keepdim=True).clamp_min(_LEAST)
+
+
+class SeamNet(Trainable):
+    """A classifier with the PCM beside it.
+
+    Args:
+        classifier: Is copied; with average pooling and a linear layer behind its features.
+        seed: Of the PCM.
+
+    Raises:
+        ConfigError: timm cannot give the stages of the trunk, or too few.
+    """
+
+    def __init__(self, classifier: Classifier, *, seed: int) -> None:
+        super().__init__()
+        self.classifier = copy.deepcopy(classifier).eval()
+        probe = torch.zeros(1, classifier.mean.shape[1], _PROBE, _PROBE).to(classifier.mean)
+        shapes = [stage.shape for stage in self._stages(probe)]
+        if len(shapes) <= len(_WIDTHS):
+            raise ConfigError(
+                f"SEAM reads {len(_WIDTHS)} stages in front of the last one, "
+                f"{type(self._trunk).__name__} has {len(shapes)}: choose another backbone"
+            )
+        self._read = list(range(len(shapes) - 1))[-len(_WIDTHS) :]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.correlation = PixelCorrelation([shapes[index][1] for index in self._read])
+        self.correlation.to(classifier.mean.device)
+
+    @property
+    def fresh(self) -> list[nn.Parameter]:
+        """Parameters that learn faster: those of the classifier that do, and the PCM."""
+        return [*self.classifier.fresh, *self.correlation.parameters()]
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the maps of a batch, plain and corrected.
+
+        Args:
+            images: Normalised, [B, channels, H, W].
+
+        Returns:
+            CAM [B, C, h, w], whose means are the logits, and the PCM's maps [B, C + 1, h, w],
+            background first. No gradient goes from these to the classifier.
+        """
+        features: Tensor = self.classifier.model.forward_features(images)  # type: ignore[operator]
+        cam = self.cam(features).float()
+        return cam, self.corrected(cam.detach(), images)
+
+    def cam(self, features: Tensor) -> Tensor:
+        """Return CAM [B, C, h, w] of features [B, K, h, w], with gradients.
+
+        Raises:
+            ConfigError: The classifier's head is not a linear layer behind the pooling.
+        """
+        head = classifier_of(self.classifier.model)
+        if features.ndim != 4 or head is None or head.weight[0].numel() != features.shape[1]:
+            raise ConfigError(
+                "SEAM needs a feature map and a linear layer behind its mean; the features of "
+                f"{type(self.classifier.model).__name__} are {list(features.shape)}, its head is "
+                f"{head}: choose another backbone"
+            )
+        return torch.einsum("ck,bkyx->bcyx", head.weight.flatten(1), features)
+
+    def corrected(self, cam: Tensor, images: Tensor) -> Tensor:
+        """Return what the PCM makes of CAM [B, C, h, w] of images: [B, C + 1, h, w]."""
+        stages = [stage.float() for stage in self._stages(images, self._read)]
+        with torch.autocast(images.device.type, enabled=False):
+            spread: Tensor = self.correlation(strongest(unit(cam)), images[:, :1].float(), stages)
+        return spread
+
+    @property
+    def _trunk(self) -> nn.Module:
+        model = self.classifier.model
+        return model.trunk if isinstance(model, TappedModel) else model
+
+    @torch.no_grad()
+    def _stages(self, images: Tensor, indices: list[int] | None = None) -> list[Tensor]:
+        """Features of the chosen stages, or of all, without gradients."""
+        run = getattr(self._trunk, "forward_intermediates", None)
+        if run is None:
+            raise ConfigError(
+                f"{type(self._trunk).__name__} has no forward_intermediates: timm cannot give its "
+                "stages, which SEAM reads; choose another backbone"
+            )
+        stages: list[Tensor] = run(
+            images, indices=indices, norm=False, stop_early=True, intermediates_only=True
+        )
+        return stages
+
+
+@dataclass(frozen=True)
+class SeamLoss:
+    """Losses of SEAM (§3.4): on tags, on equivariance, and across views on the PCM.
+
+    Attributes:
+        network: What learns.
+        config: Recipe.
+        flip: Whether slices may be mirrored.
+        scale: Of the small view.
+        hard: Share of the differences that the PCM learns from, the largest ones.
+    """
+
+    network: SeamNet
+    config: TrainingConfig
+    flip: bool
+    scale: float
+    hard: float
+
+    def __call__(
+        self,
+        images: Tensor,
+        indices: NDArray[np.int64],  # noqa: ARG002 - of the protocol
+        tags: Tensor,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss and the logits of a batch."""
+        views = augment(images, self.config, flip=self.flip, generator=generator)
+        large, spread_large = self._maps(views)
+        small, spread_small = self._maps(resize(views, input_side(self.config.crop, self.scale)))
+        logits = large.mean(dim=(2, 3)), small.mean(dim=(2, 3))
+        tagging = sum(F.binary_cross_entropy_with_logits(each, tags) for each in logits) / 2
+        quiet = (suppression(spread_large, tags) + suppression(spread_small, tags)) / 2
+        across = cross_error(small, spread_large, tags, self.hard)
+        across = across + cross_error(large, spread_small, tags, self.hard, small.shape[-2:])
+        return tagging + quiet + equivariance_error(large, small, tags) + across, logits[0]
+
+    def _maps(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        images = self.network.classifier.normalise(views)
+        with autocast(views.device, self.config.precision):
+            cam, spread = self.network(images)
+        return cam, spread
+
+
+def equivariance_error(large: Tensor, small: Tensor, tags: Tensor) -> Tensor:
+    """Mean difference of the maps of two sizes of a slice, L_ER.
+
+    Args:
+        large: CAM of the large view, [B, C, h, w].
+        small: CAM of the small view, [B, C, y, x]; the maps are compared on its grid.
+        tags: [B, C]; maps of classes that are absent are zero.
+    """
+    gates = tags[:, :, None, None]
+    return (gates * (_on_grid(unit(large), small.shape[-2:]) - unit(small))).abs().mean()
+
+
+def cross_error(
+    cam: Tensor, spread: Tensor, tags: Tensor, hard: float, grid: Sequence[int] | None = None
+) -> Tensor:
+    """Mean of the largest differences between the PCM's maps and CAM of the other view, L_ECR.
+
+    Args:
+        cam: Of the other view, [B, C, h, w]; what the PCM's maps should be.
+        spread: The PCM's maps, [B, C + 1, y, x].
+        tags: [B, C].
+        hard: Share of the C + 1 planes' places in a slice that counts.
+        grid: To compare on; None is that of ``cam``.
+    """
+    grid = grid or cam.shape[-2:]
+    gates = tags[:, :, None, None]
+    wanted = strongest(_on_grid(unit(cam), grid) * gates).detach()
+    found = _on_grid(unit(spread), grid) * F.pad(gates, (0, 0, 0, 0, 1, 0), value=1)
+    apart = (wanted - found).abs().flatten(1)
+    return apart.topk(max(1, int(hard * apart.shape[1])), dim=1).values.mean()
+
+
+def suppression(spread: Tensor, tags: Tensor) -> Tensor:
+    """Mean over the quarter of places where the PCM's maps [B, C + 1, h, w] are weakest.
+
+    The paper's min pooling; it keeps the surroundings of organs low.
+    """
+    organs = (spread[:, 1:] * tags[:, :, None, None]).amax(dim=1).flatten(1)
+    return organs.topk(max(1, organs.shape[1] // 4), dim=1, largest=False).values.relu().mean()
+
+
+def unit(maps: Tensor) -> Tensor:
+    """Rectify maps [B, P, h, w] and divide each by its maximum."""
+    return maps.relu() / maps.amax(dim=(2, 3), keepdim=True).clamp_min(_LEAST)
+
+
+def strongest(maps: Tensor) -> Tensor:
+    """Keep the largest class of each place and put the background in front: [B, C + 1, h, w].
+
+    Args:
+        maps: On [0, 1], [B, C, h, w]. The background is 1 minus the largest.
+    """
+    largest = maps.amax(dim=1, keepdim=True)
+    return torch.cat([1 - largest, torch.where(maps == largest, maps, 0)], dim=1)
+
+
+class CorrectedCam(CamMethod):
+    """Maps as the PCM gives them.
+
+    Args:
+        network: Trained.
+    """
+
+    def __init__(self, network: SeamNet) -> None:
+        self._network = network
+
+    def saliency(self, view: FeatureView) -> Tensor:
+        """Return the PCM's maps of the organs, [B, C, h, w]."""
+        with torch.no_grad():
+            cam = self._network.cam(view.features)
+            return self._network.corrected(cam, view.images)[:, 1:]
+
+
+def _on_grid(planes: Tensor, grid: Sequence[int]) -> Tensor:
+    """Bring planes [B, P, y, x] to a grid, averaging where they shrink."""
+    if tuple(planes.shape[-2:]) == tuple(grid):
+        return planes
+    return F.interpolate(
+        planes, size=tuple(grid), mode="bilinear", antialias=True, align_corners=False
+    )

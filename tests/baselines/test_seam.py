@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+import torch
+from camzoo_baselines.seam import (
+    CorrectedCam,
+    PixelCorrelation,
+    Seam,
+    SeamLoss,
+    SeamNet,
+    cross_error,
+    equivariance_error,
+    strongest,
+    suppression,
+    unit,
+)
+
+from camzoo.backbone import build_classifier
+from camzoo.cams.base import cams
+from camzoo.cams.pipeline import resize
+from camzoo.cams.view import Viewer
+from camzoo.config import BackboneConfig
+from camzoo.errors import ConfigError
+from camzoo.segment.base import baselines
+from camzoo.training import TagLoss, minimise
+from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
+from tests.toy import toy_slices
+
+BACKBONE = BackboneConfig(name="resnet10t", weights="none", frozen=0)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return SeamNet(build_classifier(BACKBONE, 2, seed=0), seed=0).eval()
+
+
+def test_rows_of_the_affinity_are_weights_of_a_mean():
+    torch.manual_seed(0)
+    pcm = PixelCorrelation((8, 12))
+    grey = torch.rand(3, 1, 48, 80)
+    stages = [torch.rand(3, 8, 6, 10), torch.rand(3, 12, 3, 5)]
+    affinity = pcm.affinity(grey, stages, (3, 5))
+    assert affinity.shape == (3, 15, 15)
+    assert (affinity >= 0).all()
+    torch.testing.assert_close(affinity.sum(dim=2), torch.ones(3, 15))
+    maps = torch.rand(3, 4, 3, 5)
+    by_hand = affinity[1] @ maps[1, 2].flatten()
+    torch.testing.assert_close(pcm(maps, grey, stages)[1, 2].flatten(), by_hand)
+    constant = pcm(torch.full((3, 1, 3, 5), 0.7), grey, stages)
+    torch.testing.assert_close(constant, torch.full((3, 1, 3, 5), 0.7))
+
+
+def test_places_that_look_alike_share_their_maps():
+    """Two kinds of places, orthogonal in what the PCM sees: maps are averaged within a kind."""
+    pcm = PixelCorrelation((2, 2))
+    kind = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
+    stage = torch.stack([kind, 1 - kind])[None]
+    with torch.no_grad():
+        for reduction in pcm.reductions:
+            reduction.weight.zero_()
+            reduction.weight[:2, :, 0, 0] = torch.eye(2)
+        pcm.embedding.weight.zero_()
+        pcm.embedding.weight[:2, 1:3, 0, 0] = torch.eye(2)
+    maps = torch.tensor([[[[0.9, 0.1, 0.3], [0.2, 0.6, 0.0]]]])
+    spread = pcm(maps, torch.zeros(1, 1, 2, 3), [stage, stage])
+    torch.testing.assert_close(spread[0, 0], torch.tensor([[0.6, 0.1, 0.6], [0.1, 0.6, 0.1]]))
+
+
+def test_the_largest_class_stays_and_the_background_is_what_is_left():
+    maps = torch.tensor([0.5, 0.8]).view(1, 2, 1, 1)
+    torch.testing.assert_close(strongest(maps).flatten(), torch.tensor([0.2, 0.0, 0.8]))
+
+
+def test_equivariance_by_hand():
+    """A row (4, 2, -3, -1) becomes (1, 1/2, 0, 0), and half as long (9/14, 1/14).
+
+    The weights of the triangle that halves it are 3/7, 3/7 and 1/7. Against (1, 1) that leaves
+    5/14 + 13/14; the second class is absent and its two places count as zero: 9/7 over 4.
+    """
+    large = torch.tensor([4.0, 2.0, -3.0, -1.0]).repeat(1, 2, 2, 1)
+    small = torch.ones(1, 2, 1, 2)
+    error = equivariance_error(large, small, torch.tensor([[1.0, 0.0]]))
+    assert error.item() == pytest.approx(9 / 28)
+    assert equivariance_error(large, unit(large), torch.ones(1, 2)).item() == 0
+
+
+def test_the_largest_fifth_counts():
+    """One class, 5 places, 10 entries: the 2 largest of the differences are 1.0 and 0.6."""
+    cam = torch.tensor([[[[1.0, 0.0, 0.0, 0.0, 0.0]]]])
+    organ = torch.tensor([1.0, 0.6, 0.0, 0.0, 0.0])
+    background = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0])
+    spread = torch.stack([background, organ])[None, :, None]
+    error = cross_error(cam, spread, torch.ones(1, 1), 0.2)
+    assert error.item() == pytest.approx((1.0 + 0.6) / 2)
+
+
+def test_the_weakest_quarter_is_suppressed():
+    """8 places: the two weakest are 0.1 and 0.2; a class that is absent does not count."""
+    organ = torch.tensor([0.1, 0.9, 0.8, 0.2, 0.7, 0.6, 0.5, 0.4]).view(1, 1, 2, 4)
+    spread = torch.cat([torch.ones(1, 1, 2, 4), organ, torch.ones(1, 1, 2, 4)], dim=1)
+    assert suppression(spread, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(0.15)
+
+
+def test_maps_are_those_of_cam_and_means_are_logits(network):
+    images = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        cam, spread = network(images)
+        view = Viewer(network.classifier.model)(images)
+        torch.testing.assert_close(cam, cams.get("cam")()(view))
+        torch.testing.assert_close(cam.mean((2, 3)), view.logits)
+        torch.testing.assert_close(CorrectedCam(network)(view), spread[:, 1:])
+    assert spread.shape == (2, 3, *cam.shape[2:])
+
+
+def test_the_pcm_teaches_the_trunk_nothing(network):
+    cam, spread = network(torch.rand(1, 3, 64, 64))
+    spread.sum().backward()
+    learning = {name for name, p in network.named_parameters() if p.grad is not None}
+    assert learning
+    assert all(name.startswith("correlation.") for name in learning)
+    assert cam.requires_grad
+
+
+def test_equivariance_is_learnt(tmp_path):
+    """Both learn the tags; the maps of SEAM follow the scale better than before and than CAM."""
+    slices = toy_slices(16)
+    errors = {}
+    for name in ("classifier", "seam"):
+        network = SeamNet(tiny_classifier(), seed=0)
+        loss = {
+            "classifier": TagLoss(network.classifier, RECIPE, flip=False),
+            "seam": SeamLoss(network, RECIPE, flip=False, scale=0.5, hard=0.2),
+        }[name]
+        before = _error(network, slices)
+        history = minimise(
+            loss, network, slices, RECIPE, seed=0, device=torch.device("cpu"),
+            checkpoint=tmp_path / f"{name}.safetensors",
+        )  # fmt: skip
+        assert history[-1].accuracy == (1.0, 1.0)
+        errors[name] = _error(network, slices)
+    assert errors["seam"] < 0.7 * before
+    assert errors["seam"] < 0.85 * errors["classifier"]
+
+
+@torch.no_grad()
+def _error(network, slices):
+    network.eval()
+    grey = slices.images(slice(None)).float() / 255
+    large, small = (network(network.classifier.normalise(resize(grey, s)))[0] for s in (64, 32))
+    return equivariance_error(large, small, slices.tag_tensor(slice(None))).item()
+
+
+def test_it_trains_and_predicts(tmp_path):
+    recipe = RECIPE.model_copy(update={"epochs": 1})
+    context, asked = tiny_context(tmp_path, recipe, epochs=1, reads=())
+    baseline = Seam()
+    assert baseline.reads == ()
+    baseline.fit(context)
+    assert asked[0].shape == (len(context.val), 2, 16, 16)
+    assert asked[0].amax().item() == pytest.approx(1, abs=1e-3)
+    assert baseline.pseudo.shape == (len(context.train), 32, 32)
+    assert set(np.unique(baseline.pseudo)) == {0, 1, 2}
+    assert baseline.predict(context.val.images(slice(0, 3))).shape == (3, 3, 32, 32)
+
+
+def test_what_it_cannot_use_is_refused():
+    assert baselines.get("seam") is Seam
+    with pytest.raises(ConfigError, match=r"0 < scale < 1"):
+        Seam(scale=1.0)
