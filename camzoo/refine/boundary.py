@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from camzoo.backbone import Classifier
-from camzoo.errors import ConfigError
-from camzoo.taps import TappedModel
+from camzoo.backbone import Classifier, Trainable
+from camzoo.refine.stages import run_stages, stage_channels
 from camzoo.training import autocast
 
 #: Pixels of the image per pixel of the edge map, along each side.
@@ -19,7 +18,7 @@ STRIDE: Final = 4
 _WIDTH, _GROUPS = 32, 4
 
 
-class BoundaryNet(nn.Module):
+class BoundaryNet(Trainable):
     """Logits of edges at a quarter of the resolution (Ahn et al., CVPR 2019, §4, edge branch).
 
     Each stage of the trunk goes through a 1 x 1 convolution to 32 channels and group norm, is
@@ -38,16 +37,8 @@ class BoundaryNet(nn.Module):
     def __init__(self, classifier: Classifier, *, seed: int) -> None:
         super().__init__()
         self._frozen = copy.deepcopy(classifier).eval().requires_grad_(False)
-        model = self._frozen.model
-        self._trunk = model.trunk if isinstance(model, TappedModel) else model
-        if not hasattr(self._trunk, "forward_intermediates"):
-            raise ConfigError(
-                f"{type(self._trunk).__name__} has no forward_intermediates: timm cannot give its "
-                "stages, which the boundary network reads; choose another backbone"
-            )
         device = classifier.mean.device
-        probe = torch.zeros(1, 2 * _WIDTH, 2 * _WIDTH, device=device)
-        channels = [stage.shape[1] for stage in self._stages(probe)]
+        channels = stage_channels(self._frozen)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.branches = nn.ModuleList(map(_branch, channels)).to(device)
@@ -76,10 +67,7 @@ class BoundaryNet(nn.Module):
 
     @torch.no_grad()
     def _stages(self, grey: Tensor) -> list[Tensor]:
-        stages: list[Tensor] = self._trunk.forward_intermediates(  # type: ignore[operator]
-            self._frozen.normalise(grey), norm=False, intermediates_only=True
-        )
-        return stages
+        return run_stages(self._frozen, grey)
 
 
 @torch.no_grad()

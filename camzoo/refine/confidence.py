@@ -95,11 +95,20 @@ def alpha_scores(
     Raises:
         ConfigError: ``alpha`` is not positive.
     """
+    scores = with_background(maps, alpha)
+    return mean_field(unary_from_scores(scores, _present(tags)), images, crf)
+
+
+def with_background(maps: Tensor, alpha: float) -> Tensor:
+    """Put the plane (1 - max_c map_c)^alpha before maps: [B, C, h, w] to [B, C + 1, h, w].
+
+    Raises:
+        ConfigError: ``alpha`` is not positive.
+    """
     if alpha <= 0:
         raise ConfigError(f"alpha of the background score must be positive, got {alpha}")
     background = (1 - maps.amax(dim=1, keepdim=True)).clamp_min(0) ** alpha
-    scores = torch.cat([background, maps], dim=1)
-    return mean_field(unary_from_scores(scores, _present(tags)), images, crf)
+    return torch.cat([background, maps], dim=1)
 
 
 def labels_from_alphas(low: Tensor, high: Tensor) -> Tensor:

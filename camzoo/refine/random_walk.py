@@ -42,6 +42,9 @@ def random_walk(maps: Tensor, affinity: PairAffinity, *, beta: float, steps: int
     """
     _check(maps, affinity, beta, steps)
     weights = affinity.values.to(maps.dtype) ** beta
+    # Such weights move nothing that the type can tell from 1, but numbers that underflow take a
+    # processor ten times as long.
+    weights[weights < torch.finfo(maps.dtype).eps ** 2] = 0
     walked, flows, scratch = maps.clone(), torch.empty_like(maps), torch.empty_like(maps)
     degrees = torch.ones_like(maps[:, :1])
     height, width = maps.shape[2:]

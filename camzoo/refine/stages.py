@@ -1,0 +1,66 @@
+"""The stages of a trunk that refinement networks read."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from camzoo.backbone import Classifier, build_classifier
+from camzoo.config import BackboneConfig
+from camzoo.errors import ConfigError
+from camzoo.taps import TappedModel
+
+_PROBE = 64
+
+
+def run_stages(classifier: Classifier, grey: Tensor) -> list[Tensor]:
+    """Return the features of all stages of timm's ``feature_info``, the finest first.
+
+    Args:
+        classifier: Whose trunk is run.
+        grey: Slices on [0, 1], [B, H, W].
+
+    Returns:
+        [B, channels, h, w] of each stage, before the last norm.
+
+    Raises:
+        ConfigError: timm cannot give the stages of the trunk.
+    """
+    model = classifier.model
+    trunk: nn.Module = model.trunk if isinstance(model, TappedModel) else model
+    if not hasattr(trunk, "forward_intermediates"):
+        raise ConfigError(
+            f"{type(trunk).__name__} has no forward_intermediates: timm cannot give its stages, "
+            "which the refinement network reads; choose another backbone"
+        )
+    stages: list[Tensor] = trunk.forward_intermediates(  # type: ignore[operator]
+        classifier.normalise(grey), norm=False, intermediates_only=True
+    )
+    return stages
+
+
+@torch.no_grad()
+def stage_channels(classifier: Classifier) -> list[int]:
+    """Channels of every stage, found by a try. The classifier must be in evaluation mode.
+
+    Raises:
+        ConfigError: timm cannot give the stages of the trunk.
+    """
+    probe = torch.zeros(1, _PROBE, _PROBE, device=classifier.mean.device)
+    return [stage.shape[1] for stage in run_stages(classifier, probe)]
+
+
+def starting_point(
+    trained: Classifier, config: BackboneConfig, classes: int, *, seed: int
+) -> Classifier:
+    """Return the backbone as its weights came; where there are none, the trained classifier.
+
+    Args:
+        trained: Of the run.
+        config: What it was built from.
+        classes: Number of organs C.
+        seed: Of the head, which refinement does not read.
+    """
+    if config.weights == "none":
+        return trained
+    return build_classifier(config, classes, seed=seed)
