@@ -31,7 +31,8 @@ class Epoch:
 
     Attributes:
         loss: Mean binary cross-entropy over slices and classes.
-        accuracy: Share of right tags per class, on the augmented slices as they were seen.
+        accuracy: Share of right tags per class, on the augmented slices as they were seen; zeros
+            where the objective gives no logits.
     """
 
     loss: float
@@ -47,8 +48,8 @@ class Objective(Protocol):
         indices: NDArray[np.int64],
         tags: Tensor,
         generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
-        """Return the loss and the logits [b, C] of a batch.
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the loss and the logits [b, C] of a batch, None where tags are not predicted.
 
         Args:
             images: Slices on [0, 1], [b, S, S], as they are stored; to be augmented here.
@@ -163,7 +164,7 @@ def minimise(
             if config.clip:
                 nn.utils.clip_grad_norm_(_parameters(optimiser), config.clip)
             optimiser.step()
-            totals.add(loss.detach(), logits.detach(), tags)
+            totals.add(loss.detach(), logits, tags)
             tick(done + 1, steps * config.epochs)
         history.append(totals.mean(epoch))
         _save(checkpoint, network, optimiser, history)
@@ -210,9 +211,10 @@ class _Totals:
         self._right = torch.zeros(classes, device=device)
         self._count = 0
 
-    def add(self, loss: Tensor, logits: Tensor, tags: Tensor) -> None:
+    def add(self, loss: Tensor, logits: Tensor | None, tags: Tensor) -> None:
         self._loss += loss * len(tags)
-        self._right += ((logits > 0) == (tags > 0)).sum(dim=0)
+        if logits is not None:
+            self._right += ((logits.detach() > 0) == (tags > 0)).sum(dim=0)
         self._count += len(tags)
 
     def mean(self, epoch: int) -> Epoch:

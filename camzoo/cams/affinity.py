@@ -5,7 +5,6 @@ from __future__ import annotations
 from safetensors.torch import save_file
 from torch import Tensor
 
-from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.pipeline import MapArrays
 from camzoo.cams.steps import MapStep, StepContext, StepReport, register_step
 from camzoo.config import TrainingConfig
@@ -13,6 +12,7 @@ from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices,
 from camzoo.refine.boundary import BoundaryNet, find_edges
 from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings
+from camzoo.refine.stages import starting_point
 
 #: Side in pixels of the slices that the lineage's distances are meant for.
 _LINEAGE_SIDE = 512
@@ -53,7 +53,13 @@ class AffinityRefinement(MapStep):
     def apply(self, source: MapArrays, context: StepContext, out: MapArrays) -> StepReport:
         """Train the boundary network on positive training slices, then refine all maps."""
         settings = self._settings(context.slices.size, context.config.training)
-        network = BoundaryNet(_trunk(context), seed=context.seed)
+        trunk = starting_point(
+            context.classifier,
+            context.config.backbone,
+            len(context.slices.organs),
+            seed=context.seed,
+        )
+        network = BoundaryNet(trunk, seed=context.seed)
         rows = context.positives
         slices = context.slices.at(rows)
         with context.reporter.stage("labels of confident pixels") as tick:
@@ -96,13 +102,6 @@ class AffinityRefinement(MapStep):
             beta=beta,
             exp_times=exp_times,
         )  # fmt: skip
-
-
-def _trunk(context: StepContext) -> Classifier:
-    backbone = context.config.backbone
-    if backbone.weights == "none":
-        return context.classifier
-    return build_classifier(backbone, len(context.slices.organs), seed=context.seed)
 
 
 def _save(network: BoundaryNet, context: StepContext) -> None:
