@@ -1,0 +1,162 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from camzoo_baselines.bes import (
+    BACKGROUND,
+    BOUNDARY,
+    ORGAN,
+    AttentionLoss,
+    Bes,
+    attended,
+    boundary_labels,
+    boundary_loss,
+    odd,
+)
+
+from camzoo.backbone import build_classifier
+from camzoo.cams.pipeline import MapArrays
+from camzoo.config import BackboneConfig, TrainingConfig
+from camzoo.errors import ConfigError, DataError
+from camzoo.refine.boundary import find_edges
+from camzoo.refine.confidence import IGNORE
+from camzoo.refine.label_loss import LabelLoss
+from camzoo.training import minimise
+from tests.refine.test_affinity import boundaries, network, scenes
+from tests.segment.toy import toy_context
+from tests.toy import toy_slices
+
+CPU = torch.device("cpu")
+B, R, E, U = BACKGROUND, ORGAN, BOUNDARY, IGNORE  # R: region of an organ
+
+
+def columns(*labels, height=9):
+    return torch.tensor([[list(labels)] * height], dtype=torch.uint8)
+
+
+def middle(labels, organs=1, window=7, share=0.3, margin=0.1):
+    found = boundary_labels(labels, organs, window, share=share, margin=margin)
+    assert found.dtype == torch.uint8
+    assert found.shape == labels.shape
+    return found[0, 4].tolist()
+
+
+def test_a_straight_boundary_by_hand():
+    """Columns of a 7-window around 12 columns, half background, half organ.
+
+    Around column 5 there are 4 of background and 3 of organ: 4/7 - 3/7 = 1/7, one column. Around
+    column 4 they are 5 and 2: 2/7 is no share of 0.3, and 5/7 above 0.6 with 3/7 between them is
+    background. At the rim the window is cut: around column 0 there are 4 columns of background.
+    """
+    labels = columns(*[0] * 6, *[1] * 6)
+    assert middle(labels) == [B, B, B, B, B, E, E, R, R, R, R, R]
+
+
+def test_unknown_pixels_count_in_the_window():
+    """Three columns of each with an unknown one between: 3/7 both. With a belt of three: 2/7."""
+    assert middle(columns(*[0] * 6, U, *[1] * 6))[6] == E
+    belt = middle(columns(*[0] * 6, U, U, U, *[1] * 6))
+    assert belt[5:10] == [U, U, U, U, U]
+    assert belt[4] == B  # 5/7 of background, none of the organ
+    assert E not in belt
+
+
+def test_two_organs_have_a_boundary_and_are_no_background():
+    """With 13 pixels, 6 and 7 columns of two organs: 1/13 apart, as the paper's margin has it."""
+    labels = columns(*[1] * 10, *[2] * 10, height=15)
+    found = boundary_labels(labels, 2, 13, share=0.3, margin=0.1)[0, 7].tolist()
+    # Around column 7 there are 9 and 4 columns: 9/13 organ against no background.
+    assert found == [R] * 9 + [E] * 2 + [R] * 9
+    one = boundary_labels(labels.clamp(max=1), 2, 13, share=0.3, margin=0.1)
+    assert (one == ORGAN).all()
+
+
+def test_windows_shrink_with_the_slices_and_stay_odd():
+    assert [odd(13 * side / 512) for side in (512, 256, 128, 64)] == [13, 7, 3, 3]
+
+
+def test_the_loss_by_hand():
+    """p = 3/4 in all four pixels: background, organ, boundary, unknown; a mean per kind."""
+    logits = torch.full((1, 1, 4), math.log(3.0), requires_grad=True)
+    labels = torch.tensor([[[B, R, E, U]]])
+    loss = boundary_loss(logits, labels)
+    expected = (math.log(4) + math.log(4)) / 2 + math.log(4 / 3) * math.sqrt(0.75)
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+    loss.backward()
+    # d(-log p)/dlogit = -(1 - p), times the root of p that has no gradient of its own.
+    assert logits.grad[0, 0, 2].item() == pytest.approx(-0.25 * math.sqrt(0.75), abs=1e-6)
+    assert logits.grad[0, 0, 3] == 0
+    nothing = boundary_loss(logits, torch.full((1, 1, 4), U))
+    assert nothing.item() == 0
+
+
+def test_attention_by_hand():
+    """softmax(k F) of (0, ln 3 / k) is (1/4, 3/4): times two places, weights 1/2 and 3/2."""
+    features = torch.tensor([[[[0.0, math.log(3) / 2]], [[1.0, 1.0]]]], requires_grad=True)
+    pooled = attended(features, 2.0)
+    torch.testing.assert_close(
+        pooled, torch.tensor([[[[0.0, 1.5 * math.log(3) / 2]], [[1.0, 1.0]]]])
+    )
+    pooled.sum().backward()  # the weights have no gradient
+    torch.testing.assert_close(features.grad, torch.tensor([[[[0.5, 1.5]], [[1.0, 1.0]]]]))
+    assert torch.equal(attended(features, 0.0), features)
+    with pytest.raises(ConfigError, match=r"\[B, K, h, w\], got \[2, 5, 3\]"):
+        attended(torch.zeros(2, 5, 3), 1.0)
+
+
+def test_without_attention_the_classifier_pools_as_ever():
+    config = TrainingConfig(crop=64, resize=(64, 64), precision="fp32")
+    backbone = BackboneConfig(name="resnet10t", weights="none", frozen=0)
+    classifier = build_classifier(backbone, 2, seed=0).eval()
+    classifier.head.weight.data *= 100
+    slices = toy_slices(4)
+    grey, tags = slices.images(slice(None)).float() / 255, slices.tag_tensor(slice(None))
+
+    def logits(sharpness):
+        loss = AttentionLoss(classifier, config, flip=False, sharpness=sharpness)
+        value, out = loss(grey, np.arange(4), tags, torch.Generator().manual_seed(0))
+        assert value.item() == pytest.approx(F.binary_cross_entropy_with_logits(out, tags).item())
+        return out
+
+    torch.testing.assert_close(logits(0.0), classifier(classifier.normalise(grey)))
+    assert not torch.allclose(logits(5.0), logits(0.0), atol=1e-3)
+
+
+def test_the_boundary_score_peaks_at_edges_of_unseen_slices(tmp_path):
+    slices, truth = scenes(count=16)
+    labels = boundary_labels(torch.from_numpy(truth), 2, 7, share=0.3, margin=0.1).numpy()
+    recipe = TrainingConfig(
+        epochs=12, batch=4, crop=64, resize=(64, 64), lr=0.02, head_factor=1.0, momentum=0.9,
+        precision="fp32",
+    )  # fmt: skip
+    net = network()
+    loss = LabelLoss(net, labels, recipe, 16, boundary_loss)
+    history = minimise(loss, net, slices, recipe, seed=0, device=CPU, checkpoint=tmp_path / "c")
+    assert history[-1].loss < 0.7 * history[0].loss
+    slices, truth = scenes(count=4, seed=1)
+    edges = find_edges(net, slices.images(slice(None)).float() / 255, precision="fp32")
+    near, far = boundaries(truth)
+    assert edges[near].mean() > edges[far].mean() + 0.3
+
+
+def test_maps_without_a_boundary_are_named(tmp_path):
+    """Thresholds far apart leave a belt of unknown pixels that no window reaches across."""
+    slices = toy_slices(8)
+    ramp = torch.linspace(0, 1, 16).expand(8, 2, 16, 16).numpy().astype(np.float16)
+    maps = MapArrays(ramp, np.zeros((8, 2), np.uint8), np.ones((8, 2), np.float32))
+    baseline = Bes(foreground=0.9, background=0.1)
+    settings = baseline._settings(64, TrainingConfig())
+    context = replace(toy_context(tmp_path), train=slices)
+    with pytest.raises(DataError, match=r"no window of 3 pixels .* in any of 8 slices"):
+        baseline._boundary_labels(maps.maps, slices, settings.confidence, context)
+
+
+def test_it_learns_and_segments_through_the_harness(benched):
+    result, rows = benched("bes")
+    assert not result.failures
+    assert set(rows["stage"]) == {"pseudo-mask", "segmentation"}
+    assert set(rows["supervision"]) == {"image"}
+    assert rows["dsc"].between(0, 1).all()
