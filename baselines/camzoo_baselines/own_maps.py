@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from camzoo.cams.linear import classifier_of
 from camzoo.cams.pipeline import MapArrays, divide_by_volume_maximum, make_maps
+from camzoo.errors import ConfigError
 from camzoo.segment.maps import cut_maps
 
 if TYPE_CHECKING:
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from camzoo.cams.base import CamMethod
     from camzoo.data.slices import TaggedSlices
     from camzoo.segment.context import BaselineContext
+
+#: Keeps the division by a maximum finite (authors' code of SEAM).
+_LEAST: Final = 1e-5
 
 
 def own_maps(
@@ -48,6 +54,35 @@ def own_maps(
     if config.maps.normalisation == "volume-max":
         divide_by_volume_maximum(maps, slices.cases)
     return maps
+
+
+def linear_cam(classifier: Classifier, images: Tensor) -> Tensor:
+    """Return CAM of images for training: with gradients, and with the logits as its means.
+
+    Args:
+        classifier: With average pooling and a linear layer behind its features.
+        images: Normalised, [B, channels, H, W].
+
+    Returns:
+        [B, C, h, w].
+
+    Raises:
+        ConfigError: The classifier's head is another.
+    """
+    features: Tensor = classifier.model.forward_features(images)  # type: ignore[operator]
+    head = classifier_of(classifier.model)
+    if features.ndim != 4 or head is None or head.weight[0].numel() != features.shape[1]:
+        raise ConfigError(
+            "training on maps needs a feature map and a linear layer behind its mean; the features "
+            f"of {type(classifier.model).__name__} are {list(features.shape)}, its head is {head}: "
+            "choose another backbone"
+        )
+    return torch.einsum("ck,bkyx->bcyx", head.weight.flatten(1), features)
+
+
+def unit(maps: Tensor) -> Tensor:
+    """Rectify maps [B, P, h, w] and divide each by its maximum."""
+    return maps.relu() / maps.amax(dim=(2, 3), keepdim=True).clamp_min(_LEAST)
 
 
 def validated_cut(context: BaselineContext, train: MapArrays, val: MapArrays) -> NDArray[np.uint8]:

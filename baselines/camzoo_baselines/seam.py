@@ -32,15 +32,14 @@ from torch import Tensor, nn
 
 from camzoo.augmentation import augment
 from camzoo.backbone import Classifier, Trainable
-from camzoo.cams.base import CamMethod
-from camzoo.cams.linear import classifier_of
+from camzoo.cams.base import CamMethod, cams
 from camzoo.cams.pipeline import input_side, resize
 from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.taps import TappedModel
 from camzoo.training import autocast, minimise, mirrored, require_both_tags
-from camzoo_baselines.own_maps import own_maps, validated_cut
+from camzoo_baselines.own_maps import linear_cam, own_maps, unit, validated_cut
 
 if TYPE_CHECKING:
     from camzoo.cams.view import FeatureView
@@ -184,24 +183,8 @@ class SeamNet(Trainable):
             CAM [B, C, h, w], whose means are the logits, and the PCM's maps [B, C + 1, h, w],
             background first. No gradient goes from these to the classifier.
         """
-        features: Tensor = self.classifier.model.forward_features(images)  # type: ignore[operator]
-        cam = self.cam(features).float()
+        cam = linear_cam(self.classifier, images).float()
         return cam, self.corrected(cam.detach(), images)
-
-    def cam(self, features: Tensor) -> Tensor:
-        """Return CAM [B, C, h, w] of features [B, K, h, w], with gradients.
-
-        Raises:
-            ConfigError: The classifier's head is not a linear layer behind the pooling.
-        """
-        head = classifier_of(self.classifier.model)
-        if features.ndim != 4 or head is None or head.weight[0].numel() != features.shape[1]:
-            raise ConfigError(
-                "SEAM needs a feature map and a linear layer behind its mean; the features of "
-                f"{type(self.classifier.model).__name__} are {list(features.shape)}, its head is "
-                f"{head}: choose another backbone"
-            )
-        return torch.einsum("ck,bkyx->bcyx", head.weight.flatten(1), features)
 
     def corrected(self, cam: Tensor, images: Tensor) -> Tensor:
         """Return what the PCM makes of CAM [B, C, h, w] of images: [B, C + 1, h, w]."""
@@ -314,11 +297,6 @@ def suppression(spread: Tensor, tags: Tensor) -> Tensor:
     return organs.topk(max(1, organs.shape[1] // 4), dim=1, largest=False).values.relu().mean()
 
 
-def unit(maps: Tensor) -> Tensor:
-    """Rectify maps [B, P, h, w] and divide each by its maximum."""
-    return maps.relu() / maps.amax(dim=(2, 3), keepdim=True).clamp_min(_LEAST)
-
-
 def strongest(maps: Tensor) -> Tensor:
     """Keep the largest class of each place and put the background in front: [B, C + 1, h, w].
 
@@ -338,12 +316,12 @@ class CorrectedCam(CamMethod):
 
     def __init__(self, network: SeamNet) -> None:
         self._network = network
+        self._cam = cams.get("cam")()
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return the PCM's maps of the organs, [B, C, h, w]."""
         with torch.no_grad():
-            cam = self._network.cam(view.features)
-            return self._network.corrected(cam, view.images)[:, 1:]
+            return self._network.corrected(self._cam.saliency(view), view.images)[:, 1:]
 
 
 def _on_grid(planes: Tensor, grid: Sequence[int]) -> Tensor:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from camzoo_baselines.own_maps import unit
 from camzoo_baselines.seam import (
     CorrectedCam,
     PixelCorrelation,
@@ -11,7 +12,6 @@ from camzoo_baselines.seam import (
     equivariance_error,
     strongest,
     suppression,
-    unit,
 )
 
 from camzoo.backbone import build_classifier
