@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.run import BenchResult
 from camzoo.metrics.subregions import WHOLE
+from camzoo.metrics.sweep import apply_threshold
 from camzoo.report.tables import HEADLINE
 
 #: Saliency: 0 is dark, more evidence is brighter, readable in grey and by the colour-blind.
@@ -36,7 +37,7 @@ class Panel:
         image: Slice [y, x].
         reference: Mask [y, x].
         maps: Normalised map [y, x] by method.
-        thresholds: Background threshold by method.
+        masks: Mask [y, x] at the method's threshold, where no other organ wins.
         scores: Text under a map, by method.
         aspect: Height of a voxel over its width.
     """
@@ -45,7 +46,7 @@ class Panel:
     image: NDArray[Any]
     reference: NDArray[np.bool_]
     maps: Mapping[str, NDArray[Any]]
-    thresholds: Mapping[str, float]
+    masks: Mapping[str, NDArray[np.bool_]]
     scores: Mapping[str, str]
     aspect: float
 
@@ -82,14 +83,18 @@ def _panel(result: BenchResult, rows: pd.DataFrame, case: str, name: str) -> Pan
     mine = rows[(rows["case"] == case) & (rows["organ"] == organ_name)]
     mine = mine.set_index(mine["method"].str.cat(mine["variant"], sep=" ").str.strip())
     there = [name for name in result.maps if name in mine.index][:_MOST]
-    files = {name: MapFiles.open(result.maps[name]) for name in there}
+    thresholds = {str(name): float(t) for name, t in mine["threshold"].items()}
+    shown = {name: MapFiles.open(result.maps[name]).volume(info)[:, z] for name in there}
     stored = result.prepared.tagged([case]).images(slice(z, z + 1)).float()
     return Panel(
         title=f"{name}: {case}, slice {z}, {organ_name}",
         image=info.letterbox.from_grid(stored[:, None])[0, 0].numpy(),
         reference=label[z] == organ,
-        maps={m: f.volume(info)[organ - 1, z].numpy() for m, f in files.items()},
-        thresholds={str(m): float(t) for m, t in mine["threshold"].items()},
+        maps={m: slices[organ - 1].numpy() for m, slices in shown.items()},
+        masks={
+            m: (apply_threshold(slices, thresholds[m]) == organ).numpy()
+            for m, slices in shown.items()
+        },
         scores={
             str(m): f"{100 * line['dsc']:.1f} %, ASD {line['asd_mm']:.1f} mm"
             for m, line in mine.to_dict("index").items()
@@ -130,7 +135,7 @@ def _slice(axis: Axes, panel: Panel) -> None:
 def _map(axis: Axes, panel: Panel, method: str) -> None:
     values = panel.maps[method]
     axis.imshow(values, cmap=COLOURS, vmin=0, vmax=1, alpha=0.55, aspect=panel.aspect)
-    _outline(axis, values > panel.thresholds[method], _PREDICTION)
+    _outline(axis, panel.masks[method], _PREDICTION)
     axis.set_title(f"{method}: {panel.scores[method]}", fontsize=8)
 
 
