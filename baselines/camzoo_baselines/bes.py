@@ -224,7 +224,7 @@ class Bes(PseudoMaskBaseline):
 
 @dataclass(frozen=True)
 class AttentionLoss:
-    """Binary cross-entropy of a classifier that pools by attention (§3.2 of the paper).
+    """Binary cross-entropy of a classifier that pools by attention.
 
     Attributes:
         classifier: What learns.
@@ -280,7 +280,7 @@ def attended(features: Tensor, sharpness: float) -> Tensor:
 def boundary_labels(
     labels: Tensor, organs: int, window: int, *, share: float, margin: float
 ) -> Tensor:
-    """Find boundaries by what the window around a pixel holds (§3.3 of the paper).
+    """Find boundaries by what the window around a pixel holds.
 
     With the shares P0 of the background and P1 >= P2 of the two largest organs: a boundary where
     min(P0, P1) > share and |P0 - P1| < margin, or P2 > share and P1 - P2 < margin. Else background
@@ -315,7 +315,7 @@ def boundary_labels(
 
 
 def boundary_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Push boundaries up and the inside of regions down (eq. 5 of the paper).
+    """Push boundaries up and the inside of regions down.
 
     (mean over background + mean over organs of -log(1 - p)) / 2, plus the mean over boundaries of
     -log p, weighted by the root of p without a gradient: what the network does not believe counts
