@@ -36,8 +36,8 @@ from camzoo.cams.base import CamMethod, cams
 from camzoo.cams.pipeline import input_side, resize
 from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
+from camzoo.refine.stages import run_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
-from camzoo.taps import TappedModel
 from camzoo.training import autocast, minimise, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit, validated_cut
 
@@ -50,8 +50,6 @@ _WIDTHS: Final = (64, 128)
 _SPACE: Final = 192
 #: Keeps divisions finite (authors' code).
 _LEAST: Final = 1e-5
-#: Side of images that tells how many channels a stage has.
-_PROBE: Final = 64
 
 
 @register_baseline("seam")
@@ -155,17 +153,16 @@ class SeamNet(Trainable):
     def __init__(self, classifier: Classifier, *, seed: int) -> None:
         super().__init__()
         self.classifier = copy.deepcopy(classifier).eval()
-        probe = torch.zeros(1, classifier.mean.shape[1], _PROBE, _PROBE).to(classifier.mean)
-        shapes = [stage.shape for stage in self._stages(probe)]
-        if len(shapes) <= len(_WIDTHS):
+        channels = stage_channels(self.classifier)[:-1][-len(_WIDTHS) :]
+        if len(channels) < len(_WIDTHS):
             raise ConfigError(
                 f"SEAM reads {len(_WIDTHS)} stages in front of the last one, "
-                f"{type(self._trunk).__name__} has {len(shapes)}: choose another backbone"
+                f"{type(self.classifier.model).__name__} has {len(channels)}: choose another "
+                "backbone"
             )
-        self._read = list(range(len(shapes) - 1))[-len(_WIDTHS) :]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.correlation = PixelCorrelation([shapes[index][1] for index in self._read])
+            self.correlation = PixelCorrelation(channels)
         self.correlation.to(classifier.mean.device)
 
     @property
@@ -173,44 +170,27 @@ class SeamNet(Trainable):
         """Parameters that learn faster: those of the classifier that do, and the PCM."""
         return [*self.classifier.fresh, *self.correlation.parameters()]
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, grey: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maps of a batch, plain and corrected.
 
         Args:
-            images: Normalised, [B, channels, H, W].
+            grey: Slices on [0, 1], [B, H, W].
 
         Returns:
             CAM [B, C, h, w], whose means are the logits, and the PCM's maps [B, C + 1, h, w],
             background first. No gradient goes from these to the classifier.
         """
-        cam = linear_cam(self.classifier, images).float()
-        return cam, self.corrected(cam.detach(), images)
+        cam = linear_cam(self.classifier, self.classifier.normalise(grey)).float()
+        return cam, self.corrected(cam.detach(), grey)
 
-    def corrected(self, cam: Tensor, images: Tensor) -> Tensor:
-        """Return what the PCM makes of CAM [B, C, h, w] of images: [B, C + 1, h, w]."""
-        stages = [stage.float() for stage in self._stages(images, self._read)]
-        with torch.autocast(images.device.type, enabled=False):
-            spread: Tensor = self.correlation(strongest(unit(cam)), images[:, :1].float(), stages)
+    def corrected(self, cam: Tensor, grey: Tensor) -> Tensor:
+        """Return what the PCM makes of CAM [B, C, h, w] of slices [B, H, W]: [B, C + 1, h, w]."""
+        with torch.no_grad():
+            stages = run_stages(self.classifier, grey)[:-1][-len(_WIDTHS) :]
+        with torch.autocast(grey.device.type, enabled=False):
+            planes = [stage.float() for stage in stages]
+            spread: Tensor = self.correlation(strongest(unit(cam)), grey[:, None], planes)
         return spread
-
-    @property
-    def _trunk(self) -> nn.Module:
-        model = self.classifier.model
-        return model.trunk if isinstance(model, TappedModel) else model
-
-    @torch.no_grad()
-    def _stages(self, images: Tensor, indices: list[int] | None = None) -> list[Tensor]:
-        """Features of the chosen stages, or of all, without gradients."""
-        run = getattr(self._trunk, "forward_intermediates", None)
-        if run is None:
-            raise ConfigError(
-                f"{type(self._trunk).__name__} has no forward_intermediates: timm cannot give its "
-                "stages, which SEAM reads; choose another backbone"
-            )
-        stages: list[Tensor] = run(
-            images, indices=indices, norm=False, stop_early=True, intermediates_only=True
-        )
-        return stages
 
 
 @dataclass(frozen=True)
@@ -250,9 +230,8 @@ class SeamLoss:
         return tagging + quiet + equivariance_error(large, small, tags) + across, logits[0]
 
     def _maps(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        images = self.network.classifier.normalise(views)
         with autocast(views.device, self.config.precision):
-            cam, spread = self.network(images)
+            cam, spread = self.network(views)
         return cam, spread
 
 
@@ -320,8 +299,10 @@ class CorrectedCam(CamMethod):
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return the PCM's maps of the organs, [B, C, h, w]."""
+        classifier = self._network.classifier
+        grey = (view.images * classifier.std + classifier.mean)[:, 0]
         with torch.no_grad():
-            return self._network.corrected(self._cam.saliency(view), view.images)[:, 1:]
+            return self._network.corrected(self._cam.saliency(view), grey)[:, 1:]
 
 
 def _on_grid(planes: Tensor, grid: Sequence[int]) -> Tensor:
