@@ -35,7 +35,8 @@ class CausalClassifier(Trainable):
 
     def __init__(self, classifier: Classifier, attention: CategoryAttention, seed: int) -> None:
         super().__init__()
-        self.classifier = copy.deepcopy(classifier)
+        # Other maps may have been made on a device, where the generator could not fill the head.
+        self.classifier = copy.deepcopy(classifier).cpu()
         self.attention = attention
         generator = torch.Generator().manual_seed(seed)
         head = self.classifier.head.weight

@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -127,11 +128,21 @@ def test_coarse_masks_survive_resampling():
     assert numbered(shares * 0.5).item() == 0  # mostly background
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_classifier_that_was_used_on_a_device_starts_alike():
+    classifier = build_classifier(BACKBONE, 2, seed=0)
+    here, there = (
+        CausalClassifier(one, CategoryAttention(GRID, 4, seed=0), seed=0)
+        for one in (classifier, copy.deepcopy(classifier).cuda())
+    )
+    assert torch.equal(here.classifier.head.weight, there.classifier.head.weight)
+
+
 def test_training_learns_the_tags_and_the_weight_of_the_prior(tmp_path: Path):
     slices = toy_slices(count=32).positives()
     recipe = TrainingConfig(
         epochs=6, batch=8, crop=64, resize=(64, 72), lr=0.02, head_factor=5, momentum=0.9,
-        flip="never", precision="fp32", clip=5.0,
+        flip="never", precision="fp32", clip=5.0, weight_decay=0.0,
     )  # fmt: skip
     causal = network()
     before = causal.weight.detach().clone()
