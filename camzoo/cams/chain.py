@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,6 +123,7 @@ def parse_chain(text: str) -> Chain:
         base = _HEADS.get(head, head)
     _require_method(base)
     _require_settings(text, names, settings)
+    _require_own(head, own, settings)
     label = _label(head, base, names, own)
     told = own | {key: value for key, value in settings.items() if _tells(names, key, value)}
     chain = Chain(label, base, names, tuple(sorted(told.items())), frozenset(own))
@@ -130,7 +132,7 @@ def parse_chain(text: str) -> Chain:
 
 
 def _label(head: str, base: str, names: tuple[str, ...], own: Mapping[str, Any]) -> str:
-    """One label for chains that are the same."""
+    """The short name where there is one, else the head as it was written, with the steps."""
     if not names:
         return base
     if own:
@@ -148,12 +150,36 @@ def _require_method(name: str) -> None:
 
 
 def _require_settings(text: str, names: tuple[str, ...], settings: Mapping[str, Any]) -> None:
-    known = {key for name in names for key in defaults(steps.get(name))}
-    for key in settings:
-        if key not in known:
+    known = [(name, defaults(steps.get(name))) for name in names]
+    every = sorted({key for _, own in known for key in own})
+    for key, value in settings.items():
+        if key not in every:
             raise ConfigError(
                 f"no step of {text!r} has a setting {key!r}; "
-                f"{'there are ' + ', '.join(sorted(known)) if known else 'it has no steps'}"
+                f"{'there are ' + ', '.join(every) if every else 'it has no steps'}"
+            )
+        for name, own in known:
+            if key in own and not _is_like(value, own[key]):
+                raise ConfigError(
+                    f"{name}: {key} is of type {type(own[key]).__name__}, got {value!r}; "
+                    "write values as JSON (true, 3, 0.5)"
+                )
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a value is of the type of a default; ``faithful=no`` is text, and text is true."""
+    if default is None or default is inspect.Parameter.empty:
+        return True
+    if type(default) is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is type(default)
+
+
+def _require_own(head: str, own: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    for key, value in own.items():
+        if settings.get(key, value) != value:
+            raise ConfigError(
+                f"{head} is short for {NAMED[head]}: {key} cannot be {settings[key]!r} in it"
             )
 
 

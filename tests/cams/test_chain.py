@@ -68,6 +68,13 @@ def test_an_oracle_is_declared():
         ("cam[blend]:weight=-1", "must not be negative, got -1"),
         ("cam[cc]:grid=0", "must be positive, got 0"),
         ("cam[ac]:tau=0.1:tau=0.2", "tau is given twice"),
+        ("cam[ac]:tau=small", "ac: tau is of type float, got 'small'; write values as JSON"),
+        ("cam[cc]:rate=NaN", "cc: rate is of type float, got nan"),
+        ("cam[cc]:faithful=no", "cc: faithful is of type bool, got 'no'"),
+        ("cam[cc]:faithful=1", "cc: faithful is of type bool, got 1"),
+        ("cam[cc]:grid=32.5", "cc: grid is of type int, got 32.5"),
+        ("positives-only:map=A", r"short for cam\[cc\]:map=none: map cannot be 'A' in it"),
+        ("positives-only:map=B", "map cannot be 'B' in it"),
     ],
 )
 def test_what_is_refused(text, message):
