@@ -34,16 +34,23 @@ class Mapped:
     """The maps of a cell.
 
     Attributes:
-        artifacts: By chain, as in :attr:`camzoo.config.BenchConfig.methods`.
+        made: The maps of the method, then those after each step, by chain as in
+            :attr:`camzoo.config.BenchConfig.methods`.
         failures: Why a chain has none, by chain.
     """
 
-    artifacts: dict[str, Artifact]
+    made: dict[str, tuple[Artifact, ...]]
     failures: dict[str, str]
 
+    @property
+    def artifacts(self) -> dict[str, Artifact]:
+        """The finished maps, by chain."""
+        return {text: made[-1] for text, made in self.made.items()}
+
     def notes(self, text: str) -> tuple[str, ...]:
-        """What a reader must see beside the numbers of a chain."""
-        return tuple(read_report(self.artifacts[text].folder).get("notes", ()))
+        """What a reader must see beside the numbers of a chain: what any of its steps said."""
+        reports = [read_report(artifact.folder) for artifact in self.made[text]]
+        return tuple(dict.fromkeys(n for report in reports for n in report.get("notes", ())))
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """What the last step of each chain reported, by chain."""
@@ -59,17 +66,17 @@ def chains_stage(
     heads = tuple(dict.fromkeys(chain.head for chain in chains.values()))
     plain = maps_stage(context, prepared, split, trained, seed, heads)
     cell = _CellOfSteps(context, prepared, split, trained, seed)
-    artifacts: dict[str, Artifact] = {}
+    made: dict[str, tuple[Artifact, ...]] = {}
     failures: dict[str, str] = {}
     for text, chain in chains.items():
         if chain.head in plain.failures:
             failures[text] = plain.failures[chain.head]
             continue
         try:
-            artifacts[text] = cell.run(chain, plain.artifacts[chain.head])
+            made[text] = cell.run(chain, plain.artifacts[chain.head])
         except Exception as error:  # a plug-in may raise anything; it fails its own row
             failures[text] = f"{type(error).__name__}: {error}"
-    return Mapped(artifacts, failures)
+    return Mapped(made, failures)
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -89,12 +96,12 @@ class _CellOfSteps:
     trained: Trained
     seed: int
 
-    def run(self, chain: Chain, base: Artifact) -> Artifact:
-        """Run the steps of a chain behind the maps ``base`` of its method."""
-        artifact = base
+    def run(self, chain: Chain, base: Artifact) -> tuple[Artifact, ...]:
+        """Run the steps of a chain behind the maps ``base`` of its method: those, and all after."""
+        made = [base]
         for name, step in zip(chain.steps, chain.built, strict=True):
-            artifact = self._step(chain, name, step, base, artifact)
-        return artifact
+            made.append(self._step(chain, name, step, base, made[-1]))
+        return tuple(made)
 
     def _step(
         self, chain: Chain, name: str, step: MapStep, base: Artifact, source: Artifact
@@ -143,7 +150,8 @@ class _CellOfSteps:
 
     def _reference(self, step: MapStep, name: str) -> Callable[[int], NDArray[np.uint8]]:
         def labels(side: int) -> NDArray[np.uint8]:
-            cases = [case for case in self.prepared.cases if case in set(self.split.train)]
+            train = set(self.split.train)
+            cases = [case for case in self.prepared.cases if case in train]
             masks = self.prepared.vault.for_training(
                 step.supervision, cases, who=f"the step {name!r}"
             )

@@ -117,8 +117,25 @@ class Declared(Peeking):
 
 @pytest.fixture
 def plugged(monkeypatch):
-    for name, step in {"peek": Peeking, "declared": Declared}.items():
+    for name, step in {"peek": Peeking, "declared": Declared, "quietly": Quietly}.items():
         monkeypatch.setitem(steps._targets, name, step)
+
+
+class Quietly(MapStep):
+    """Hands maps on, and has nothing to say."""
+
+    paper = cost = "no paper"
+
+    def apply(self, source, context, out):
+        out.maps[:], out.status[:], out.peak[:] = source.maps, source.status, source.peak
+        return StepReport()
+
+
+@pytest.mark.usefixtures("plugged")
+def test_what_an_earlier_step_said_stands_beside_the_number_too(result):
+    config = TINY.changed({"methods": ["cam[declared,quietly]"]})
+    again = bench(config, result.folder.parent, Quiet())
+    assert set(again.rows["variant"]) == {"oracle-prior, a note"}
 
 
 @pytest.mark.usefixtures("plugged")
