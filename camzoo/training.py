@@ -30,7 +30,7 @@ class Epoch:
     """What one pass over the slices gave.
 
     Attributes:
-        loss: Mean binary cross-entropy over slices and classes.
+        loss: Mean over slices of what is minimised; for tags the binary cross-entropy.
         accuracy: Share of right tags per class, on the augmented slices as they were seen; zeros
             where the objective gives no logits.
     """
@@ -55,7 +55,7 @@ class Objective(Protocol):
             images: Slices on [0, 1], [b, S, S], as they are stored; to be augmented here.
             indices: Which of the slices they are, [b].
             tags: [b, C].
-            generator: The only source of randomness.
+            generator: The only source of randomness, on the CPU.
         """
 
 
