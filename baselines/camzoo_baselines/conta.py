@@ -97,10 +97,10 @@ class Conta(UNetBaseline):
         confounders = mean_masks(masks, train).to(context.device)
         network = self._trained(context, masks, confounders, number)
 
-        def maps(slices: TaggedSlices, masks: NDArray[np.uint8]) -> MapArrays:
-            shares = attention(network, masks, confounders)
-            blended = torch.einsum("ni,iyx->nyx", shares, confounders)
-            method = CausalCam(cams.get("cam")(), network.weight.detach(), blended, aligned=True)
+        def maps(slices: TaggedSlices, found: NDArray[np.uint8]) -> MapArrays:
+            shares = attention(network, found, confounders)
+            weight = network.weight.detach()
+            method = CausalCam(cams.get("cam")(), weight, shares, confounders, aligned=True)
             layer = context.config.backbone.layer
             return own_maps(network.classifier, method, slices, context, layer=layer)
 

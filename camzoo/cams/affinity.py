@@ -8,9 +8,10 @@ from torch import Tensor
 from camzoo.cams.pipeline import MapArrays
 from camzoo.cams.steps import MapStep, StepContext, StepReport, register_step
 from camzoo.config import TrainingConfig
+from camzoo.errors import ConfigError
 from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices, refine_maps
-from camzoo.refine.boundary import BoundaryNet, find_edges
-from camzoo.refine.confidence import ConfidenceSettings
+from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
+from camzoo.refine.confidence import IGNORE, ConfidenceSettings
 from camzoo.refine.crf import CrfSettings
 from camzoo.refine.stages import starting_point
 
@@ -45,6 +46,8 @@ class AffinityRefinement(MapStep):
         exp_times: int = 4,
         epochs: int = 6,
     ) -> None:
+        if epochs < 1:
+            raise ConfigError(f"aff: epochs must be 1 or more, got {epochs}")
         self._confidence = foreground, background
         self._walk = beta, exp_times
         self._epochs = epochs
@@ -79,7 +82,7 @@ class AffinityRefinement(MapStep):
             return refine_maps(maps, edges, settings)
 
         context.rewrite(source, out, refined)
-        return StepReport(facts={"loss": losses, "confident": float((labels != 255).mean())})
+        return StepReport(facts={"loss": losses, "confident": float((labels != IGNORE).mean())})
 
     def _settings(self, side: int, training: TrainingConfig) -> AffinitySettings:
         scale = side / _LINEAGE_SIDE
@@ -94,7 +97,8 @@ class AffinityRefinement(MapStep):
                 background_crf=CrfSettings(iterations=0, **kernels),
             ),
             training=TrainingConfig(
-                epochs=self._epochs, lr=0.1, crop=side, resize=(side // 2, side * 3 // 2),
+                epochs=self._epochs, lr=0.1, crop=max(STRIDE, side // STRIDE * STRIDE),
+                resize=(side // 2, side * 3 // 2),
                 precision=training.precision,
             ),
             training_radius=max(2, round(10 * scale)),

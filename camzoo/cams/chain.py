@@ -124,6 +124,7 @@ def parse_chain(text: str) -> Chain:
     _require_method(base)
     _require_settings(text, names, settings)
     _require_own(head, own, settings)
+    _require_order(text, names)
     label = _label(head, base, names, own)
     told = own | {key: value for key, value in settings.items() if _tells(names, key, value)}
     chain = Chain(label, base, names, tuple(sorted(told.items())), frozenset(own))
@@ -180,6 +181,15 @@ def _require_own(head: str, own: Mapping[str, Any], settings: Mapping[str, Any])
         if settings.get(key, value) != value:
             raise ConfigError(
                 f"{head} is short for {NAMED[head]}: {key} cannot be {settings[key]!r} in it"
+            )
+
+
+def _require_order(text: str, names: tuple[str, ...]) -> None:
+    for name in names[1:]:
+        if steps.get(name).remakes:
+            raise ConfigError(
+                f"{text!r}: {name} makes maps anew and would drop what the steps before it did; "
+                "put it first"
             )
 
 

@@ -105,11 +105,14 @@ class MapStep(ABC):
         name: Its name in the registry, set on registration.
         paper: First author, venue and year, and which equation is implemented.
         cost: What it runs besides the maps that come in, in words.
+        remakes: True where the step makes maps anew and does not read those that come in: it may
+            only be the first of its chain.
     """
 
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     cost: ClassVar[str] = ""
+    remakes: ClassVar[bool] = False
 
     @property
     def supervision(self) -> Supervision:

@@ -25,7 +25,7 @@ from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained, maps_stage
 from camzoo.harness.store import Artifact
 
-VERSION = 1
+VERSION = 2
 _REPORT = "report.json"
 
 
@@ -53,9 +53,15 @@ class Mapped:
         return tuple(dict.fromkeys(n for report in reports for n in report.get("notes", ())))
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """What the last step of each chain reported, by chain."""
-        reports = {text: read_report(a.folder) for text, a in self.artifacts.items()}
-        return {text: report["facts"] for text, report in reports.items() if report.get("facts")}
+        """What the steps of each chain reported, by chain."""
+        found = {}
+        for text, made in self.made.items():
+            facts: dict[str, Any] = {}
+            for artifact in made:
+                facts |= read_report(artifact.folder).get("facts", {})
+            if facts:
+                found[text] = facts
+        return found
 
 
 def chains_stage(

@@ -11,8 +11,9 @@ import pandas as pd
 def context_table(cells: Sequence[Mapping[str, Any]], organs: Sequence[str]) -> pd.DataFrame:
     """Per method and organ, mean ± sample standard deviation over folds and seeds.
 
-    ``weight`` is what the head learnt for the added channel, ``ratio`` the largest value that it
-    adds to a map over the largest value of the map, ``attention`` the mean share of the organ's
+    ``weight`` is what the head has for the added channel in the end, ``weight_start`` what it
+    started from, ``ratio`` the largest value that it adds to a map over the largest value of the
+    map, ``attention`` the mean share of the organ's
     context in M_c, ``allowed`` the share of the slice that anatomy causality leaves.
 
     Args:
@@ -28,7 +29,7 @@ def context_table(cells: Sequence[Mapping[str, Any]], organs: Sequence[str]) -> 
         for c, organ in enumerate(organs):
             numbers = {
                 what: _mean_std(pd.Series([fact[what][c] for fact in facts]))
-                for what in ("weight", "ratio", "attention", "allowed")
+                for what in ("weight", "weight_start", "ratio", "attention", "allowed")
                 if all(what in fact for fact in facts)
             }
             if numbers:

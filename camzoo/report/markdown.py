@@ -56,8 +56,9 @@ _FLAT = (
 )
 _CONTEXT = (
     "Mean ± sample standard deviation over folds and seeds. `weight`: of the added channel in the "
-    "head. `ratio`: largest value it adds to a map, over the map's own. `attention`: share of the "
-    "organ's context in M_c. `allowed`: share of the slice where anatomy causality leaves a map.\n"
+    "head, `weight_start`: before training. `ratio`: largest value it adds to a map, over the "
+    "map's own. `attention`: share of the organ's context in M_c. `allowed`: share of the slice "
+    "where anatomy causality leaves a map.\n"
 )
 _BASELINES = (
     "Every baseline learns from the training slices and predicts slices without tags. No threshold "

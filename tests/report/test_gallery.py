@@ -10,8 +10,8 @@ def panel(title):
     return Panel(
         title=title, image=np.zeros((40, 60)), reference=(abs(y - 20) < 6) & (abs(x - 15) < 6),
         maps={"cam": blob, "centre": np.zeros_like(blob)},
-        masks={"cam": blob > 0.5, "centre": blob > 1}, scores={"cam": "DSC 80.0 %", "centre": "0.0 %"},
-        aspect=1.0,
+        masks={"cam": blob > 0.5, "centre": blob > 1},
+        scores={"cam": "DSC 80.0 %", "centre": "0.0 %"}, aspect=1.0,
     )  # fmt: skip
 
 

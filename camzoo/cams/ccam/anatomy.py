@@ -47,6 +47,8 @@ class AnatomyCausality(MapStep):
             raise ConfigError(f"ac: tau is a share of the largest count, 0 <= tau < 1, got {tau}")
         if rule not in ("share", "winner"):
             raise ConfigError(f"ac: rule is share or winner, got {rule!r}")
+        if rule == "winner" and tau:
+            raise ConfigError("ac: tau belongs to the rule share; leave one of them out")
         self._source = ContextSource("ac", map, threshold)
         self._tau, self._rule = tau, rule
 

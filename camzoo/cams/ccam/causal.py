@@ -125,53 +125,58 @@ class CausalCam(CamMethod):
     Args:
         method: Of the trunk.
         weight: Of the added channel, [C].
-        prior: M_c of every slice, [N, g, g].
+        shares: Attention of every slice, [N, C].
+        context: M_GC, [C, g, g].
         aligned: Whether a mirrored view gets a mirrored prior.
     """
 
-    def __init__(self, method: CamMethod, weight: Tensor, prior: Tensor, *, aligned: bool) -> None:
-        self._method, self._weight, self._prior = method, weight, prior
-        self._aligned = aligned
+    def __init__(
+        self, method: CamMethod, weight: Tensor, shares: Tensor, context: Tensor, *, aligned: bool
+    ) -> None:
+        self._method, self._weight = method, weight
+        self._shares, self._context, self._aligned = shares, context, aligned
         self._strength = Strength()
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return the map with its prior, on the grid of the map."""
         maps = self._method.saliency(view).float()
-        prior = self._prior[view.rows]
+        prior = torch.einsum("bc,cyx->byx", self._shares[view.rows], self._context)
         if view.mirrored and self._aligned:
             prior = prior.flip(-1)
-        added = F.interpolate(
-            prior[:, None], size=maps.shape[2:], mode="bilinear", align_corners=False
-        )
+        # Antialiased: the logit holds the mean of all of M_c, and the map must agree with it.
+        added = F.interpolate(prior[:, None], size=maps.shape[2:], mode="bilinear", antialias=True)
         added = self._weight[None, :, None, None] * added
         self._strength.add(added, maps)
         return maps + added
 
     @property
     def ratio(self) -> list[float]:
-        """How strong the prior is beside the map: |w_c| max M_c / max map, mean over views, [C]."""
-        return self._strength.mean()
+        """How strong the prior is: sum over views of |w_c| max M_c, over that of max map, [C]."""
+        return self._strength.ratio()
 
 
 class Strength:
-    """Mean ratio of the largest values of two maps, kept on their device."""
+    """Ratio of the largest values of two maps, over many views, kept on their device.
+
+    A ratio of sums: a mean of ratios would be ruled by the views whose map is nearly empty.
+    """
 
     def __init__(self) -> None:
-        self._sum: Tensor | None = None
-        self._count: Tensor | None = None
+        self._added: Tensor | None = None
+        self._peaks: Tensor | None = None
 
     def add(self, added: Tensor, maps: Tensor) -> None:
         """Take one batch [B, C, h, w] in; maps without positive evidence are left out."""
         peak = maps.amax(dim=(2, 3))
         there = peak > 0
-        ratio = torch.where(there, added.abs().amax(dim=(2, 3)) / peak.where(there, 1), 0).sum(0)
-        count = there.sum(dim=0)
-        self._sum = ratio if self._sum is None else self._sum + ratio
-        self._count = count if self._count is None else self._count + count
+        added_peak = added.abs().amax(dim=(2, 3)).where(there, 0).sum(dim=0)
+        peak = peak.where(there, 0).sum(dim=0)
+        self._added = added_peak if self._added is None else self._added + added_peak
+        self._peaks = peak if self._peaks is None else self._peaks + peak
 
-    def mean(self) -> list[float]:
-        """Return the mean for each class; 0 where no map had evidence."""
-        if self._sum is None or self._count is None:
+    def ratio(self) -> list[float]:
+        """Return the ratio for each class; 0 where no map had evidence."""
+        if self._added is None or self._peaks is None:
             return []
-        means: list[float] = (self._sum / self._count.clamp(min=1)).tolist()
-        return means
+        ratios = torch.where(self._peaks > 0, self._added / self._peaks, 0)
+        return [float(ratio) for ratio in ratios]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,7 +16,7 @@ from camzoo.cams.ccam.category import CategoryAttention
 from camzoo.cams.ccam.causal import CausalCam, CausalClassifier, CausalLoss
 from camzoo.cams.ccam.context import ContextMap, coarse_masks, resized
 from camzoo.cams.ccam.source import ContextSource
-from camzoo.cams.pipeline import MapArrays, make_maps
+from camzoo.cams.pipeline import MapArrays, divide_by_volume_maximum, make_maps
 from camzoo.cams.steps import MapStep, StepContext, StepReport, register_step
 from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
@@ -21,6 +24,9 @@ from camzoo.supervision import Supervision
 from camzoo.training import minimise, mirrored
 
 _CHUNK = 64
+_GRID, _DIM = 64, 16
+#: Methods that are CAM on pooling and a linear head: w_c M_c is on the scale of their maps.
+_SAME_SCALE = frozenset({"cam", "grad-cam", "hires-cam", "xgrad-cam"})
 
 
 @register_step("cc")
@@ -43,20 +49,25 @@ class CategoryCausality(MapStep):
         rate: Learning rate, as a share of the classifier's.
     """
 
+    remakes = True
     paper = "Chen et al., CVPR 2022, eqs. 1 to 3"
     cost = "a second training, on positives; then the maps once more"
 
     def __init__(
         self,
-        map: str = "A",  # noqa: A002 - the paper's word
-        grid: int = 64,
-        dim: int = 16,
+        map: Literal["A", "B", "none"] = "A",  # noqa: A002 - the paper's word
+        grid: int = _GRID,
+        dim: int = _DIM,
         faithful: bool = False,
         paper_like: bool = False,
         per_class: bool = False,
         threshold: float = 0.5,
         rate: float = 0.1,
     ) -> None:
+        if map not in ("A", "B", "none"):
+            raise ConfigError(f"cc: map is A (predictions), B (masks) or none, got {map}")
+        if faithful and (grid, dim) != (_GRID, _DIM):
+            raise ConfigError("cc: faithful sets grid and dim; leave those out")
         if min(grid, dim) < 1 or rate <= 0:
             raise ConfigError(
                 f"cc: grid, dim and rate must be positive, got {grid}, {dim} and {rate}"
@@ -87,17 +98,21 @@ class CategoryCausality(MapStep):
         counted = self._source.context_map(context)
         prior = self._prior(counted).to(context.device)
         coarse = self._coarse(context)
-        network = self._train(context, prior, coarse)
+        network = self._network(context)
+        start = network.weight.tolist()
+        self._train(context, network, prior, coarse)
         shares = self._attention(network, coarse, prior)
-        blended = torch.einsum("nc,cyx->nyx", shares, prior)
-        method = self._map(context, network, blended, out)
-        one_class = len(counted.organs) == 1 and not self._without
+        method = self._map(context, network, shares, prior, out)
+        _checkpoint(context).unlink()  # only now: whoever is killed before this need not retrain
+        if self._without:
+            return StepReport()
         return StepReport(
-            notes=("attention constant",) if one_class else (),
+            notes=_notes(len(counted.organs), context.method),
             facts={
                 "weight": network.weight.tolist(),
+                "weight_start": start,
                 "ratio": method.ratio,
-                "attention": shares.mean(dim=0).tolist(),
+                "attention": shares[context.positives].mean(dim=0).tolist(),
                 "slices": counted.slices,
                 "never_found": list(counted.never_found),
             },
@@ -116,9 +131,13 @@ class CategoryCausality(MapStep):
         small = F.interpolate(labels[:, None], size=side, mode="nearest-exact")[:, 0]
         return small.to(context.device)
 
-    def _train(self, context: StepContext, prior: Tensor, coarse: Tensor) -> CausalClassifier:
-        attention = CategoryAttention(self._grid, self._dim, context.seed)
-        network = CausalClassifier(context.classifier, attention, context.seed)
+    def _network(self, context: StepContext) -> CausalClassifier:
+        attention = CategoryAttention(self._grid, self._dim, seed=context.seed + 1)
+        return CausalClassifier(context.classifier, attention, context.seed)
+
+    def _train(
+        self, context: StepContext, network: CausalClassifier, prior: Tensor, coarse: Tensor
+    ) -> None:
         rows = context.positives
         slices = context.slices.at(rows)
         config = retraining(context.config.training, self._rate)
@@ -129,12 +148,11 @@ class CategoryCausality(MapStep):
             minimise(
                 loss, network, slices, config,
                 seed=context.seed, device=context.device,
-                checkpoint=context.folder / "checkpoint.safetensors", tick=tick,
+                checkpoint=_checkpoint(context), tick=tick,
             )  # fmt: skip
         state = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
         save_file(state, context.folder / "network.safetensors")
-        (context.folder / "checkpoint.safetensors").unlink()
-        return network.eval()
+        network.eval()
 
     @torch.inference_mode()
     def _attention(self, network: CausalClassifier, coarse: Tensor, prior: Tensor) -> Tensor:
@@ -146,11 +164,17 @@ class CategoryCausality(MapStep):
         return torch.cat(parts)
 
     def _map(
-        self, context: StepContext, network: CausalClassifier, blended: Tensor, out: MapArrays
+        self,
+        context: StepContext,
+        network: CausalClassifier,
+        shares: Tensor,
+        prior: Tensor,
+        out: MapArrays,
     ) -> CausalCam:
         method = CausalCam(
-            cams.get(context.method)(), network.weight.detach(), blended, aligned=self._aligned
-        )
+            cams.get(context.method)(), network.weight.detach(), shares, prior,
+            aligned=self._aligned,
+        )  # fmt: skip
         config = context.config
         with context.reporter.stage(f"maps of the retrained network, seed {context.seed}") as tick:
             make_maps(
@@ -158,7 +182,19 @@ class CategoryCausality(MapStep):
                 layer=config.backbone.layer, precision=config.training.precision,
                 device=context.device, tick=tick,
             )  # fmt: skip
+        if config.maps.normalisation == "volume-max":
+            divide_by_volume_maximum(out, context.slices.cases)
         return method
+
+
+def _notes(classes: int, method: str) -> tuple[str, ...]:
+    constant = ("attention constant",) if classes == 1 else ()
+    scale = () if method in _SAME_SCALE else ("prior on another scale",)
+    return (*constant, *scale)
+
+
+def _checkpoint(context: StepContext) -> Path:
+    return context.folder / "checkpoint.safetensors"
 
 
 def retraining(config: TrainingConfig, rate: float) -> TrainingConfig:

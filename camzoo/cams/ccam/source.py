@@ -45,6 +45,11 @@ class ContextSource:
 
     def context_map(self, context: StepContext) -> ContextMap:
         """Count the coarse masks of the positive training slices."""
+        if context.config.maps.normalisation == "none":
+            raise ConfigError(
+                f"{self.step}: coarse masks are maps above a share of their maximum; "
+                "maps.normalisation=none leaves them on no scale"
+            )
         rows = context.positives
         side = context.base.maps.shape[-1]
         if self.kind == "B":

@@ -46,6 +46,7 @@ class PriorAlone(_Spatial):
         threshold: Background threshold of the coarse masks of map A.
     """
 
+    remakes = True
     paper = "M_GC of Chen et al., CVPR 2022, eq. 1, alone"
     cost = "nothing"
 

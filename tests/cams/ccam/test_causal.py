@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from camzoo.backbone import build_classifier
 from camzoo.cams.base import cams
 from camzoo.cams.ccam.category import CategoryAttention
-from camzoo.cams.ccam.causal import CausalCam, CausalClassifier, CausalLoss, numbered
+from camzoo.cams.ccam.causal import CausalCam, CausalClassifier, CausalLoss, Strength, numbered
 from camzoo.cams.pipeline import MapArrays, make_maps
 from camzoo.cams.view import Viewer
 from camzoo.config import BackboneConfig, MapsConfig, TrainingConfig
@@ -48,17 +48,16 @@ def test_the_added_channel_is_a_channel_of_the_head():
         view = Viewer(causal.classifier.model)(images)
         shares = causal.attention(coarse, context)
         blended = (shares[:, :, None, None] * context).sum(1)
-        features = torch.cat([view.features, _down(blended, view.features)], dim=1)
+        small = F.interpolate(
+            blended[:, None], size=view.features.shape[2:], mode="bilinear", antialias=True
+        )
+        features = torch.cat([view.features, small], dim=1)
         head = torch.cat([causal.classifier.head.weight.flatten(1), causal.weight[:, None]], dim=1)
         maps = torch.einsum("ck,bkhw->bchw", head, features)
-        method = CausalCam(cams.get("cam")(), causal.weight, blended, aligned=True)
+        method = CausalCam(cams.get("cam")(), causal.weight, torch.eye(3), blended, aligned=True)
         torch.testing.assert_close(method(view), maps)
         # Pooling M_c on its own grid or on that of the features is the same up to the resizing.
         torch.testing.assert_close(maps.mean((2, 3)), logits, atol=0.02, rtol=0)
-
-
-def _down(blended, features):
-    return F.interpolate(blended[:, None], size=features.shape[2:], mode="bilinear")
 
 
 @pytest.mark.parametrize("flip", ["always", "never"])
@@ -68,7 +67,7 @@ def test_without_weight_the_maps_are_those_of_the_classifier_bit_for_bit(flip):
     classifier = build_classifier(BACKBONE, 2, seed=0)
     plain = maps_of(cams.get("cam")(), classifier, slices, config)
     prior = torch.rand(len(slices), GRID, GRID)
-    off = CausalCam(cams.get("cam")(), torch.zeros(2), prior, aligned=True)
+    off = CausalCam(cams.get("cam")(), torch.zeros(2), torch.eye(len(prior)), prior, aligned=True)
     causal = maps_of(off, classifier, slices, config)
     assert np.array_equal(plain.maps, causal.maps)
     assert np.array_equal(plain.peak, causal.peak)
@@ -84,7 +83,9 @@ def test_a_mirrored_view_gets_a_mirrored_prior_where_it_is_aligned(aligned):
     classifier = build_classifier(BACKBONE, 2, seed=0)
     torch.nn.init.zeros_(classifier.head.weight)
     config = MapsConfig(side=64, scales=(1.0,), size=GRID, flip="always")
-    method = CausalCam(cams.get("cam")(), torch.ones(2), prior, aligned=aligned)
+    method = CausalCam(
+        cams.get("cam")(), torch.ones(2), torch.eye(len(prior)), prior, aligned=aligned
+    )
     maps = maps_of(method, classifier, slices, config).maps[3, 0].astype(np.float32)
     mirrored = maps[:, ::-1]
     assert maps[:, :4].mean() > 0.5
@@ -97,7 +98,7 @@ def test_every_slice_gets_its_own_prior_in_any_batch():
     classifier = build_classifier(BACKBONE, 2, seed=0)
     few, many = (
         maps_of(
-            CausalCam(cams.get("cam")(), torch.ones(2), prior, aligned=True),
+            CausalCam(cams.get("cam")(), torch.ones(2), torch.eye(len(prior)), prior, aligned=True),
             classifier, slices, MapsConfig(side=64, scales=(1.0,), size=GRID, batch=batch),
         )
         for batch in (2, 6)
@@ -117,9 +118,17 @@ def test_the_ratio_by_hand():
     class View:
         rows, mirrored = slice(0, 1), False
 
-    method = CausalCam(Fixed(), torch.tensor([-3.0, 1.0]), torch.full((1, 4, 4), 0.5), aligned=True)
+    weight, prior = torch.tensor([-3.0, 1.0]), torch.full((1, 4, 4), 0.5)
+    method = CausalCam(Fixed(), weight, torch.ones(1, 1), prior, aligned=True)
     method.saliency(View())
     assert method.ratio == [0.75, 0.0]  # the second class has no positive evidence
+
+
+def test_the_ratio_is_not_ruled_by_empty_views():
+    strength = Strength()
+    strength.add(torch.full((1, 1, 2, 2), 0.5), torch.full((1, 1, 2, 2), 2.0))
+    strength.add(torch.full((1, 1, 2, 2), 0.5), torch.full((1, 1, 2, 2), 1e-6))
+    assert strength.ratio() == [pytest.approx(1 / 2.000001)]
 
 
 def test_coarse_masks_survive_resampling():

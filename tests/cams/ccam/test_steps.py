@@ -39,7 +39,7 @@ def maps_by_hand(slices):
     return arrays
 
 
-def run(name, folder, slices=None, reference=None, **settings):
+def run(name, folder, slices=None, reference=None, config=CONFIG, method="cam", **settings):
     slices = slices if slices is not None else toy_slices(organs=("bright", "dark"))
     source = maps_by_hand(slices)
     classifier = build_classifier(
@@ -51,7 +51,7 @@ def run(name, folder, slices=None, reference=None, **settings):
         raise FirewallError("masks")
 
     context = StepContext(
-        slices, train, "cam", source, classifier, CONFIG, 0, torch.device("cpu"), folder, Quiet(),
+        slices, train, method, source, classifier, config, 0, torch.device("cpu"), folder, Quiet(),
         reference or refuse,
     )  # fmt: skip
     out = MapArrays.empty(len(slices), len(slices.organs), SIZE)
@@ -145,7 +145,8 @@ def test_prior_alone_and_blend_by_hand(tmp_path):
 
 def test_retraining_reports_what_the_prior_became(tmp_path):
     _, _, report = run("cc", tmp_path)
-    assert set(report.facts) >= {"weight", "ratio", "attention", "slices"}
+    assert set(report.facts) >= {"weight", "weight_start", "ratio", "attention", "slices"}
+    assert report.facts["weight"] != report.facts["weight_start"]
     assert sum(report.facts["attention"]) == pytest.approx(1)
     assert report.facts["slices"] == 15
     assert report.notes == ()
@@ -160,7 +161,7 @@ def test_one_class_is_said_to_have_constant_attention(tmp_path):
 
 def test_positives_only_sees_no_context(tmp_path):
     _, _, report = run("cc", tmp_path, map="none")
-    assert report.facts["ratio"] == [0.0, 0.0]
+    assert not report.facts
     assert report.notes == ()
 
 
@@ -178,3 +179,34 @@ def test_cc_cannot_follow_a_method_that_learns():
     chain = parse_chain("lpcam[cc]")
     with pytest.raises(ConfigError, match="lpcam has to be fitted; put cc behind a method that"):
         chain.built[0].apply(None, type("Context", (), {"method": "lpcam"})(), None)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"per_class": True}, {"paper_like": True}, {"faithful": True}]
+)
+def test_the_switches_of_cc(settings, tmp_path):
+    _, out, report = run("cc", tmp_path, **settings)
+    assert np.isfinite(out.maps).all()
+    assert len(report.facts["ratio"]) == 2
+
+
+@pytest.mark.parametrize("name", sorted(steps))
+def test_maps_of_a_volume_are_on_one_scale_where_that_is_asked_for(name, tmp_path):
+    slices = toy_slices()
+    _, out, _ = run(name, tmp_path, config=CONFIG.changed({"maps.normalisation": "volume-max"}))
+    for _, start, stop in slices.cases:
+        maps, tags = out.maps[start:stop].astype(np.float32), slices.tags[start:stop]
+        found = (out.status[start:stop] == MapStatus.OK).any(axis=0)
+        assert tags.any(axis=0).all()
+        np.testing.assert_allclose(maps.max(axis=(0, 2, 3))[found], 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ac", "blend", "cc", "prior"])
+def test_raw_maps_give_no_coarse_masks(name, tmp_path):
+    with pytest.raises(ConfigError, match="normalisation=none leaves them on no scale"):
+        run(name, tmp_path, config=CONFIG.changed({"maps.normalisation": "none"}))
+
+
+def test_cc_behind_another_method_says_that_scales_differ(tmp_path):
+    _, _, report = run("cc", tmp_path, method="eigen-cam")
+    assert report.notes == ("prior on another scale",)
