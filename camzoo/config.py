@@ -256,18 +256,23 @@ class BenchConfig(_Frozen):
             node[last] = value
         return load_config(tree)
 
+    def without_places(self) -> dict[str, Any]:
+        """All settings as JSON, but of files and folders only their names: fit to be published."""
+        tree = self.model_dump(mode="json", exclude={"data": {"root"}})
+        if isinstance(self.backbone.weights, Path):
+            tree["backbone"]["weights"] = self.backbone.weights.name
+        return tree
+
     @property
     def run(self) -> str:
         """Name of the run: data set, preset, and a hash of everything but places.
 
         Without baselines there is no segmentation, and its settings name nothing.
         """
-        places: dict[str, Any] = {"data": {"root"}, "device": True, "threads": True}
-        tree = self.model_dump(mode="json", exclude=places)
+        tree = self.without_places()
+        del tree["device"], tree["threads"]
         if not self.baselines:
             del tree["baselines"], tree["segmentation"]
-        if isinstance(self.backbone.weights, Path):
-            tree["backbone"]["weights"] = self.backbone.weights.name
         text = json.dumps(tree, sort_keys=True)
         return f"{self.data.name}-{self.preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

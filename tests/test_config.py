@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,14 @@ def test_the_run_is_named_by_what_numbers_depend_on():
     a = config.changed({"backbone.weights": Path("/here/w.safetensors")})
     b = config.changed({"backbone.weights": Path("/there/w.safetensors")})
     assert a.run == b.run
+
+
+def test_a_published_configuration_names_no_place(tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    config = preset("quick", "acdc").changed(
+        {"data.root": tmp_path, "backbone.weights": weights, "device": "cpu"}
+    )
+    tree = config.without_places()
+    assert str(tmp_path) not in json.dumps(tree)
+    assert tree["backbone"]["weights"] == "weights.safetensors"
+    assert tree["device"] == "cpu"

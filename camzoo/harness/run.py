@@ -210,7 +210,7 @@ def _manifest(
     config = context.config
     return {
         "run": config.run,
-        "config": config.model_dump(mode="json", exclude={"data": {"root"}}),
+        "config": config.without_places(),
         "environment": describe(context.device),
         "dataset": {
             "title": dataset.facts.title,
