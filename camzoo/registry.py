@@ -14,11 +14,12 @@ import inspect
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from camzoo.errors import ConfigError, UnknownNameError
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
 
 
 class Registry(Generic[T]):
@@ -56,6 +57,20 @@ class Registry(Generic[T]):
             if target is None:
                 self._add(name, obj)
             return obj
+
+        return decorate
+
+    def named(self, name: str) -> Callable[[C], C]:
+        """Class decorator that registers a class as ``name`` and tells it that name.
+
+        Raises:
+            ConfigError: The name is taken.
+        """
+
+        def decorate(cls: C) -> C:
+            cls.name = name
+            self.register(name, cast("T", cls))
+            return cls
 
         return decorate
 

@@ -100,10 +100,4 @@ def register_cam(name: str) -> Callable[[M], M]:
     Raises:
         ConfigError: The name is taken.
     """
-
-    def decorate(method: M) -> M:
-        method.name = name
-        cams.register(name, method)
-        return method
-
-    return decorate
+    return cams.named(name)

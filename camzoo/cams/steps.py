@@ -138,10 +138,4 @@ def register_step(name: str) -> Callable[[S], S]:
     Raises:
         ConfigError: The name is taken.
     """
-
-    def decorate(step: S) -> S:
-        step.name = name
-        steps.register(name, step)
-        return step
-
-    return decorate
+    return steps.named(name)

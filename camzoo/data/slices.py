@@ -136,6 +136,20 @@ class ReferenceMasks:
         return label
 
 
+def labels_on_grid(masks: ReferenceMasks, cases: Iterable[str], side: int) -> NDArray[np.uint8]:
+    """Reference labels of whole cases on a square grid, uint8 [n, side, side].
+
+    Args:
+        masks: Opened for these cases.
+        cases: In the order of the slices.
+        side: Of the grid, which covers what the working grid covers.
+    """
+    volumes = (torch.from_numpy(masks.label(case)) for case in cases)
+    return np.concatenate(
+        [Letterbox(*v.shape[1:]).labels_to_grid(v, side).numpy() for v in volumes]
+    )
+
+
 class MaskVault:
     """Hands out reference masks to evaluation, and to training that declares it needs them."""
 

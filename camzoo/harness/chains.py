@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.steps import MapStep, StepContext
-from camzoo.data.slices import Prepared
+from camzoo.data.slices import Prepared, labels_on_grid
 from camzoo.data.splits import Split
 from camzoo.files import write_text
 from camzoo.harness.map_files import MapFiles
@@ -161,13 +160,6 @@ class _CellOfSteps:
             masks = self.prepared.vault.for_training(
                 step.supervision, cases, who=f"the step {name!r}"
             )
-            return np.concatenate(
-                [
-                    self.prepared.cases[case]
-                    .letterbox.labels_to_grid(torch.from_numpy(masks.label(case)), side)
-                    .numpy()
-                    for case in cases
-                ]
-            )
+            return labels_on_grid(masks, cases, side)
 
         return labels

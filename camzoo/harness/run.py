@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from camzoo.files import write_text
 from camzoo.harness.cells import Cell, cells
 from camzoo.harness.chains import Mapped, chains_stage
 from camzoo.harness.protocols import choose
+from camzoo.harness.scores import read_scores
 from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
 from camzoo.harness.stages import (
     Context,
@@ -151,7 +152,7 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
     records = [
         constant | columns[name] | record
         for name, artifact in scored.items()
-        for record in _read_scores(artifact)
+        for record in read_scores(artifact.folder)
     ]
     segmented = segment_cell(context, prepared, split, trained, cell.seed)
     records += [constant | record for record in segmented.records]
@@ -164,12 +165,6 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
 def _read_curves(artifact: Artifact, split: Split) -> pd.DataFrame:
     frame = pd.read_parquet(artifact.folder / "curves.parquet")
     return frame.assign(subset=frame["case"].map(split.subset_of()))
-
-
-def _read_scores(artifact: Artifact) -> Iterator[dict[str, Any]]:
-    frame = pd.read_parquet(artifact.folder / "scores.parquet")
-    for record in frame.to_dict("records"):
-        yield {str(column): value for column, value in record.items()}
 
 
 def _cell_columns(config: BenchConfig, cell: Cell) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +19,8 @@ from camzoo.metrics.subregions import thirds
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.progress import Tick, silent
 
+#: File of partial result rows in the folder of a stage.
+SCORES: Final = "scores.parquet"
 #: Organs that are also scored by apex, mid and base (PROMISE12).
 THIRDS: Final = frozenset({"prostate"})
 
@@ -76,6 +80,12 @@ def score_labels(
             records[name] += reference.measure(labels_of(info))
         tick(done + 1, len(cases))
     return records
+
+
+def read_scores(folder: Path) -> list[dict[str, Any]]:
+    """Read the partial result rows that a stage stored in ``folder``."""
+    frame = pd.read_parquet(folder / SCORES)
+    return [{str(column): v for column, v in row.items()} for row in frame.to_dict("records")]
 
 
 class _Reference:

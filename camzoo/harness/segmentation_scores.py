@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from camzoo.data.readers import read_volume
 from camzoo.data.slices import CaseInfo
 from camzoo.harness.baseline_inputs import BaselineCell
-from camzoo.harness.scores import score_labels
+from camzoo.harness.scores import SCORES, read_scores, score_labels
 from camzoo.harness.store import Artifact
 from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
 
@@ -56,16 +56,11 @@ def segmentation_scores(
             rows = [{"stage": SEGMENTATION, "subset": "test"} | row for row in test[name]]
             rows += [{"stage": PSEUDO_MASK, "subset": "train"} | row for row in train.get(name, [])]
             frame = pd.DataFrame.from_records(rows).assign(protocol=NO_THRESHOLD)
-            frame.to_parquet(folder / "scores.parquet", index=False)
+            frame.to_parquet(folder / SCORES, index=False)
         return set(folders)
 
     scored = cell.context.store.get_all("segment-scores", keys, make)
-    return {name: _read(artifact.folder) for name, artifact in scored.items()}
-
-
-def _read(folder: Path) -> list[dict[str, Any]]:
-    frame = pd.read_parquet(folder / "scores.parquet")
-    return [{str(column): v for column, v in row.items()} for row in frame.to_dict("records")]
+    return {name: read_scores(artifact.folder) for name, artifact in scored.items()}
 
 
 def _stored_labels(folder: Path) -> LabelsOf:

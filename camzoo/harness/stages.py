@@ -30,7 +30,7 @@ from camzoo.harness.curves import sweep_cases
 from camzoo.harness.guarded import Guarded
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.protocols import Choice
-from camzoo.harness.scores import score_cases
+from camzoo.harness.scores import SCORES, score_cases
 from camzoo.harness.source import source_digest
 from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Reporter
@@ -241,9 +241,7 @@ def scores_stage(
         with context.reporter.stage(f"surface distances of {', '.join(folders)}") as tick:
             scored = score_cases(prepared, files, choices, tick)
         for name, folder in folders.items():
-            pd.DataFrame.from_records(scored[name]).to_parquet(
-                folder / "scores.parquet", index=False
-            )
+            pd.DataFrame.from_records(scored[name]).to_parquet(folder / SCORES, index=False)
         return set(folders)
 
     return context.store.get_all("scores", keys, make)

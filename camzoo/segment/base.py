@@ -169,10 +169,4 @@ def register_baseline(name: str) -> Callable[[B], B]:
     Raises:
         ConfigError: The name is taken.
     """
-
-    def decorate(baseline: B) -> B:
-        baseline.name = name
-        baselines.register(name, baseline)
-        return baseline
-
-    return decorate
+    return baselines.named(name)

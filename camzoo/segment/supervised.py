@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from camzoo.data.grid import Letterbox
+from camzoo.data.slices import labels_on_grid
 from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.supervision import Supervision
 
@@ -38,7 +37,4 @@ def reference_labels(context: BaselineContext, side: int) -> NDArray[np.uint8]:
     Raises:
         FirewallError: The supervision of the baseline does not include masks.
     """
-    masks = context.masks()
-    volumes = (torch.from_numpy(masks.label(case)) for case, _, _ in context.train.cases)
-    fitted = [Letterbox(*v.shape[1:]).labels_to_grid(v, side).numpy() for v in volumes]
-    return np.concatenate(fitted)
+    return labels_on_grid(context.masks(), (case for case, _, _ in context.train.cases), side)
