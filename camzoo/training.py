@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -59,17 +60,14 @@ class Objective(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class TagLoss:
-    """Binary cross-entropy of a classifier on the tags of augmented slices (P-CAM).
+class ViewLoss(ABC):
+    """An objective on random views of the slices and on their tags alone.
 
     Attributes:
-        classifier: What learns.
         config: Recipe.
         flip: Whether slices may be mirrored.
     """
 
-    classifier: Classifier
     config: TrainingConfig
     flip: bool
 
@@ -82,7 +80,30 @@ class TagLoss:
     ) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
         views = augment(images, self.config, flip=self.flip, generator=generator)
-        with autocast(images.device, self.config.precision):
+        return self.on_views(views, tags)
+
+    @abstractmethod
+    def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss and the logits [b, C] of views [b, crop, crop] with tags [b, C]."""
+
+
+@dataclass(frozen=True)
+class TagLoss(ViewLoss):
+    """Binary cross-entropy of a classifier on the tags of augmented slices (P-CAM).
+
+    Attributes:
+        classifier: What learns.
+        config: Recipe.
+        flip: Whether slices may be mirrored.
+    """
+
+    classifier: Classifier
+    config: TrainingConfig
+    flip: bool
+
+    def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss and the logits of a batch."""
+        with autocast(views.device, self.config.precision):
             logits = self.classifier(self.classifier.normalise(views))
         return F.binary_cross_entropy_with_logits(logits.float(), tags), logits
 

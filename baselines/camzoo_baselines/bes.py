@@ -29,7 +29,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.augmentation import augment
 from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.activation import Cam
 from camzoo.cams.pipeline import MapArrays, resize, rewrite
@@ -42,7 +41,7 @@ from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.stages import starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
-from camzoo.training import autocast, minimise, mirrored, require_both_tags
+from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
 from camzoo_baselines.own_maps import own_maps, validated_cut
 
 if TYPE_CHECKING:
@@ -223,7 +222,7 @@ class Bes(PseudoMaskBaseline):
 
 
 @dataclass(frozen=True)
-class AttentionLoss:
+class AttentionLoss(ViewLoss):
     """Binary cross-entropy of a classifier that pools by attention.
 
     Attributes:
@@ -238,17 +237,10 @@ class AttentionLoss:
     flip: bool
     sharpness: float
 
-    def __call__(
-        self,
-        images: Tensor,
-        indices: NDArray[np.int64],  # noqa: ARG002 - of the protocol
-        tags: Tensor,
-        generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
+    def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
         model = self.classifier.model
-        views = augment(images, self.config, flip=self.flip, generator=generator)
-        with autocast(images.device, self.config.precision):
+        with autocast(views.device, self.config.precision):
             features: Tensor = model.forward_features(self.classifier.normalise(views))  # type: ignore[operator]
             logits: Tensor = model.forward_head(attended(features, self.sharpness))  # type: ignore[operator]
         return F.binary_cross_entropy_with_logits(logits.float(), tags), logits

@@ -28,14 +28,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.augmentation import augment
 from camzoo.backbone import Classifier
 from camzoo.cams.base import cams
 from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
 from camzoo.segment.base import UNKNOWN, UNetBaseline, register_baseline
 from camzoo.supervision import Supervision
-from camzoo.training import autocast, minimise, mirrored, require_both_tags
+from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit
 from camzoo_baselines.sizes import bounds_of, organ_sizes, size_penalty
 
@@ -124,7 +123,7 @@ class IssocStyle(UNetBaseline):
 
 
 @dataclass(frozen=True)
-class TagsAndSize:
+class TagsAndSize(ViewLoss):
     """Cross-entropy on tags, and the penalty on maps that are too large.
 
     Attributes:
@@ -141,16 +140,9 @@ class TagsAndSize:
     upper: Tensor
     weight: float
 
-    def __call__(
-        self,
-        images: Tensor,
-        indices: NDArray[np.int64],  # noqa: ARG002 - of the protocol
-        tags: Tensor,
-        generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
+    def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
-        views = augment(images, self.config, flip=self.flip, generator=generator)
-        with autocast(images.device, self.config.precision):
+        with autocast(views.device, self.config.precision):
             cam = linear_cam(self.classifier, self.classifier.normalise(views)).float()
         logits = cam.mean(dim=(2, 3))
         excess = too_large(organ_sizes(unit(cam)), self.upper, tags)

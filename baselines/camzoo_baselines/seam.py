@@ -30,7 +30,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from camzoo.augmentation import augment
 from camzoo.backbone import Classifier, Trainable
 from camzoo.cams.base import CamMethod, cams
 from camzoo.cams.pipeline import input_side, resize
@@ -38,7 +37,7 @@ from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
 from camzoo.refine.stages import run_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
-from camzoo.training import autocast, minimise, mirrored, require_both_tags
+from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit, validated_cut
 
 if TYPE_CHECKING:
@@ -194,7 +193,7 @@ class SeamNet(Trainable):
 
 
 @dataclass(frozen=True)
-class SeamLoss:
+class SeamLoss(ViewLoss):
     """Losses of SEAM (§3.4): on tags, on equivariance, and across views on the PCM.
 
     Attributes:
@@ -211,15 +210,8 @@ class SeamLoss:
     scale: float
     hard: float
 
-    def __call__(
-        self,
-        images: Tensor,
-        indices: NDArray[np.int64],  # noqa: ARG002 - of the protocol
-        tags: Tensor,
-        generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
+    def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
-        views = augment(images, self.config, flip=self.flip, generator=generator)
         large, spread_large = self._maps(views)
         small, spread_small = self._maps(resize(views, input_side(self.config.crop, self.scale)))
         logits = large.mean(dim=(2, 3)), small.mean(dim=(2, 3))
