@@ -38,6 +38,7 @@ from camzoo.refine.crf import CrfSettings
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.pair_affinity import affinity_from_features
 from camzoo.refine.random_walk import random_walk
+from camzoo.refine.scale import shrunk_radius
 from camzoo.refine.stages import run_stages, stage_channels, starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.training import autocast, minimise
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
 STRIDE: Final = 8
 #: Channels that the last three stages are squeezed to.
 _WIDTHS: Final = (64, 128, 256)
-#: Side in pixels of the slices that distances are meant for.
-_LINEAGE_SIDE: Final = 512
 #: Slices at a time where nothing is learnt.
 _BATCH: Final = 16
 
@@ -175,15 +174,14 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         return training.model_copy(update={**whole, "epochs": self._epochs, "batch": self._batch})
 
     def _reach(self, side: int) -> int:
-        return max(2, round(self._radius * side / _LINEAGE_SIDE))
+        return shrunk_radius(self._radius, side)
 
     def _labels(
         self, maps: NDArray[np.float16], slices: TaggedSlices, context: BaselineContext
     ) -> NDArray[np.uint8]:
         """Labels of confident pixels on the grid of the features: scores are pooled, then cut."""
         side = -(-slices.size // STRIDE)
-        scale = slices.size / _LINEAGE_SIDE
-        crf = CrfSettings(iterations=1, gaussian_sxy=3 * scale, bilateral_sxy=10 * scale)
+        crf = CrfSettings(iterations=1).on_slices(slices.size)
         device = context.device
         labels = np.empty((len(slices), side, side), np.uint8)
         with context.reporter.stage("labels of confident pixels") as tick:

@@ -39,6 +39,7 @@ from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
 from camzoo.refine.confidence import IGNORE, ConfidenceSettings
 from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels
 from camzoo.refine.label_loss import LabelLoss
+from camzoo.refine.scale import shrunk, shrunk_radius
 from camzoo.refine.stages import starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 
 #: Values of boundary labels besides IGNORE.
 BACKGROUND, ORGAN, BOUNDARY = 0, 1, 2
-#: Side in pixels of the slices that distances are meant for.
-_LINEAGE_SIDE: Final = 512
 #: Slices at a time where nothing is learnt.
 _BATCH: Final = 16
 #: Keeps the logarithms finite (the authors' code).
@@ -164,7 +163,7 @@ class Bes(PseudoMaskBaseline):
             DataError: There is no boundary in any slice.
         """
         organs = len(slices.organs)
-        side = odd(self._window * slices.size / _LINEAGE_SIDE)
+        side = odd(shrunk(self._window, slices.size))
         with context.reporter.stage("labels of boundaries") as tick:
             labels = label_slices(maps, slices, confidence, device=context.device, tick=tick)
         for start in range(0, len(labels), _BATCH):
@@ -180,8 +179,7 @@ class Bes(PseudoMaskBaseline):
         return labels
 
     def _settings(self, side: int, training: TrainingConfig) -> AffinitySettings:
-        scale = side / _LINEAGE_SIDE
-        crf = CrfSettings(iterations=1, gaussian_sxy=3 * scale, bilateral_sxy=10 * scale)
+        crf = CrfSettings(iterations=1).on_slices(side)
         foreground, background = self._confidence
         beta, exp_times = self._walk
         return AffinitySettings(
@@ -192,17 +190,15 @@ class Bes(PseudoMaskBaseline):
                 epochs=self._epochs, lr=0.1, head_factor=1.0, crop=side,
                 resize=(side // 2, side * 3 // 2), precision=training.precision,
             ),
-            radius=max(2, round(5 * scale)),
+            radius=shrunk_radius(5, side),
             beta=beta,
             exp_times=exp_times,
         )  # fmt: skip
 
     def _smooth(self, labels: NDArray[np.uint8], context: BaselineContext) -> NDArray[np.uint8]:
         """Refine labels of positive slices by the last CRF."""
-        scale = labels.shape[-1] / _LINEAGE_SIDE
-        crf = CrfSettings(
-            iterations=self._crf_iterations, gaussian_sxy=3 * scale, bilateral_sxy=20 * scale
-        )
+        crf = CrfSettings(iterations=self._crf_iterations, bilateral_sxy=20)
+        crf = crf.on_slices(labels.shape[-1])
         smooth = labels.copy()
         rows = np.flatnonzero(context.train.tags.any(axis=1))
         with context.reporter.stage("the last CRF") as tick:

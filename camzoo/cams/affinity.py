@@ -13,10 +13,8 @@ from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices,
 from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
 from camzoo.refine.confidence import IGNORE, ConfidenceSettings
 from camzoo.refine.crf import CrfSettings
+from camzoo.refine.scale import LINEAGE_SIDE, shrunk_radius
 from camzoo.refine.stages import starting_point
-
-#: Side in pixels of the slices that the lineage's distances are meant for.
-_LINEAGE_SIDE = 512
 
 
 @register_step("aff")
@@ -51,7 +49,7 @@ class AffinityRefinement(MapStep):
         self._confidence = foreground, background
         self._walk = beta, exp_times
         self._epochs = epochs
-        self._settings(_LINEAGE_SIDE, TrainingConfig())  # a wrong value is found here
+        self._settings(LINEAGE_SIDE, TrainingConfig())  # a wrong value is found here
 
     def apply(self, source: MapArrays, context: StepContext, out: MapArrays) -> StepReport:
         """Train the boundary network on positive training slices, then refine all maps."""
@@ -85,24 +83,22 @@ class AffinityRefinement(MapStep):
         return StepReport(facts={"loss": losses, "confident": float((labels != IGNORE).mean())})
 
     def _settings(self, side: int, training: TrainingConfig) -> AffinitySettings:
-        scale = side / _LINEAGE_SIDE
-        kernels = {"gaussian_sxy": 3 * scale, "bilateral_sxy": 10 * scale}
         foreground, background = self._confidence
         beta, exp_times = self._walk
         return AffinitySettings(
             confidence=ConfidenceSettings(
                 foreground=foreground,
                 background=background,
-                foreground_crf=CrfSettings(iterations=1, **kernels),
-                background_crf=CrfSettings(iterations=0, **kernels),
+                foreground_crf=CrfSettings(iterations=1).on_slices(side),
+                background_crf=CrfSettings(iterations=0).on_slices(side),
             ),
             training=TrainingConfig(
                 epochs=self._epochs, lr=0.1, crop=max(STRIDE, side // STRIDE * STRIDE),
                 resize=(side // 2, side * 3 // 2),
                 precision=training.precision,
             ),
-            training_radius=max(2, round(10 * scale)),
-            radius=max(2, round(5 * scale)),
+            training_radius=shrunk_radius(10, side),
+            radius=shrunk_radius(5, side),
             beta=beta,
             exp_times=exp_times,
         )  # fmt: skip

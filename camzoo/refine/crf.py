@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from camzoo.errors import ConfigError
 from camzoo.refine.neighbours import ends, half_plane
+from camzoo.refine.scale import shrunk
 
 _GREY_LEVELS: Final = 255
 #: Smaller exponents are raised to this. exp(-60) = 9e-27 adds nothing to any sum, but numbers that
@@ -52,6 +53,14 @@ class CrfSettings:
                 "a CRF needs iterations of 0 or more, and positive standard deviations and "
                 f"window, got {self}"
             )
+
+    def on_slices(self, side: int) -> CrfSettings:
+        """Shrink the kernels from the lineage's slices to those of ``side``."""
+        return replace(
+            self,
+            gaussian_sxy=shrunk(self.gaussian_sxy, side),
+            bilateral_sxy=shrunk(self.bilateral_sxy, side),
+        )
 
 
 @torch.no_grad()
