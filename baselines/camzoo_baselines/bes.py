@@ -33,10 +33,11 @@ from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.activation import Cam
 from camzoo.cams.pipeline import MapArrays, resize, rewrite
 from camzoo.config import TrainingConfig
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError, DataError
 from camzoo.refine.affinity import AffinitySettings, label_slices, refine_maps
 from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
-from camzoo.refine.confidence import IGNORE, ConfidenceSettings
+from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.scale import shrunk, shrunk_radius
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from camzoo.data.slices import TaggedSlices
     from camzoo.segment.context import BaselineContext
 
-#: Values of boundary labels besides IGNORE.
+#: Values of boundary labels besides UNKNOWN.
 BACKGROUND, ORGAN, BOUNDARY = 0, 1, 2
 #: Slices at a time where nothing is learnt.
 _BATCH: Final = 16
@@ -276,14 +277,14 @@ def boundary_labels(
     count in the window; what lies off the slice does not.
 
     Args:
-        labels: uint8 [B, h, w]: 0 background, 1..C, IGNORE.
+        labels: uint8 [B, h, w]: 0 background, 1..C, UNKNOWN.
         organs: Number C of organs.
         window: Side in pixels, odd.
         share: As above.
         margin: As above; at least one column of the window.
 
     Returns:
-        uint8 [B, h, w]: BACKGROUND, ORGAN, BOUNDARY, IGNORE.
+        uint8 [B, h, w]: BACKGROUND, ORGAN, BOUNDARY, UNKNOWN.
     """
     margin = max(margin, 1.01 / window)
     known = torch.arange(organs + 1, device=labels.device)[:, None, None] == labels[:, None]
@@ -293,7 +294,7 @@ def boundary_labels(
     background = shares[:, 0]
     largest, *others = shares[:, 1:].sort(dim=1, descending=True).values.unbind(dim=1)
     apart = background - largest
-    found = torch.full_like(labels, IGNORE)
+    found = torch.full_like(labels, UNKNOWN)
     found[(background > 2 * share) & (apart >= 2 * margin)] = BACKGROUND
     found[(largest > 2 * share) & (-apart >= 2 * margin)] = ORGAN
     found[(torch.minimum(background, largest) > share) & (apart.abs() < margin)] = BOUNDARY

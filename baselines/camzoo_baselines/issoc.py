@@ -31,8 +31,9 @@ from torch import Tensor
 from camzoo.backbone import Classifier
 from camzoo.cams.base import cams
 from camzoo.config import TrainingConfig
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
-from camzoo.segment.base import UNKNOWN, UNetBaseline, register_baseline
+from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.supervision import Supervision
 from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_cdt
 from torch import Tensor
 
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
-from camzoo.segment.base import UNKNOWN, UNetBaseline, register_baseline
+from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.segment.losses import partial_cross_entropy
 from camzoo.segment.supervised import reference_labels
 from camzoo.supervision import Supervision

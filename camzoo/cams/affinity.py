@@ -8,10 +8,11 @@ from torch import Tensor
 from camzoo.cams.pipeline import MapArrays
 from camzoo.cams.steps import MapStep, StepContext, StepReport, register_step
 from camzoo.config import TrainingConfig
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
 from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices, refine_maps
 from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
-from camzoo.refine.confidence import IGNORE, ConfidenceSettings
+from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings
 from camzoo.refine.scale import LINEAGE_SIDE, shrunk_radius
 from camzoo.refine.stages import starting_point
@@ -80,7 +81,7 @@ class AffinityRefinement(MapStep):
             return refine_maps(maps, edges, settings)
 
         context.rewrite(source, out, refined)
-        return StepReport(facts={"loss": losses, "confident": float((labels != IGNORE).mean())})
+        return StepReport(facts={"loss": losses, "confident": float((labels != UNKNOWN).mean())})
 
     def _settings(self, side: int, training: TrainingConfig) -> AffinitySettings:
         foreground, background = self._confidence

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from camzoo.data.volume import Volume
 from camzoo.errors import DataError
+
+#: Label of pixels that nothing is known of: nothing is learnt there.
+UNKNOWN: Final = 255
 
 
 def relabel(volume: Volume, classes: Mapping[int, int]) -> Volume:

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from camzoo.augmentation import augment_planes
 from camzoo.config import TrainingConfig
+from camzoo.data.labels import UNKNOWN
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError, ConfigError, DataError
 from camzoo.progress import Tick, silent
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.boundary import STRIDE, BoundaryNet
-from camzoo.refine.confidence import IGNORE, ConfidenceSettings, confident_labels
+from camzoo.refine.confidence import ConfidenceSettings, confident_labels
 from camzoo.refine.neighbours import half_plane
 from camzoo.refine.pair_affinity import affinity_from_edges
 from camzoo.refine.random_walk import random_walk
@@ -93,7 +94,7 @@ def label_slices(
         tick: Told (slices done, slices in all).
 
     Returns:
-        [N, S, S]: 0 background, 1..C classes, IGNORE.
+        [N, S, S]: 0 background, 1..C classes, UNKNOWN.
     """
     labels = np.empty((len(slices), slices.size, slices.size), np.uint8)
     for which, images, tags in slices.batches(batch):
@@ -120,7 +121,7 @@ def fit_boundary(
     Args:
         network: Moved to ``device``.
         slices: What to learn from; the lineage takes slices that show an organ.
-        labels: Of their confident pixels, [N, s, s], any side: 0, 1..C, IGNORE.
+        labels: Of their confident pixels, [N, s, s], any side: 0, 1..C, UNKNOWN.
         settings: Recipe and radius.
         seed: Of order and augmentation.
         device: Where to compute.
@@ -208,7 +209,7 @@ def _loss(
         generator=generator,
         side=recipe.crop // STRIDE,
         mode="nearest",
-        fill=IGNORE,
+        fill=UNKNOWN,
     )
     with autocast(device, recipe.precision):
         logits = network(views)

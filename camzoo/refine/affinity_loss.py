@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
-from camzoo.refine.confidence import IGNORE
 from camzoo.refine.neighbours import Offset
 from camzoo.refine.pair_affinity import PairAffinity
 
@@ -25,7 +25,7 @@ def affinity_loss(affinity: PairAffinity, labels: Tensor) -> Tensor:
 
     Args:
         affinity: Of B slices.
-        labels: [B, h, w]: 0 background, 1..C classes, IGNORE.
+        labels: [B, h, w]: 0 background, 1..C classes, UNKNOWN.
 
     Returns:
         A scalar.
@@ -40,7 +40,7 @@ def affinity_loss(affinity: PairAffinity, labels: Tensor) -> Tensor:
             f"and affinities of {list(values[:, 0].shape)}"
         )
     first, second = labels[:, None], _second(labels, affinity.offsets)
-    known = (first != IGNORE) & (second != IGNORE)
+    known = (first != UNKNOWN) & (second != UNKNOWN)
     same = (first == second) & known
     together = -torch.log(values + _LEAST)
     apart = -torch.log(1 + _LEAST - values)
@@ -50,10 +50,10 @@ def affinity_loss(affinity: PairAffinity, labels: Tensor) -> Tensor:
 
 
 def _second(labels: Tensor, offsets: tuple[Offset, ...]) -> Tensor:
-    """Labels of the second pixels of all pairs, [B, P, h, w]; IGNORE off the grid."""
+    """Labels of the second pixels of all pairs, [B, P, h, w]; UNKNOWN off the grid."""
     height, width = labels.shape[1:]
     reach = max(max(dy, abs(dx)) for dy, dx in offsets)
-    padded = F.pad(labels, (reach, reach, 0, reach), value=IGNORE)
+    padded = F.pad(labels, (reach, reach, 0, reach), value=UNKNOWN)
     shifted = [padded[:, dy : dy + height, reach + dx : reach + dx + width] for dy, dx in offsets]
     return torch.stack(shifted, dim=1)
 

@@ -9,11 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
 from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels, unary_from_scores
 
-#: Label of pixels that nothing is learnt from.
-IGNORE: Final = 255
 #: Pixels whose scores are all smaller have none (AffinityNet's code).
 _SCORED: Final = 1e-5
 
@@ -50,7 +49,7 @@ def confident_labels(
     """Label pixels by two thresholds, each refined by a CRF (IRNet, cam_to_ir_label).
 
     The label is the class where the high threshold gives one, 0 where the low one gives none
-    either, and :data:`IGNORE` elsewhere.
+    either, and :data:`UNKNOWN` elsewhere.
 
     Args:
         maps: Normalised, [B, C, h, w], zero for classes that are absent.
@@ -69,7 +68,7 @@ def confident_labels(
             (settings.background, settings.background_crf),
         )
     )
-    sure = torch.where(low == 0, 0, IGNORE)
+    sure = torch.where(low == 0, 0, UNKNOWN)
     return torch.where(high > 0, high, sure).to(torch.uint8)
 
 
@@ -122,13 +121,13 @@ def labels_from_alphas(low: Tensor, high: Tensor) -> Tensor:
         high: Of the large one: where the background wins, it is confident, whatever ``low`` says.
 
     Returns:
-        uint8 [B, h, w]: 0 background, 1..C classes, :data:`IGNORE` elsewhere.
+        uint8 [B, h, w]: 0 background, 1..C classes, :data:`UNKNOWN` elsewhere.
     """
     background = high.argmax(dim=1) == 0
     labels = low.argmax(dim=1)
-    labels = torch.where(background, 0, torch.where(labels == 0, IGNORE, labels))
+    labels = torch.where(background, 0, torch.where(labels == 0, UNKNOWN, labels))
     unscored = torch.maximum(low.amax(dim=1), high.amax(dim=1)) < _SCORED
-    return torch.where(unscored, IGNORE, labels).to(torch.uint8)
+    return torch.where(unscored, UNKNOWN, labels).to(torch.uint8)
 
 
 def _present(tags: Tensor) -> Tensor:

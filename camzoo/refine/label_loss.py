@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from camzoo.augmentation import augment_planes
 from camzoo.config import TrainingConfig
-from camzoo.refine.confidence import IGNORE
+from camzoo.data.labels import UNKNOWN
 from camzoo.training import autocast
 
 
@@ -26,7 +26,7 @@ class LabelLoss:
 
     Attributes:
         network: From slices [B, crop, crop] on [0, 1] to anything.
-        labels: uint8 [N, s, s] of any side s, IGNORE where nothing is known.
+        labels: uint8 [N, s, s] of any side s, UNKNOWN where nothing is known.
         config: Recipe.
         side: Of the labels of a view, in pixels of the network's output.
         loss: Of the output, float32, and the labels of the views, [B, side, side].
@@ -55,7 +55,7 @@ class LabelLoss:
             generator=generator,
             side=self.side,
             mode="nearest",
-            fill=IGNORE,
+            fill=UNKNOWN,
         )
         with autocast(images.device, self.config.precision):
             output = self.network(views)

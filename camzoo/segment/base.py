@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import DataError
 from camzoo.registry import Registry
 from camzoo.supervision import Supervision
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from camzoo.segment.context import BaselineContext
     from camzoo.segment.losses import Loss
     from camzoo.segment.training import SegmentationNet
-
-#: Label of pixels that nothing is known of: no loss is computed there.
-UNKNOWN: Final = 255
 
 
 class Baseline(ABC):

@@ -8,7 +8,7 @@ from functools import cache
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from camzoo.segment.base import UNKNOWN
+from camzoo.data.labels import UNKNOWN
 
 #: From logits [B, C + 1, s, s], labels int64 [B, s, s] and tags [B, C] to a scalar.
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -9,8 +9,8 @@ from torch import nn
 
 from camzoo.backbone import build_classifier
 from camzoo.config import BackboneConfig, TrainingConfig
+from camzoo.data.labels import UNKNOWN
 from camzoo.refine.affinity_loss import affinity_loss
-from camzoo.refine.confidence import IGNORE
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.pair_affinity import affinity_from_features
 from camzoo.segment.base import clear_absent
@@ -28,10 +28,10 @@ CPU = torch.device("cpu")
 
 
 def pooled(truth):
-    """Labels on the grid of the features, where a cell has only one; else IGNORE."""
+    """Labels on the grid of the features, where a cell has only one; else UNKNOWN."""
     planes = F.one_hot(torch.from_numpy(truth).long()).movedim(-1, 1).float()
     share, label = F.avg_pool2d(planes, 8).max(dim=1)
-    return torch.where(share > 0.9, label, IGNORE).numpy().astype(np.uint8)
+    return torch.where(share > 0.9, label, UNKNOWN).numpy().astype(np.uint8)
 
 
 def test_affinities_are_larger_within_a_region_than_across(tmp_path):
@@ -54,7 +54,7 @@ def test_affinities_are_larger_within_a_region_than_across(tmp_path):
     for dy, dx in ((0, 1), (1, 0), (0, 2), (2, 0)):
         plane = affinity.values[:, affinity.offsets.index((dy, dx)), : 8 - dy, : 8 - dx]
         first, second = labels[:, : 8 - dy, : 8 - dx], labels[:, dy:, dx:]
-        known = (first != IGNORE) & (second != IGNORE)
+        known = (first != UNKNOWN) & (second != UNKNOWN)
         within.append(plane[known & (first == second)])
         across.append(plane[known & (first != second)])
     assert torch.cat(within).mean() > torch.cat(across).mean() + 0.2

@@ -20,9 +20,9 @@ from camzoo_baselines.bes import (
 from camzoo.backbone import build_classifier
 from camzoo.cams.pipeline import MapArrays
 from camzoo.config import BackboneConfig, TrainingConfig
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError, DataError
 from camzoo.refine.boundary import find_edges
-from camzoo.refine.confidence import IGNORE
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.training import minimise
 from tests.refine.test_affinity import boundaries, network, scenes
@@ -30,7 +30,7 @@ from tests.segment.toy import toy_context
 from tests.toy import toy_slices
 
 CPU = torch.device("cpu")
-B, R, E, U = BACKGROUND, ORGAN, BOUNDARY, IGNORE  # R: region of an organ
+B, R, E, U = BACKGROUND, ORGAN, BOUNDARY, UNKNOWN  # R: region of an organ
 
 
 def columns(*labels, height=9):

@@ -17,8 +17,9 @@ from camzoo_baselines.sizes import organ_sizes
 
 from camzoo.cams.base import cams
 from camzoo.cams.view import Viewer
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
-from camzoo.segment.base import UNKNOWN, baselines
+from camzoo.segment.base import baselines
 from camzoo.supervision import Supervision
 from camzoo.training import minimise
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context

@@ -7,8 +7,9 @@ from camzoo_baselines.sizeloss import SeedAndSize, SizeLoss, core, disc
 from camzoo_baselines.sizes import organ_sizes
 from scipy.ndimage import binary_erosion
 
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError, FirewallError
-from camzoo.segment.base import UNKNOWN, baselines
+from camzoo.segment.base import baselines
 from camzoo.segment.training import network_input
 from camzoo.segment.unet import build_unet
 from camzoo.supervision import Supervision

@@ -7,11 +7,12 @@ import torch.nn.functional as F
 
 from camzoo.backbone import build_classifier
 from camzoo.config import BackboneConfig, TrainingConfig
+from camzoo.data.labels import UNKNOWN
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError, ConfigError, DataError
 from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices, refine_maps
 from camzoo.refine.boundary import BoundaryNet, find_edges
-from camzoo.refine.confidence import IGNORE, ConfidenceSettings
+from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings
 from tests.refine.dense import edge_affinity, squared_walk
 
@@ -47,7 +48,7 @@ def unsure(truth):
     """Labels with a band of unknown pixels along every edge, as confident labels have it."""
     planes = F.one_hot(torch.from_numpy(truth).long()).movedim(-1, 1).float()
     alone = F.max_pool2d(planes, 9, 1, 4).sum(1) == 1
-    return np.where(alone.numpy(), truth, IGNORE).astype(np.uint8)
+    return np.where(alone.numpy(), truth, UNKNOWN).astype(np.uint8)
 
 
 def network(seed=0):
@@ -148,7 +149,7 @@ def test_confident_labels_of_slices_part_by_part():
     assert labels.shape == truth.shape
     assert labels.dtype == np.uint8
     assert ticks == [(2, 5), (4, 5), (5, 5)]
-    sure = labels != IGNORE
+    sure = labels != UNKNOWN
     assert 0.8 < sure.mean() < 1
     assert (labels[sure] == truth[sure]).mean() > 0.97
 

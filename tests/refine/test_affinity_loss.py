@@ -3,16 +3,16 @@ import math
 import pytest
 import torch
 
+from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
 from camzoo.refine.affinity_loss import affinity_loss
-from camzoo.refine.confidence import IGNORE
 from camzoo.refine.neighbours import half_plane
 from camzoo.refine.pair_affinity import PairAffinity, affinity_from_edges
 
 
 def test_a_row_by_hand():
     """Pairs 0-0, 0-1, 1-1 and two with an unknown pixel, of affinities 0.5, 0.25, 0.8."""
-    labels = torch.tensor([[[0, 0, 1, 1, IGNORE]]])
+    labels = torch.tensor([[[0, 0, 1, 1, UNKNOWN]]])
     values = torch.zeros(1, 4, 1, 5)
     values[0, 0, 0] = torch.tensor([0.5, 0.25, 0.8, 0.1, 0.0])
     loss = affinity_loss(PairAffinity(values, half_plane(2)), labels)
@@ -28,7 +28,7 @@ def all_pairs(affinity, labels, index):
         for y in range(height - dy):
             for x in range(max(0, -dx), width - max(0, dx)):
                 a, b = int(labels[index, y, x]), int(labels[index, y + dy, x + dx])
-                if IGNORE in (a, b):
+                if UNKNOWN in (a, b):
                     continue
                 kind = "neg" if a != b else ("fg" if a else "bg")
                 value = float(plane[y, x])
@@ -40,7 +40,9 @@ def all_pairs(affinity, labels, index):
 def test_equals_the_sum_over_pairs(dtype):
     generator = torch.Generator().manual_seed(0)
     edges = torch.rand(2, 5, 7, generator=generator)
-    labels = torch.tensor([0, 0, 1, 2, IGNORE])[torch.randint(0, 5, (2, 5, 7), generator=generator)]
+    labels = torch.tensor([0, 0, 1, 2, UNKNOWN])[
+        torch.randint(0, 5, (2, 5, 7), generator=generator)
+    ]
     affinity = affinity_from_edges(edges, 3)
     parts = [all_pairs(affinity, labels, index) for index in range(2)]
     bg, fg, neg = (
@@ -53,7 +55,7 @@ def test_equals_the_sum_over_pairs(dtype):
 
 def test_nothing_known_gives_no_loss_and_no_gradient():
     edges = torch.rand(1, 4, 6, requires_grad=True)
-    loss = affinity_loss(affinity_from_edges(edges, 3), torch.full((1, 4, 6), IGNORE))
+    loss = affinity_loss(affinity_from_edges(edges, 3), torch.full((1, 4, 6), UNKNOWN))
     loss.backward()
     assert loss.item() == 0
     assert (edges.grad == 0).all()

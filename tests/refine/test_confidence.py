@@ -3,7 +3,7 @@ import torch
 
 from camzoo.errors import ConfigError
 from camzoo.refine.confidence import (
-    IGNORE,
+    UNKNOWN,
     ConfidenceSettings,
     alpha_scores,
     confident_labels,
@@ -27,7 +27,7 @@ def test_two_thresholds_by_hand():
     labels = confident_labels(maps, torch.ones(1, 2), image, settings)
     assert labels.dtype == torch.uint8
     # A map at the threshold is background: 0.5 is at or below the low one, 0.8 not above the high.
-    assert labels.flatten().tolist() == [0, 0, IGNORE, IGNORE, 2, 1]
+    assert labels.flatten().tolist() == [0, 0, UNKNOWN, UNKNOWN, 2, 1]
 
 
 def scene():
@@ -50,7 +50,7 @@ def test_the_crf_draws_confident_labels_to_the_edges():
     assert (labels[0][~organ] == 0).all()
     plain = ConfidenceSettings(foreground_crf=PLAIN)
     coarse = confident_labels(maps, tags, image, plain)
-    assert set(coarse[0].unique().tolist()) == {0, 2, IGNORE}
+    assert set(coarse[0].unique().tolist()) == {0, 2, UNKNOWN}
 
 
 def test_a_slice_without_organs_is_background():
@@ -65,7 +65,7 @@ def test_classes_that_are_absent_never_win():
     maps, tags, image = scene()
     noise = torch.rand(image.shape, generator=torch.Generator().manual_seed(0))
     labels = confident_labels(maps, tags, noise, ConfidenceSettings())
-    assert set(labels.unique().tolist()) <= {0, 2, IGNORE}
+    assert set(labels.unique().tolist()) <= {0, 2, UNKNOWN}
 
 
 def test_alpha_scores_by_hand():
@@ -80,7 +80,7 @@ def test_alphas_by_hand():
     high = torch.tensor([[0.2, 0.8, 0.0], [0.4, 0.6, 0.0], [0.6, 0.4, 0.0], [0.0, 0.0, 0.0]])
     labels = labels_from_alphas(low.T[None, :, None], high.T[None, :, None])
     # Organ in both; neither sure; the sure background outvotes the organ; outside the slice.
-    assert labels.flatten().tolist() == [1, IGNORE, 0, IGNORE]
+    assert labels.flatten().tolist() == [1, UNKNOWN, 0, UNKNOWN]
 
 
 def test_two_alphas_nest():
@@ -89,8 +89,8 @@ def test_two_alphas_nest():
     maps, image = one_row(ramp.tolist())
     low, high = (alpha_scores(maps, torch.ones(1, 1), image, alpha=a, crf=PLAIN) for a in (1, 8))
     labels = labels_from_alphas(low, high).flatten().tolist()
-    first_unsure, first_organ = labels.index(IGNORE), labels.index(1)
-    assert labels == [0] * first_unsure + [IGNORE] * (first_organ - first_unsure) + [1] * (
+    first_unsure, first_organ = labels.index(UNKNOWN), labels.index(1)
+    assert labels == [0] * first_unsure + [UNKNOWN] * (first_organ - first_unsure) + [1] * (
         40 - first_organ
     )
     assert first_organ == 20  # 1 - x = x at one half

@@ -5,7 +5,7 @@ from torch import nn
 
 from camzoo.backbone import Trainable
 from camzoo.config import TrainingConfig
-from camzoo.refine.confidence import IGNORE
+from camzoo.data.labels import UNKNOWN
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.training import minimise
 from tests.toy import toy_slices
@@ -31,7 +31,7 @@ class Scale(Trainable):
 
 
 def squared(output, labels):
-    known = labels != IGNORE
+    known = labels != UNKNOWN
     return ((output - labels) ** 2 * known).sum() / known.sum()
 
 
@@ -47,13 +47,13 @@ def test_labels_go_through_the_views_of_their_slices():
     labels = np.zeros((8, 16, 16), np.uint8)
     labels[2:, :, 8:] = 1
     labels[:2] = 7  # of slices that are not asked for
-    labels[3, 0] = IGNORE
+    labels[3, 0] = UNKNOWN
     generator = torch.Generator().manual_seed(0)
     indices = np.arange(2, 8)
     loss, logits = objective(labels, "always")(images, indices, torch.ones(6, 1), generator)
     assert logits is None
     assert loss.item() == pytest.approx(0, abs=1e-9)
-    labels[2:] = np.where(labels[2:] == IGNORE, IGNORE, 1 - labels[2:])
+    labels[2:] = np.where(labels[2:] == UNKNOWN, UNKNOWN, 1 - labels[2:])
     loss, _ = objective(labels, "always")(images, indices, torch.ones(6, 1), generator)
     assert loss.item() == pytest.approx(1)
 
@@ -66,7 +66,7 @@ def test_what_lies_outside_the_slice_is_unknown():
         lambda output, target: seen.append(target) or output.sum(),
     )  # fmt: skip
     loss(torch.ones(4, 32, 32), np.arange(4), torch.ones(4, 1), torch.Generator().manual_seed(0))
-    assert set(seen[0].unique().tolist()) == {3, IGNORE}
+    assert set(seen[0].unique().tolist()) == {3, UNKNOWN}
     assert (seen[0] == 3).float().mean().item() == pytest.approx(0.25, abs=0.08)
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from camzoo.segment.base import UNKNOWN
+from camzoo.data.labels import UNKNOWN
 from camzoo.segment.losses import cross_entropy_and_dice, partial_cross_entropy
 
 TAGS = torch.ones(2, 1)
