@@ -243,7 +243,7 @@ class _Totals:
         if not math.isfinite(loss):
             raise CamzooError(
                 f"training diverged in epoch {epoch + 1}: the loss is {loss}; "
-                "lower training.lr or training.head_factor"
+                "lower its learning rate (of the classifier: training.lr, training.head_factor)"
             )
         return Epoch(loss, tuple((self._right / self._count).tolist()))
 

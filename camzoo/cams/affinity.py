@@ -62,6 +62,7 @@ class AffinityRefinement(MapStep):
             seed=context.seed,
         )
         network = BoundaryNet(trunk, seed=context.seed)
+        checkpoint = context.folder / "checkpoint.safetensors"
         rows = context.positives
         slices = context.slices.at(rows)
         with context.reporter.stage("labels of confident pixels") as tick:
@@ -71,7 +72,7 @@ class AffinityRefinement(MapStep):
         with context.reporter.stage(f"training the boundary network, seed {context.seed}") as tick:
             losses = fit_boundary(
                 network, slices, labels, settings,
-                seed=context.seed, device=context.device, tick=tick,
+                seed=context.seed, device=context.device, checkpoint=checkpoint, tick=tick,
             )  # fmt: skip
         _save(network, context)
 
@@ -81,6 +82,7 @@ class AffinityRefinement(MapStep):
             return refine_maps(maps, edges, settings)
 
         context.rewrite(source, out, refined)
+        checkpoint.unlink()  # only now: whoever is killed before this need not train again
         return StepReport(facts={"loss": losses, "confident": float((labels != UNKNOWN).mean())})
 
     def _settings(self, side: int, training: TrainingConfig) -> AffinitySettings:
@@ -94,8 +96,8 @@ class AffinityRefinement(MapStep):
                 background_crf=CrfSettings(iterations=0).on_slices(side),
             ),
             training=TrainingConfig(
-                epochs=self._epochs, lr=0.1, crop=max(STRIDE, side // STRIDE * STRIDE),
-                resize=(side // 2, side * 3 // 2),
+                epochs=self._epochs, lr=0.1, head_factor=1.0,
+                crop=max(STRIDE, side // STRIDE * STRIDE), resize=(side // 2, side * 3 // 2),
                 precision=training.precision,
             ),
             training_radius=shrunk_radius(10, side),

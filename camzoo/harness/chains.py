@@ -24,7 +24,7 @@ from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained, maps_stage
 from camzoo.harness.store import Artifact
 
-VERSION = 2
+VERSION = 3
 _REPORT = "report.json"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,24 +12,23 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.augmentation import augment_planes
 from camzoo.config import TrainingConfig
-from camzoo.data.labels import UNKNOWN
 from camzoo.data.slices import TaggedSlices
-from camzoo.errors import CamzooError, ConfigError, DataError
+from camzoo.errors import ConfigError, DataError
 from camzoo.progress import Tick, silent
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.boundary import STRIDE, BoundaryNet
 from camzoo.refine.confidence import ConfidenceSettings, confident_labels
+from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.neighbours import half_plane
 from camzoo.refine.pair_affinity import affinity_from_edges
 from camzoo.refine.random_walk import random_walk
-from camzoo.training import autocast, epoch_seed
+from camzoo.training import minimise
 
 
 def _recipe() -> TrainingConfig:
     """6 epochs of batches of 16 at 0.1; views of 512 pixels at half to one and a half the size."""
-    return TrainingConfig(epochs=6, batch=16, lr=0.1, crop=512, resize=(256, 768))
+    return TrainingConfig(epochs=6, batch=16, lr=0.1, head_factor=1.0, crop=512, resize=(256, 768))
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,8 @@ class AffinitySettings:
 
     Attributes:
         confidence: Which pixels edges are learnt from.
-        training: Recipe of the boundary network, whose trunk is not trained. There is no warm-up,
-            clipping, resampling or learning rate of a head. Edges have no side: unless ``flip`` is
-            "never", slices are mirrored.
+        training: Recipe of the boundary network, whose trunk is not trained: all of it is head.
+            Edges have no side: unless ``flip`` is "never", slices are mirrored.
         training_radius: Of the pairs that are learnt from, in pixels of the edge map.
         radius: Of the walk, likewise.
         beta: Exponent of the affinities.
@@ -114,9 +112,10 @@ def fit_boundary(
     *,
     seed: int,
     device: torch.device,
+    checkpoint: Path,
     tick: Tick = silent,
 ) -> list[float]:
-    """Train a boundary network in place by SGD with the poly schedule (IRNet).
+    """Train a boundary network in place on the labels of confident pixels (IRNet).
 
     Args:
         network: Moved to ``device``.
@@ -125,6 +124,7 @@ def fit_boundary(
         settings: Recipe and radius.
         seed: Of order and augmentation.
         device: Where to compute.
+        checkpoint: File to resume from and to write.
         tick: Told (steps done, steps in all).
 
     Returns:
@@ -139,29 +139,17 @@ def fit_boundary(
             "a boundary network learns from one label per slice and one slice or more, got "
             f"{len(slices)} slices and {len(labels)} labels"
         )
-    recipe = settings.training
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.SGD(
-        network.fresh, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
-    steps = recipe.epochs * math.ceil(len(slices) / recipe.batch)
-    schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, steps, recipe.power)
-    losses, done = [], 0
-    for epoch in range(recipe.epochs):
-        generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
-        network.train()
-        total = torch.zeros((), device=device)
-        for chosen in torch.randperm(len(slices), generator=generator).split(recipe.batch):
-            loss = _loss(network, slices, labels, chosen, settings, generator)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += loss.detach() * len(chosen)
-            done += 1
-            tick(done, steps)
-        losses.append(_finite(float(total) / len(slices), epoch))
-    return losses
+    recipe, radius = settings.training, settings.training_radius
+
+    def loss(logits: Tensor, target: Tensor) -> Tensor:
+        return affinity_loss(affinity_from_edges(torch.sigmoid(logits), radius), target)
+
+    objective = LabelLoss(network, labels, recipe, recipe.crop // STRIDE, loss)
+    history = minimise(
+        objective, network, slices, recipe,
+        seed=seed, device=device, checkpoint=checkpoint, tick=tick,
+    )  # fmt: skip
+    return [epoch.loss for epoch in history]
 
 
 def refine_maps(maps: Tensor, edges: Tensor, settings: AffinitySettings) -> Tensor:
@@ -186,41 +174,3 @@ def refine_maps(maps: Tensor, edges: Tensor, settings: AffinitySettings) -> Tens
     fine = F.interpolate(walked, size, mode="bilinear", align_corners=False)
     axes = (2, 3) if settings.normalisation == "class" else (1, 2, 3)
     return fine / fine.amax(dim=axes, keepdim=True).clamp_min(torch.finfo(fine.dtype).tiny)
-
-
-def _loss(
-    network: BoundaryNet,
-    slices: TaggedSlices,
-    labels: NDArray[np.uint8],
-    chosen: Tensor,
-    settings: AffinitySettings,
-    generator: torch.Generator,
-) -> Tensor:
-    """Loss of one step on random views of the chosen slices."""
-    recipe, device = settings.training, network.edge.weight.device
-    indices = chosen.sort().values.numpy()  # ascending: the memory map is read in order
-    grey = slices.images(indices).to(device, non_blocking=True).float() / 255
-    planes = torch.from_numpy(labels[indices])[:, None].to(device, non_blocking=True)
-    views, target = augment_planes(
-        grey,
-        planes,
-        recipe,
-        flip=recipe.flip != "never",
-        generator=generator,
-        side=recipe.crop // STRIDE,
-        mode="nearest",
-        fill=UNKNOWN,
-    )
-    with autocast(device, recipe.precision):
-        logits = network(views)
-    affinity = affinity_from_edges(torch.sigmoid(logits.float()), settings.training_radius)
-    return affinity_loss(affinity, target[:, 0])
-
-
-def _finite(loss: float, epoch: int) -> float:
-    if not math.isfinite(loss):
-        raise CamzooError(
-            f"the boundary network diverged in epoch {epoch + 1}: the loss is {loss}; "
-            "lower its learning rate"
-        )
-    return loss
