@@ -55,6 +55,7 @@ def bench(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
 ) -> None:
     """Run the benchmark, or finish a run that was interrupted."""
+    from camzoo.allocator import keep_freed_memory
     from camzoo.cams.selection import select_methods
     from camzoo.harness.run import bench as run_bench
     from camzoo.presets import preset as named_preset
@@ -81,6 +82,7 @@ def bench(
     changes |= {f"data.options.{k}": v for k, v in parse_pairs("--option", option).items()}
     changes |= parse_pairs("--set", set_)
     config = named_preset(preset, dataset).changed(changes)
+    keep_freed_memory()
     result = run_bench(config, out, ConsoleReporter(console))
     console.print(*summary(result.rows), sep="\n")
     for name, why in result.failures.items():

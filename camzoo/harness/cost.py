@@ -12,6 +12,8 @@ from typing import Final, Self
 
 import torch
 
+from camzoo.allocator import release_freed_memory
+
 _STATUS: Final = Path("/proc/self/status")
 #: Writing 5 there sets the high-water mark of resident memory back (proc(5)).
 _RESET: Final = Path("/proc/self/clear_refs")
@@ -38,6 +40,7 @@ class CostMeter:
     cuda_mib: float | None = None
 
     def __enter__(self) -> Self:
+        release_freed_memory()
         with contextlib.suppress(OSError):
             _RESET.write_text("5")
         if self.device.type == "cuda":
