@@ -56,13 +56,14 @@ def _quick(dataset: str) -> BenchConfig:
         ),
         maps=MapsConfig(side=256, scales=(0.5, 1.0, 1.5, 2.0)),
         segmentation=SegmentationConfig(
-            side=128, widths=(16, 32, 64, 128, 128), epochs=20, batch=8, lr=2e-3, power=0.9
+            side=128, widths=(8, 16, 32, 64, 64), epochs=20, batch=8, lr=2e-3, power=0.9
         ),
     )  # fmt: skip
     return config.changed(_QUICK.get(dataset, {}))
 
 
-#: Where a data set needs another recipe. Nearly every slice of ACDC shows the ventricle.
+#: Where a data set needs another recipe. Nearly every slice of ACDC shows the ventricle; its U-Net
+#: takes about as many steps as that of CHAOS, on three times the slices.
 _QUICK: Final[dict[str, dict[str, Any]]] = {
     "acdc": {
         "backbone.stages": (4,),
@@ -73,6 +74,7 @@ _QUICK: Final[dict[str, dict[str, Any]]] = {
         "training.rotate": 10,
         "training.jitter": 0.3,
         "maps.scales": (1.0, 1.5, 2.0),
+        "segmentation.epochs": 8,
     },
 }
 

@@ -3,7 +3,11 @@
 from camzoo.segment.base import baselines
 
 #: Where each built-in baseline lives; imported only when it is asked for.
-_BUILT_IN = {"supervised": "supervised:Supervised"}
+_BUILT_IN = {
+    "centre": "controls:CentreSeeds",
+    "random": "controls:RandomSeeds",
+    "supervised": "supervised:Supervised",
+}
 
 __all__ = ["baselines"]
 
