@@ -9,7 +9,9 @@ What is not as in the paper:
 
 - The backbone is that of the run, in the place of ResNet-38, read at its last three stages, all
   brought to stride 8. Rates, momentum and clipping are those of the run's classifier.
-- The exponents are 2, 16 and 8 in the place of 4, 32 and 16: maps of organs are broad.
+- The exponents are 0.5, 4 and 2, an eighth of the paper's: maps of organs are broad. On validation
+  patients of ACDC and CHAOS 62 and 44 % of the pixels labelled as an organ are right with them, 42
+  and 34 % with a half of the paper's; of those labelled background 99.8 and 96.7 %.
 - The CRF is the narrow one of C-CAM's authors for MR: the paper's (80 pixels, 10 rounds) runs over
   the edges of organs. Distances are in pixels of 512 x 512 slices and shrink with them.
 - Slices are mirrored and jittered as the run does, but neither rescaled nor cropped, so that labels
@@ -125,9 +127,9 @@ class AffinityNetBaseline(PseudoMaskBaseline):
 
     def __init__(
         self,
-        low_alpha: float = 2.0,
-        high_alpha: float = 16.0,
-        walk_alpha: float = 8.0,
+        low_alpha: float = 0.5,
+        high_alpha: float = 4.0,
+        walk_alpha: float = 2.0,
         radius: float = 5.0,
         beta: float = 8.0,
         exp_times: int = 8,
