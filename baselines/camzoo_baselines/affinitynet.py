@@ -40,7 +40,7 @@ from camzoo.refine.crf import CrfSettings
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.pair_affinity import affinity_from_features
 from camzoo.refine.random_walk import random_walk
-from camzoo.refine.scale import shrunk_radius
+from camzoo.refine.scale import pair_radius
 from camzoo.refine.stages import run_stages, stage_channels, starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.training import autocast, minimise
@@ -176,7 +176,7 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         return training.model_copy(update={**whole, "epochs": self._epochs, "batch": self._batch})
 
     def _reach(self, side: int) -> int:
-        return shrunk_radius(self._radius, side)
+        return pair_radius(self._radius, side)
 
     def _labels(
         self, maps: NDArray[np.float16], slices: TaggedSlices, context: BaselineContext

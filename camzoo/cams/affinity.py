@@ -14,7 +14,7 @@ from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices,
 from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
 from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings
-from camzoo.refine.scale import LINEAGE_SIDE, shrunk_radius
+from camzoo.refine.scale import LINEAGE_SIDE, pair_radius
 from camzoo.refine.stages import starting_point
 
 
@@ -100,8 +100,8 @@ class AffinityRefinement(MapStep):
                 crop=max(STRIDE, side // STRIDE * STRIDE), resize=(side // 2, side * 3 // 2),
                 precision=training.precision,
             ),
-            training_radius=shrunk_radius(10, side),
-            radius=shrunk_radius(5, side),
+            training_radius=pair_radius(10, side),
+            radius=pair_radius(5, side),
             beta=beta,
             exp_times=exp_times,
         )  # fmt: skip

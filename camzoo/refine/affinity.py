@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -46,8 +45,6 @@ class AffinitySettings:
         radius: Of the walk, likewise.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
-        normalisation: "class" divides each class by its own maximum, as camzoo does for all maps;
-            "image" divides all classes of a slice by their common maximum, as IRNet does.
     """
 
     confidence: ConfidenceSettings = field(default_factory=ConfidenceSettings)
@@ -56,7 +53,6 @@ class AffinitySettings:
     radius: int = 5
     beta: float = 10.0
     exp_times: int = 4
-    normalisation: Literal["class", "image"] = "class"
 
     def __post_init__(self) -> None:
         half_plane(min(self.radius, self.training_radius))  # refuses what holds no pair
@@ -153,15 +149,15 @@ def fit_boundary(
 
 
 def refine_maps(maps: Tensor, edges: Tensor, settings: AffinitySettings) -> Tensor:
-    """Spread maps up to edges (IRNet): resize, times 1 - edge, walk, enlarge, normalise.
+    """Spread maps up to edges (IRNet): resize, times 1 - edge, walk, enlarge.
 
     Args:
         maps: Non-negative, gated by tags, [B, C, s, t].
         edges: Probability of edges, [B, h, w]; the walk runs on their grid.
-        settings: Of the walk and the normalisation.
+        settings: Of the walk.
 
     Returns:
-        float32 [B, C, s, t] with maxima of 1; maps that were empty stay so.
+        Evidence to be normalised, float32 [B, C, s, t]; maps that were empty stay so.
     """
     size, grid = maps.shape[2:], edges.shape[1:]
     coarse = F.interpolate(maps.float(), grid, mode="bilinear", align_corners=False, antialias=True)
@@ -171,6 +167,4 @@ def refine_maps(maps: Tensor, edges: Tensor, settings: AffinitySettings) -> Tens
         beta=settings.beta,
         steps=2**settings.exp_times,
     )
-    fine = F.interpolate(walked, size, mode="bilinear", align_corners=False)
-    axes = (2, 3) if settings.normalisation == "class" else (1, 2, 3)
-    return fine / fine.amax(dim=axes, keepdim=True).clamp_min(torch.finfo(fine.dtype).tiny)
+    return F.interpolate(walked, size, mode="bilinear", align_corners=False)

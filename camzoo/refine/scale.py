@@ -13,6 +13,10 @@ def shrunk(distance: float, side: int) -> float:
     return distance * (side / LINEAGE_SIDE)
 
 
-def shrunk_radius(radius: float, side: int) -> int:
-    """Return a radius of pairs likewise, in whole pixels; 2 or more."""
-    return max(2, round(shrunk(radius, side)))
+def pair_radius(radius: float, side: int) -> int:
+    """Return a radius of pairs likewise, in whole pixels; 2 or more.
+
+    Pairs lie strictly within their radius (:func:`camzoo.refine.neighbours.half_plane`), so what
+    shrinks is the farthest step along an axis, radius - 1.
+    """
+    return 1 + max(1, round(shrunk(radius - 1, side)))

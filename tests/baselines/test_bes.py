@@ -107,6 +107,14 @@ def test_attention_by_hand():
         attended(torch.zeros(2, 5, 3), 1.0)
 
 
+def test_low_precision_does_not_round_attention_away():
+    """Weights within a few thousandths of 1 would all be 1 in bfloat16."""
+    features = torch.tensor([[[[0.0, 2.0, 4.0, 2.0]]]], dtype=torch.bfloat16)
+    expected = attended(features.double().float(), 1e-3).mean()
+    assert expected > features.float().mean() + 1e-3
+    assert attended(features, 1e-3).mean() == pytest.approx(expected.item(), abs=1e-6)
+
+
 def test_without_attention_the_classifier_pools_as_ever():
     config = TrainingConfig(crop=64, resize=(64, 64), precision="fp32")
     backbone = BackboneConfig(name="resnet10t", weights="none", frozen=0)
