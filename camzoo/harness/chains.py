@@ -19,6 +19,7 @@ from camzoo.cams.steps import MapStep, StepContext
 from camzoo.data.slices import Prepared, labels_on_grid
 from camzoo.data.splits import Split
 from camzoo.files import write_text
+from camzoo.harness.cost import CostMeter
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained, maps_stage
@@ -125,13 +126,19 @@ class _CellOfSteps:
         }
 
         def make(folder: Path) -> None:
+            resumed = any(folder.iterdir())
             came = MapFiles.open(source.folder)
             out = MapFiles.create(folder, *came.maps.shape[:3])
             view = self._view(chain, step, name, base, folder)
-            report = step.apply(came, view, out)
+            with CostMeter(self.context.device) as meter:
+                report = step.apply(came, view, out)
             out.flush()
-            text = json.dumps({"notes": report.notes, "facts": dict(report.facts)}, indent=1)
-            write_text(folder / _REPORT, text + "\n")
+            told = {
+                "notes": report.notes,
+                "facts": dict(report.facts),
+                "cost": {**meter.record(), "resumed": resumed},
+            }
+            write_text(folder / _REPORT, json.dumps(told, indent=1) + "\n")
 
         return self.context.store.get("steps", key, make, resumable=True)
 
