@@ -193,6 +193,8 @@ class SegmentationConfig(_Frozen):
         jitter: Largest relative change of contrast and brightness, and of the exponent of a gamma.
         lr: Learning rate at the start.
         power: Of the poly schedule (1 - t / T) ** power, per step; 0 keeps the rate.
+        clip: Largest norm of the gradient; None leaves it as it is. Penalties on sizes start two
+            orders of magnitude above the cross-entropy, and Adam would remember that.
         precision: Of autocast.
     """
 
@@ -205,6 +207,7 @@ class SegmentationConfig(_Frozen):
     jitter: Share = 0.3
     lr: Annotated[float, Field(gt=0)] = 5e-4
     power: Annotated[float, Field(ge=0)] = 0.0
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
     precision: Literal["bf16", "fp32"] = "bf16"
 
 

@@ -43,8 +43,8 @@ from camzoo.refine.random_walk import random_walk
 from camzoo.refine.scale import pair_radius
 from camzoo.refine.stages import run_stages, stage_channels, starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
+from camzoo.segment.maps import validated_cut
 from camzoo.training import autocast, minimise
-from camzoo_baselines.own_maps import validated_cut
 
 if TYPE_CHECKING:
     from camzoo.config import TrainingConfig

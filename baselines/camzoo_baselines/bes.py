@@ -43,8 +43,9 @@ from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.scale import pair_radius, shrunk
 from camzoo.refine.stages import starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
+from camzoo.segment.maps import validated_cut
 from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
-from camzoo_baselines.own_maps import own_maps, validated_cut
+from camzoo_baselines.own_maps import own_maps
 
 if TYPE_CHECKING:
     from camzoo.data.slices import TaggedSlices

@@ -9,7 +9,8 @@ C-CAM's category causality is one such round with masks of CAM, and without the 
 modules serve here. What differs from the paper, and why:
 
 - The background is one of the n confounders. For one organ alone the attention would be 1 whatever
-  the slice looks like.
+  the slice looks like. The blend of one organ is then flat where both shares are a half, and low on
+  the organ where the background's is larger.
 - The shared classifier is the first round, which has no context; the next ones go on from it, on
   slices that show an organ. In others the mask would tell the tag, and nothing else be learnt.
 - For the same reason masks are taken as the network gives them, not cleared by tags.
@@ -35,9 +36,10 @@ from camzoo.cams.ccam.context import context_map, resized
 from camzoo.cams.ccam.retraining import retraining
 from camzoo.errors import ConfigError
 from camzoo.segment.base import UNetBaseline, clear_absent, register_baseline
+from camzoo.segment.maps import validated_cut
 from camzoo.segment.training import SegmentationNet, train_unet
 from camzoo.training import minimise, mirrored
-from camzoo_baselines.own_maps import own_maps, validated_cut
+from camzoo_baselines.own_maps import own_maps
 
 if TYPE_CHECKING:
     from camzoo.cams.pipeline import MapArrays

@@ -9,7 +9,10 @@ Its numbers must not be read as those of ISSOC.
   counts, and only in slices that show the organ.
 - Chosen here: maps are rectified and divided by their maximum, as they are when they are cut. Above
   a high and below a low threshold they are cues, of weight 2 |map - 1/2|. The common U-Net learns
-  them with the weights, and with the same one-sided penalty on its own sizes.
+  them with the weights, background and organs balanced (else the background's are nearly all the
+  weight), and with the same one-sided penalty on its own sizes.
+- Where a tag says that an organ is there and its map is empty, what looks like background may be
+  the organ: such slices have no cues of the background.
 - For MR: training goes on from the shared classifier; one that starts anew can meet the bound by
   having no map at all. It sees whole slices, as a size in pixels needs one scale. Bounds are those
   of SizeLoss, in pixels at 256 x 256; an organ that is not listed has a very wide one.
@@ -34,6 +37,7 @@ from camzoo.config import TrainingConfig
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
 from camzoo.segment.base import UNetBaseline, register_baseline
+from camzoo.segment.losses import balanced_cross_entropy
 from camzoo.supervision import Supervision
 from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit
@@ -89,7 +93,8 @@ class IssocStyle(UNetBaseline):
         upper = upper.to(context.device)
         classifier = self._trained(context, upper)
         maps = own_maps(classifier, cams.get("cam")(), context.train, context).maps
-        labels, codes = self._cues(maps, context.config.segmentation.side)
+        side = context.config.segmentation.side
+        labels, codes = self._cues(maps, context.train.tags > 0, side)
         self.pseudo = labels
         self.learn(context, codes, CuesAndSize(upper, self._weight))
 
@@ -109,15 +114,16 @@ class IssocStyle(UNetBaseline):
         return classifier.eval()
 
     def _cues(
-        self, maps: NDArray[np.float16], side: int
+        self, maps: NDArray[np.float16], shown: NDArray[np.bool_], side: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Labels and codes [N, side, side] of maps [N, C, s, s]."""
+        """Labels and codes [N, side, side] of maps [N, C, s, s] of organs that are shown [N, C]."""
         labels, codes = np.empty((2, len(maps), side, side), np.uint8)
         for start in range(0, len(maps), _PART):
             part = torch.from_numpy(np.array(maps[start : start + _PART])).float()
             fine = F.interpolate(part, size=(side, side), mode="bilinear", align_corners=False)
-            label, weight = confidence_cues(fine, self._high, self._low)
             which = slice(start, start + len(part))
+            there = torch.from_numpy(shown[which])
+            label, weight = confidence_cues(fine, there, self._high, self._low)
             labels[which] = label.numpy()
             codes[which] = encode(label, weight, maps.shape[1] + 1).numpy()
         return labels, codes
@@ -152,7 +158,7 @@ class TagsAndSize(ViewLoss):
 
 @dataclass(frozen=True)
 class CuesAndSize:
-    """Cross-entropy on cues by their weights, and the penalty on sizes that are too large.
+    """Balanced cross-entropy on cues by their weights, and the penalty on sizes too large.
 
     Attributes:
         upper: Bound of each organ in pixels at 256 x 256, [C].
@@ -164,9 +170,7 @@ class CuesAndSize:
 
     def __call__(self, logits: Tensor, codes: Tensor, tags: Tensor) -> Tensor:
         """Return the loss of logits [B, C + 1, s, s], codes of cues [B, s, s] and tags [B, C]."""
-        labels, weights = decode(codes, logits.shape[1])
-        each = F.cross_entropy(logits, labels, reduction="none")
-        cues = (weights * each).sum() / weights.sum().clamp(min=1)
+        cues = balanced_cross_entropy(logits, *decode(codes, logits.shape[1]))
         excess = too_large(organ_sizes(logits.softmax(dim=1)[:, 1:]), self.upper, tags)
         return cues + self.weight * excess
 
@@ -176,11 +180,13 @@ def too_large(sizes: Tensor, upper: Tensor, tags: Tensor) -> Tensor:
     return (tags * size_penalty(sizes, torch.zeros_like(upper), upper)).mean()
 
 
-def confidence_cues(maps: Tensor, high: float, low: float) -> tuple[Tensor, Tensor]:
+def confidence_cues(maps: Tensor, shown: Tensor, high: float, low: float) -> tuple[Tensor, Tensor]:
     """Label what maps are sure of.
 
     Args:
         maps: On [0, 1], zero for classes that are absent, [B, C, s, s].
+        shown: Whether the slice shows the class, bool [B, C]. Where one is shown and its map is
+            empty, nothing is known to be background.
         high: The largest map is above this: its class.
         low: It is below this: background.
 
@@ -188,7 +194,8 @@ def confidence_cues(maps: Tensor, high: float, low: float) -> tuple[Tensor, Tens
         Labels uint8 [B, s, s], UNKNOWN in between, and weights 2 |map - 1/2|, [B, s, s].
     """
     largest, number = maps.max(dim=1)
-    labels = torch.where(largest < low, 0, UNKNOWN)
+    silent = (shown & (maps.amax(dim=(2, 3)) <= 0)).any(dim=1)
+    labels = torch.where((largest < low) & ~silent[:, None, None], 0, UNKNOWN)
     labels = torch.where(largest > high, number + 1, labels)
     return labels.to(torch.uint8), (2 * largest - 1).abs()
 

@@ -1,18 +1,15 @@
-"""Maps and pseudo-masks of a network that a baseline has trained itself."""
+"""Maps of a network that a baseline has trained itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from camzoo.cams.linear import classifier_of
 from camzoo.cams.pipeline import MapArrays, divide_by_volume_maximum, make_maps
 from camzoo.errors import ConfigError
-from camzoo.segment.maps import cut_maps
 
 if TYPE_CHECKING:
     from camzoo.backbone import Classifier
@@ -83,13 +80,3 @@ def linear_cam(classifier: Classifier, images: Tensor) -> Tensor:
 def unit(maps: Tensor) -> Tensor:
     """Rectify maps [B, P, h, w] and divide each by its maximum."""
     return maps.relu() / maps.amax(dim=(2, 3), keepdim=True).clamp_min(_LEAST)
-
-
-def validated_cut(context: BaselineContext, train: MapArrays, val: MapArrays) -> NDArray[np.uint8]:
-    """Cut maps of the training slices at the threshold that is best on validation patients.
-
-    Returns:
-        Labels uint8 [N, s, s] on the grid of the U-Net: 0 background, 1..C organs.
-    """
-    threshold = context.threshold(torch.from_numpy(val.maps).float())
-    return cut_maps(train.maps, threshold, context.config.segmentation.side)

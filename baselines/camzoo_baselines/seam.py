@@ -37,8 +37,9 @@ from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
 from camzoo.refine.stages import run_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
+from camzoo.segment.maps import validated_cut
 from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
-from camzoo_baselines.own_maps import linear_cam, own_maps, unit, validated_cut
+from camzoo_baselines.own_maps import linear_cam, own_maps, unit
 
 if TYPE_CHECKING:
     from camzoo.cams.view import FeatureView

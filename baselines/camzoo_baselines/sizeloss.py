@@ -7,7 +7,10 @@ method of image-level labels: the marks are cut from reference masks and the bou
 What differs from the paper, and why:
 
 - The network and its recipe are those of all baselines, so that what differs is the supervision.
-- Several organs share one softmax; the paper has one. The penalty is a mean over organs, too.
+- Several organs share one softmax; the paper has one. Cross-entropy and penalty are means over
+  organs, so that a small one counts as much as a large one.
+- Gradients are clipped, as for all baselines: at the start the penalty's is a hundred times that of
+  the marks, and what Adam remembers of it would slow down hundreds of steps.
 - Sizes are measured in pixels at 256 x 256, the grid of the paper, whatever the network's grid.
 - Marks are drawn on the network's grid; a disc's width and the most erosions scale with its side.
 - Rotated views have background outside of the slice. Those pixels are no marks and are left out.
@@ -28,7 +31,7 @@ from torch import Tensor
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
 from camzoo.segment.base import UNetBaseline, register_baseline
-from camzoo.segment.losses import partial_cross_entropy
+from camzoo.segment.losses import balanced_cross_entropy
 from camzoo.segment.supervised import reference_labels
 from camzoo.supervision import Supervision
 from camzoo_baselines.sizes import bounds_of, organ_sizes, size_penalty
@@ -119,7 +122,7 @@ class SeedAndSize:
         marks = labels.masked_fill(labels == 0, UNKNOWN)
         sizes = organ_sizes(logits.softmax(dim=1)[:, 1:])
         penalty = size_penalty(sizes, tags * self.lower, tags * self.upper)
-        return partial_cross_entropy(logits, marks) + self.weight * penalty.mean()
+        return balanced_cross_entropy(logits, marks) + self.weight * penalty.mean()
 
 
 def disc(mask: NDArray[np.bool_], width: float, generator: torch.Generator) -> NDArray[np.bool_]:

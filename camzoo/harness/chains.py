@@ -6,7 +6,7 @@ Chains that begin alike share their steps' results, as they share the classifier
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,21 @@ class Mapped:
         """What a reader must see beside the numbers of a chain: what any of its steps said."""
         reports = [read_report(artifact.folder) for artifact in self.made[text]]
         return tuple(dict.fromkeys(n for report in reports for n in report.get("notes", ())))
+
+    def cost(self, texts: Sequence[str]) -> dict[str, Any]:
+        """What the steps behind the maps of their methods took, for all of these chains together.
+
+        Each step counts once. ``seconds`` is None where the time of a step is not known.
+        """
+        steps = {a.digest: a for text in texts for a in self.made[text][1:]}
+        costs = [read_report(artifact.folder).get("cost") for artifact in steps.values()]
+        known = [cost for cost in costs if cost]
+        memory = [cost["memory_mib"] for cost in known if cost["memory_mib"]]
+        return {
+            "seconds": sum(c["seconds"] for c in known) if len(known) == len(costs) else None,
+            "memory_mib": max(memory, default=None),
+            "resumed": any(cost["resumed"] for cost in known),
+        }
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """What the steps of each chain reported, by chain."""

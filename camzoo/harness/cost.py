@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from dataclasses import dataclass
@@ -41,8 +40,7 @@ class CostMeter:
 
     def __enter__(self) -> Self:
         release_freed_memory()
-        with contextlib.suppress(OSError):
-            _RESET.write_text("5")
+        self._reset = _reset_peak()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         self._began = time.perf_counter()
@@ -55,7 +53,7 @@ class CostMeter:
         _trace: TracebackType | None,
     ) -> None:
         self.seconds = time.perf_counter() - self._began
-        self.memory_mib = _resident_peak_mib()
+        self.memory_mib = _resident_peak_mib() if self._reset else None
         if self.device.type == "cuda":
             self.cuda_mib = torch.cuda.max_memory_allocated(self.device) / 2**20
 
@@ -64,6 +62,15 @@ class CostMeter:
         return {
             "seconds": self.seconds, "memory_mib": self.memory_mib, "cuda_mib": self.cuda_mib,
         }  # fmt: skip
+
+
+def _reset_peak() -> bool:
+    """Set the high-water mark back; where that cannot be done it says nothing of a stage."""
+    try:
+        _RESET.write_text("5")
+    except OSError:
+        return False
+    return True
 
 
 def _resident_peak_mib() -> float | None:

@@ -91,7 +91,7 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     prepared = prepare_stage(context, dataset)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
-    failures = {name: why for result in results for name, why in result.failures.items()}
+    failures = _failures(results)
     if not any(result.mapped.artifacts for result in results):
         raise CamzooError(f"every method failed: {failures}")
     folder = out / config.run
@@ -131,6 +131,23 @@ class _CellResult:
         """Why a method or baseline has no rows, by name."""
         failed = self.segmented.failures.items()
         return self.mapped.failures | {f"baseline {name}": why for name, why in failed}
+
+
+def _failures(results: Sequence[_CellResult]) -> dict[str, str]:
+    """Why methods and baselines have no rows; in which cells, where it is not the same in all."""
+    found: dict[str, list[tuple[Cell, str]]] = {}
+    for result in results:
+        for name, why in result.failures.items():
+            found.setdefault(name, []).append((result.cell, why))
+    texts = {}
+    for name, cells_of in found.items():
+        reasons = {why for _, why in cells_of}
+        alike = len(cells_of) == len(results) and len(reasons) == 1
+        texts[name] = "; ".join(
+            why if alike else f"fold {cell.fold}, seed {cell.seed}: {why}"
+            for cell, why in (cells_of[:1] if alike else cells_of)
+        )
+    return texts
 
 
 def _split(config: BenchConfig, dataset: Dataset, fold: int) -> Split:

@@ -15,6 +15,7 @@ import torch
 from camzoo.cams.chain import parse_chain
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
+from camzoo.environment import describe
 from camzoo.errors import CamzooError, FirewallError
 from camzoo.files import write_text
 from camzoo.harness.baseline_inputs import BaselineCell
@@ -25,7 +26,7 @@ from camzoo.harness.segmentation_scores import PREDICTIONS, PSEUDO_MASKS, segmen
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained
 from camzoo.harness.store import Artifact
-from camzoo.segment.base import Baseline, baselines
+from camzoo.segment.base import Baseline, baselines, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
 
@@ -74,7 +75,10 @@ def segment_cell(
         supervision = baselines.get(name).supervision.value
         columns = {"method": name, "variant": "", "supervision": supervision}
         result.records.extend(columns | row for row in rows)
-    result.costs.extend(_cost(context, name, artifact) for name, artifact in artifacts.items())
+    result.costs.extend(
+        {**_cost(context, name, artifact), "maps": mapped.cost(reads[name])}
+        for name, artifact in artifacts.items()
+    )
     return result
 
 
@@ -146,15 +150,17 @@ def _segment_stage(cell: BaselineCell, train: Artifact, baseline: Baseline) -> A
         inside.mkdir(exist_ok=True)
         with CostMeter(context.device) as fitting, _seeded(context.device, cell.seed):
             baseline.fit(cell.inputs(baseline, inside))
+        if baseline.pseudo is not None:
+            require_labels(baseline.pseudo, cell.prepared.tagged(split.train))
+            np.save(folder / PSEUDO_MASKS, baseline.pseudo)
         with CostMeter(context.device) as predicting:
             _predict(cell, baseline, folder / PREDICTIONS)
-        if baseline.pseudo is not None:
-            np.save(folder / PSEUDO_MASKS, baseline.pseudo)
         cost = {
             "fit": fitting.record(),
             "predict": predicting.record(),
             "images_per_second": baseline.images_per_second,
             "resumed": resumed,
+            "environment": describe(context.device),
         }
         write_text(folder / "cost.json", json.dumps(cost, indent=1) + "\n")
 

@@ -61,20 +61,23 @@ _CONTEXT = (
     "where anatomy causality leaves a map.\n"
 )
 _BASELINES = (
-    "Every baseline learns from the training slices and predicts slices without tags. No threshold "
-    "is chosen; class probabilities are brought to the grid of the scan before the argmax. Mean ± "
-    "sample standard deviation over volumes; p compares weakly supervised baselines, a line with "
-    "supervision `mask` is an upper bound. `paper`: Tables 3 and 4 of C-CAM, on its own data and "
-    "split.\n"
+    "Every baseline learns from the training slices and predicts slices without tags. Labels made "
+    "of maps are cut at the threshold that is best on validation patients, whose masks that takes; "
+    "at test time there is no threshold: class probabilities are brought to the grid of the scan "
+    "before the argmax. Mean ± sample standard deviation over volumes; p compares baselines that "
+    "see no masks of training cases, a line with supervision `mask` is an upper bound. `paper`: "
+    "Tables 3 and 4 of C-CAM, on its own data and split.\n"
 )
 _LEARNT = (
     "What the baselines made of the training slices for their U-Net, scored as volumes; unknown "
     "pixels count as background.\n"
 )
 _COSTS = (
-    "Wall time on the machine of the run, mean over folds and seeds, without the classifier and "
-    "the maps that all share; the largest memory of the whole process. `*`: went on after an "
-    "interruption, whose time is not counted.\n"
+    "Wall time, mean over folds and seeds, without the classifier and its plain maps that all "
+    "share. `maps`: steps of the chains that a baseline reads, shared with methods and baselines "
+    "that read them, too. The memory is the largest of the whole process. `*`: went on after an "
+    "interruption, whose time is not counted. The record says on which machine and at which commit "
+    "each was made.\n"
 )
 
 

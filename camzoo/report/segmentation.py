@@ -18,6 +18,8 @@ from camzoo.supervision import Supervision
 
 _BASELINE: Final = ["method", "supervision"]
 _METRICS: Final = {"dsc": ("DSC (%)", 100), "asd_mm": ("ASD (mm)", 1), "mad_mm": ("MAD (mm)", 1)}
+#: What is measured of a baseline, in time.
+_STAGES: Final = ("maps", "fit", "predict")
 #: In the place of a number, for baselines of the paper that the run left out.
 NOT_RUN: Final = "not run"
 
@@ -33,7 +35,7 @@ def of_baselines(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.DataFrame:
-    """Test volumes of all baselines, best first; then those that failed or were not run.
+    """Test volumes of all baselines, best first; then incomplete, failed and missing ones.
 
     Args:
         rows: Of one run (:func:`of_baselines`).
@@ -41,7 +43,7 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
     """
     rows = rows[(rows["stage"] == SEGMENTATION) & (rows["region"] == WHOLE)]
     paper = reported_volumes(*_subject(rows))
-    order = _order(rows)
+    order, complete = _order(rows), _complete(rows)
     lines = []
     for key, mine in groups(rows, _BASELINE):
         dsc = summary(mine, "dsc")
@@ -51,19 +53,19 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
             | {
                 "95 % interval": interval(dsc),
                 "ASD with failures": f"{summary(mine, 'asd_mm')['mean_with_failures']:.2f}",
-                "volumes": f"{int(dsc['n'])}",
+                "volumes": f"{int(dsc['n'])}{'' if key['method'] in complete else ' (incomplete)'}",
                 "failed": f"{int(dsc['n_failed'])}",
             }
             | order.get(key["method"], {})
             | _paper(paper, key["method"])
-            | {"_rank": (0, -dsc["mean"])}
+            | {"_rank": (key["method"] not in complete, -dsc["mean"])}
         )
     there = {line["method"] for line in lines}
     absent = dict.fromkeys((*failed, *paper))
     lines += [
         {"method": name, "DSC (%)": "failed" if name in failed else NOT_RUN}
         | _paper(paper, name)
-        | {"_rank": (1, name not in failed)}
+        | {"_rank": (2, name not in failed)}
         for name in absent
         if name not in there
     ]
@@ -120,11 +122,12 @@ def cost_table(costs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     frame = pd.json_normalize([dict(cost) for cost in costs])
     lines = []
     for name, mine in frame.groupby("method"):
-        seconds = mine["fit.seconds"].mean()
+        maps, seconds = mine["maps.seconds"].astype("float64"), mine["fit.seconds"].mean()
         lines.append(
             {
                 "method": name,
-                "training": f"{_duration(seconds)}{' *' if mine['resumed'].any() else ''}",
+                "maps": _duration(maps.mean(skipna=False), bool(mine["maps.resumed"].any())),
+                "training": _duration(seconds, bool(mine["resumed"].any())),
                 "segmenting": _duration(mine["predict.seconds"].mean()),
                 "memory (MiB)": _largest(mine, "memory_mib"),
                 "GPU memory (MiB)": _largest(mine, "cuda_mib"),
@@ -158,24 +161,41 @@ def _paper(paper: Mapping[str, Mapping[str, str]], name: str) -> dict[str, str]:
 
 
 def _order(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """How sure the order of the weakly supervised ones is; the upper bound is no rival.
+    """How sure the order of those is that see no masks, not even marks cut from them.
 
-    A baseline that failed in some folds has no pairs for the others' cases, and is left out.
+    A baseline that failed in some folds or seeds has no pairs for the others' cases, and is left
+    out.
     """
-    weak = rows[rows["supervision"] != Supervision.MASK.value]
-    cases = weak.groupby("method")["case"].nunique()
-    whole = weak[weak["method"].map(cases == cases.max()).astype(bool)]
+    weak = rows[~rows["supervision"].map(lambda name: Supervision(name).opens_masks).astype(bool)]
+    whole = weak[weak["method"].isin(_complete(rows))]
     return {method: cells for (method, _), cells in comparison(whole).items()}
 
 
-def _duration(seconds: float) -> str:
+def _complete(rows: pd.DataFrame) -> list[str]:
+    """Baselines that were scored on every volume of every fold and seed that any was scored on."""
+    keys = {
+        str(name): set(mine[["fold", "seed", "case"]].itertuples(index=False, name=None))
+        for name, mine in rows.groupby("method")
+    }
+    everything = set().union(*keys.values())
+    return [name for name, mine in keys.items() if mine == everything]
+
+
+def _duration(seconds: float, resumed: bool = False) -> str:
+    mark = " *" if resumed else ""
+    if not np.isfinite(seconds):
+        return NONE
     if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+        return f"{seconds:.1f} s{mark}"
+    return f"{seconds / 60:.1f} min{mark}" if seconds < 3600 else f"{seconds / 3600:.1f} h{mark}"
 
 
 def _largest(rows: pd.DataFrame, what: str) -> str:
-    columns = [rows[f"{stage}.{what}"].astype("float64").max() for stage in ("fit", "predict")]
+    columns = [
+        rows[f"{stage}.{what}"].astype("float64").max()
+        for stage in _STAGES
+        if f"{stage}.{what}" in rows
+    ]
     known = [value for value in columns if np.isfinite(value)]
     return f"{max(known):.0f}" if known else NONE
 

@@ -139,6 +139,21 @@ def clear_absent(labels: NDArray[np.uint8], slices: TaggedSlices) -> NDArray[np.
     Raises:
         DataError: Type, shape or values of the labels are not as said.
     """
+    require_labels(labels, slices)
+    organs = slices.tags.shape[1]
+    kept = np.zeros((len(slices), UNKNOWN + 1), bool)
+    kept[:, 1 : organs + 1] = slices.tags > 0
+    kept[:, UNKNOWN] = slices.tags.any(axis=1)
+    cleared = [np.where(keep[label], label, 0) for keep, label in zip(kept, labels, strict=True)]
+    return np.stack(cleared).astype(np.uint8) if cleared else labels
+
+
+def require_labels(labels: NDArray[np.uint8], slices: TaggedSlices) -> None:
+    """Refuse what are no labels of ``slices``: uint8 [N, s, s] of 0, 1..C and UNKNOWN.
+
+    Raises:
+        DataError: Type, shape or values of the labels are not as said.
+    """
     expected = f"uint8 labels [{len(slices)}, s, s]"
     if labels.dtype != np.uint8 or labels.ndim != 3 or len(labels) != len(slices):
         raise DataError(f"expected {expected}, got {labels.dtype} {list(labels.shape)}")
@@ -150,11 +165,6 @@ def clear_absent(labels: NDArray[np.uint8], slices: TaggedSlices) -> NDArray[np.
         raise DataError(
             f"expected labels 0 to {organs} and {UNKNOWN} for unknown, got {int(known.max())}"
         )
-    kept = np.zeros((len(slices), UNKNOWN + 1), bool)
-    kept[:, 1 : organs + 1] = slices.tags > 0
-    kept[:, UNKNOWN] = slices.tags.any(axis=1)
-    cleared = [np.where(keep[label], label, 0) for keep, label in zip(kept, labels, strict=True)]
-    return np.stack(cleared).astype(np.uint8) if cleared else labels
 
 
 baselines: Registry[type[Baseline]] = Registry("baseline", group="camzoo.baselines")

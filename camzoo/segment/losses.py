@@ -36,6 +36,26 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != UNKNOWN).sum().clamp(min=1)
 
 
+def balanced_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean over classes of the mean cross-entropy of the known pixels of each (DSRG, CVPR 2018).
+
+    However few pixels a class has, it counts as much as the others; classes without pixels in the
+    batch do not count.
+
+    Args:
+        logits: float32 [B, K, s, s].
+        labels: int64 [B, s, s]: below K, or :data:`~camzoo.data.labels.UNKNOWN`.
+        weights: Of the pixels in the mean of their class, [B, s, s]; None weighs all alike.
+    """
+    each = F.cross_entropy(logits, labels, ignore_index=UNKNOWN, reduction="none")
+    known = labels != UNKNOWN
+    counted = known.float() if weights is None else weights * known
+    pixels = F.one_hot(labels.where(known, 0), logits.shape[1]).float() * counted[..., None]
+    mass = pixels.sum(dim=(0, 1, 2))
+    means = (pixels * each[..., None]).sum(dim=(0, 1, 2)) / mass.clamp(min=1)
+    return means.sum() / (mass > 0).sum().clamp(min=1)
+
+
 @cache
 def _dice() -> nn.Module:
     from monai.losses.dice import MaskedDiceLoss  # takes seconds to import

@@ -13,6 +13,7 @@ from camzoo.metrics.sweep import apply_threshold
 from camzoo.segment.base import PseudoMaskBaseline
 
 if TYPE_CHECKING:
+    from camzoo.cams.pipeline import MapArrays
     from camzoo.segment.context import BaselineContext
 
 #: Maps that are resized at a time.
@@ -37,9 +38,22 @@ class MapBaseline(PseudoMaskBaseline):
     def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
         """Cut the maps of the training slices."""
         (method,) = self.reads
-        chosen = torch.from_numpy(np.array(context.val_maps(method).maps)).float()
-        threshold = context.threshold(chosen)
-        return cut_maps(context.maps(method).maps, threshold, context.config.segmentation.side)
+        return validated_cut(context, context.maps(method), context.val_maps(method))
+
+
+def validated_cut(context: BaselineContext, train: MapArrays, val: MapArrays) -> NDArray[np.uint8]:
+    """Cut maps of the training slices at the threshold that is best on validation patients.
+
+    Args:
+        context: Of the baseline.
+        train: Finished maps of its training slices.
+        val: Those of its validation slices.
+
+    Returns:
+        Labels uint8 [N, s, s] on the grid of the U-Net: 0 background, 1..C organs.
+    """
+    threshold = context.threshold(torch.from_numpy(val.maps).float())
+    return cut_maps(train.maps, threshold, context.config.segmentation.side)
 
 
 def cut_maps(maps: NDArray[np.float16], threshold: float, side: int) -> NDArray[np.uint8]:

@@ -140,6 +140,8 @@ def fit(
             value = loss(logits.float(), target, tags)
             optimiser.zero_grad(set_to_none=True)
             value.backward()
+            if config.clip:
+                nn.utils.clip_grad_norm_(network.parameters(), config.clip)
             optimiser.step()
             total += value.detach() * len(tags)
             tick(done + len(tags), config.epochs * len(slices))

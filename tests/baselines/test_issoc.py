@@ -30,10 +30,18 @@ def test_cues_by_hand():
     """Weights 2 |map - 1/2|; between 0.3 and 0.7 nothing is known."""
     first = torch.tensor([[0.9, 0.1, 0.5], [0.0, 0.7, 0.2]])
     second = torch.tensor([[0.2, 0.8, 0.4], [0.0, 0.6, 0.25]])
-    labels, weights = confidence_cues(torch.stack([first, second])[None], 0.7, 0.3)
+    maps, shown = torch.stack([first, second])[None], torch.ones(1, 2, dtype=torch.bool)
+    labels, weights = confidence_cues(maps, shown, 0.7, 0.3)
     assert labels[0].tolist() == [[1, 2, UNKNOWN], [0, UNKNOWN, 0]]
     expected = torch.tensor([[0.8, 0.6, 0.0], [1.0, 0.4, 0.5]])
     torch.testing.assert_close(weights[0], expected)
+
+
+def test_an_organ_that_is_shown_but_has_no_map_may_be_anywhere():
+    maps = torch.tensor([[[[0.9, 0.1]], [[0.0, 0.0]]]]).expand(2, 2, 1, 2)
+    shown = torch.tensor([[True, True], [True, False]])
+    labels, _ = confidence_cues(maps, shown, 0.7, 0.3)
+    assert labels.tolist() == [[[1, UNKNOWN]], [[1, 0]]]
 
 
 @pytest.mark.parametrize("classes", [2, 5, 127])
@@ -73,7 +81,7 @@ def test_the_penalty_is_one_sided():
 
 
 def test_the_loss_by_hand():
-    """Weights 1 and 0.5 on costs ln 2 and ln 4; the organ's V is 65 536 * 3 / 8."""
+    """The organ's cue costs ln 2, that of the background ln 4; the organ's V is 65 536 * 3 / 8."""
     labels = torch.tensor([[[1, 0], [UNKNOWN, UNKNOWN]]], dtype=torch.uint8)
     weights = torch.tensor([[[1.0, 0.5], [1.0, 1.0]]])
     codes = encode(labels, weights, 2).long()
@@ -86,7 +94,7 @@ def test_the_loss_by_hand():
     size = (1 / 2 + 3 / 4 + 1 / 4) / 4 * 65_536
     loss = CuesAndSize(torch.tensor([size - 256.0]), 0.5)
     value = loss(logits, codes, torch.ones(1, 1))
-    cues = (math.log(2) + half * math.log(4)) / (1 + half)
+    cues = (math.log(2) + half * math.log(4)) / 2  # no mass counts as less than one pixel
     assert value.item() == pytest.approx(cues + 0.5 * 1.0, rel=1e-5)
 
 

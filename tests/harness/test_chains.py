@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from camzoo.cams.steps import MapStep, StepReport, steps
+from camzoo.harness.chains import Mapped, read_report
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.run import bench
+from camzoo.harness.store import Artifact
 from camzoo.presets import preset
 from camzoo.progress import Quiet
 from camzoo.report.leaderboards import write_page
@@ -48,6 +50,26 @@ def test_every_chain_has_rows_under_its_label_and_variant(result):
         "prior-only map=B oracle-prior",
         "cam",
     ]
+
+
+def test_what_steps_took_is_kept_and_counts_once(result):
+    folders = {
+        path.parent for path in (result.folder.parent / "store" / "steps").glob("*/key.json")
+    }
+    made = {
+        text: tuple(Artifact(folder, folder.name) for folder in some)
+        for text, some in {"a": sorted(folders)[:2], "b": sorted(folders)[:1]}.items()
+    }
+    alone = [read_report(folder)["cost"]["seconds"] for folder in sorted(folders)[:2]]
+    assert min(alone) > 0
+    base = Artifact(result.folder, "the method itself")
+    mapped = Mapped({text: (base, *steps) for text, steps in made.items()}, {})
+    both = mapped.cost(["a", "b"])
+    assert both["seconds"] == pytest.approx(sum(alone))
+    assert not both["resumed"]
+    unknown = Mapped({"c": (base, base)}, {})
+    assert unknown.cost(["c"])["seconds"] is None
+    assert unknown.cost([])["seconds"] == 0
 
 
 def test_the_page_keeps_the_oracle_out_of_the_ranking(result):

@@ -55,6 +55,20 @@ class Undeclared(PseudoMaskBaseline):
         return context.maps("layer-cam")
 
 
+class Mislabelled(Failing):
+    """Leaves labels that are none."""
+
+    def fit(self, context):
+        self.pseudo = np.full((len(context.train), 8, 8), 7, np.uint8)
+
+
+class FailingOnce(Failing):
+    """Fails with a reason of its own for every seed."""
+
+    def fit(self, context):
+        raise ValueError(f"not {context.seed}")
+
+
 class OfNothing(Failing):
     """Reads maps of a method that does not exist."""
 
@@ -97,6 +111,7 @@ def _doubles():
     """Register the baselines of these tests."""
     doubles = {
         "failing": Failing, "curious": Curious, "undeclared": Undeclared, "of-nothing": OfNothing,
+        "mislabelled": Mislabelled, "failing-once": FailingOnce,
         "back-door": ThroughTheBackDoor, "watching": Watching,
     }  # fmt: skip
     for name, double in doubles.items():
@@ -177,6 +192,8 @@ def test_costs_are_kept_apart_from_the_rows(done):
         assert cost["fit"]["memory_mib"] > 100  # Python with torch takes more
         assert cost["images_per_second"] > 0
         assert not cost["resumed"]
+        assert cost["environment"]["threads"] >= 1
+        assert cost["maps"] == {"seconds": 0, "memory_mib": None, "resumed": False}  # CAM is shared
 
 
 def test_a_rerun_makes_nothing_again_and_gives_the_same_page(done, monkeypatch):
@@ -246,6 +263,22 @@ def test_failures_fail_their_own_rows(done):
     page = write_page(result.folder).read_text(encoding="utf-8")
     assert "- baseline failing failed: ValueError: no such thing" in page
     assert "| failing |  | failed |" in page
+
+
+def test_wrong_labels_fail_the_row_too(done):
+    config = TINY.changed({"baselines": ["mislabelled", "p-cam"]})
+    result = bench(config, done.folder.parent)
+    assert set(segmented(result.rows)["method"]) == {"p-cam"}
+    assert "expected labels 0 to 1 and 255" in result.failures["baseline mislabelled"]
+
+
+def test_a_reason_says_in_which_cell_it_was(done):
+    config = TINY.changed({"baselines": ["failing", "failing-once"], "seeds": [0, 1]})
+    failures = bench(config, done.folder.parent).failures
+    assert failures["baseline failing"] == "ValueError: no such thing"
+    assert failures["baseline failing-once"] == (
+        "fold 0, seed 0: ValueError: not 0; fold 0, seed 1: ValueError: not 1"
+    )
 
 
 def test_what_a_baseline_is_handed(done, tmp_path):

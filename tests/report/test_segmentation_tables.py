@@ -101,6 +101,30 @@ def test_a_baseline_that_lacks_cases_is_no_rival():
     assert "p (Holm)" not in lines.columns  # nobody is left to compare c-cam with
 
 
+def test_a_baseline_that_lacks_a_seed_is_no_rival_either_and_stands_below():
+    rows = [r | {"seed": seed} for seed in (0, 1) for r in records()]
+    rows = [r for r in rows if (r["method"], r["seed"]) != ("c-cam", 1)]
+    lines = segmentation_table(make_rows(rows))
+    assert list(lines["method"][:3]) == ["supervised", "p-cam", "c-cam"]
+    assert lines.set_index("method").loc["c-cam", "volumes"].endswith(" (incomplete)")
+    assert "p (Holm)" not in lines.columns
+
+
+def test_two_that_each_lack_a_fold_still_make_a_table():
+    lacking = {("p-cam", "test0"), ("c-cam", "test1")}
+    rows = [r for r in records() if (r["method"], r["case"]) not in lacking]
+    lines = segmentation_table(make_rows(rows)).set_index("method")
+    assert lines["volumes"].str.endswith(" (incomplete)")[["p-cam", "c-cam"]].all()
+    assert lines.loc["supervised", "volumes"] == "2"
+
+
+def test_marks_cut_from_masks_are_no_rivals_of_tags():
+    marked = [r | {"method": "sizeloss", "supervision": "image+seed"} for r in records()[2:4]]
+    lines = segmentation_table(make_rows([*records(), *marked])).set_index("method")
+    assert lines.loc["sizeloss", "p (Holm)"] == ""
+    assert lines.loc["c-cam", "p (Holm)"] == "best"
+
+
 def test_table_3_has_a_block_per_region():
     rows = [
         r | {"region": region, "dataset": "promri", "organ": "prostate"}
@@ -143,6 +167,7 @@ def test_learnt_labels_are_pooled_apart_from_maps_of_the_same_name():
 COSTS = [
     {
         "fold": 0, "seed": seed, "method": "p-cam", "resumed": seed == 1,
+        "maps": {"seconds": 90.0, "memory_mib": 80.0, "resumed": False},
         "fit": {"seconds": seconds, "memory_mib": 100.0 + seed, "cuda_mib": None},
         "predict": {"seconds": 30.0, "memory_mib": 90.0, "cuda_mib": None},
         "images_per_second": rate, "predictions": "store/segment/x/predictions",
@@ -154,9 +179,17 @@ COSTS = [
 def test_costs_are_averaged_over_cells():
     line = cost_table(COSTS).iloc[0].to_dict()
     assert line == {
-        "method": "p-cam", "training": "2.0 min *", "segmenting": "30.0 s", "memory (MiB)": "101",
-        "GPU memory (MiB)": "n/a", "U-Net, images per second": "40.0",
+        "method": "p-cam", "maps": "1.5 min", "training": "2.0 min *", "segmenting": "30.0 s",
+        "memory (MiB)": "101", "GPU memory (MiB)": "n/a", "U-Net, images per second": "40.0",
     }  # fmt: skip
+
+
+def test_steps_whose_time_is_not_known_are_not_shown_as_free():
+    unknown = COSTS[0] | {"maps": {"seconds": None, "memory_mib": None, "resumed": False}}
+    assert cost_table([unknown])["maps"].tolist() == ["n/a"]
+    resumed = COSTS[0] | {"maps": {"seconds": 5.0, "memory_mib": 900.0, "resumed": True}}
+    line = cost_table([resumed]).iloc[0]
+    assert (line["maps"], line["training"], line["memory (MiB)"]) == ("5.0 s *", "1.0 min", "900")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5.04, "5.0 s"), (90, "1.5 min"), (5400, "1.5 h")])

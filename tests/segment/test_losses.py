@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from camzoo.data.labels import UNKNOWN
-from camzoo.segment.losses import cross_entropy_and_dice, partial_cross_entropy
+from camzoo.segment.losses import (
+    balanced_cross_entropy,
+    cross_entropy_and_dice,
+    partial_cross_entropy,
+)
 
 TAGS = torch.ones(2, 1)
 
@@ -52,3 +56,28 @@ def test_a_batch_of_negatives_pushes_organs_down():
     logits = torch.zeros(2, 2, 3, 3, requires_grad=True)
     cross_entropy_and_dice(logits, torch.zeros(2, 3, 3, dtype=torch.int64), TAGS).backward()
     assert (logits.grad[:, 1] > 0).all()
+
+
+def test_classes_count_alike_however_few_pixels_they_have():
+    """p(organ) = 3/4 everywhere: the organ's one pixel costs ln 4/3, three of background ln 4."""
+    logits = torch.zeros(1, 3, 1, 5)
+    logits[:, 1] = math.log(3.0)
+    logits[:, 2] = -1e9  # a class that is nowhere
+    labels = torch.tensor([[[1, 0, 0, 0, UNKNOWN]]])
+    balanced = (math.log(4 / 3) + math.log(4)) / 2
+    assert balanced_cross_entropy(logits, labels).item() == pytest.approx(balanced)
+    weights = torch.tensor([[[1.0, 0.5, 0.5, 0.5, 1.0]]])
+    assert balanced_cross_entropy(logits, labels, weights).item() == pytest.approx(balanced)
+    logits[0, 1, 0, 1] = 0  # one background pixel costs ln 2 instead
+    weights = torch.tensor([[[1.0, 1.0, 0.5, 0.0, 1.0]]])
+    background = (math.log(2) + 0.5 * math.log(4)) / 1.5
+    expected = (math.log(4 / 3) + background) / 2
+    assert balanced_cross_entropy(logits, labels, weights).item() == pytest.approx(expected)
+
+
+def test_balance_without_known_pixels_is_no_nan():
+    logits = torch.randn(1, 2, 3, 3, requires_grad=True)
+    value = balanced_cross_entropy(logits, torch.full((1, 3, 3), UNKNOWN))
+    value.backward()
+    assert value.item() == 0
+    assert (logits.grad == 0).all()
