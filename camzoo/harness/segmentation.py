@@ -134,7 +134,7 @@ def _segment_stage(cell: BaselineCell, train: Artifact, baseline: Baseline) -> A
     key = {
         "version": VERSION,
         "baseline": baseline.name,
-        "code": _code(baseline),
+        "code": source_digest(type(baseline)),
         "supervision": baseline.supervision.value,
         "train": train.digest,
         "maps": {name: cell.maps[name].digest for name in baseline.reads},
@@ -165,12 +165,6 @@ def _segment_stage(cell: BaselineCell, train: Artifact, baseline: Baseline) -> A
         write_text(folder / "cost.json", json.dumps(cost, indent=1) + "\n")
 
     return context.store.get("segment", key, make, resumable=True)
-
-
-def _code(baseline: Baseline) -> dict[str, str]:
-    """Hash of every module that a baseline inherits from: an edited plug-in is run again."""
-    classes = (cls for cls in type(baseline).__mro__ if issubclass(cls, Baseline))
-    return {cls.__module__: source_digest(cls) for cls in classes}
 
 
 @contextmanager

@@ -1,31 +1,112 @@
-"""A hash of what a class is written as: the code of its module, without words about it."""
+"""A hash of the code that a result depends on, without words about it.
+
+Names of methods, steps and baselines stay while their code changes. What the store keeps of them is
+found again only while the code is the same: that of their own module, and of every module of camzoo
+and of their own package that it imports, directly or through others.
+"""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import inspect
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_OWN: Final = "camzoo"
+#: Modules whose values stand in the keys of results, or from which no number comes.
+_WITHOUT_NUMBERS: Final = frozenset(
+    f"{_OWN}.{name}"
+    for name in ("config", "errors", "files", "progress", "registry", "supervision")
+)
 
 
 def source_digest(cls: type) -> str:
-    """Return the hash of the module a class is written in; an edited plug-in gets another one.
+    """Return the hash of the code behind a class; an edit of it, or of what it calls, changes it.
 
-    Comments, docstrings and the layout of lines do not count: no result depends on them. Code of
-    other modules that the class calls does not count either.
+    Comments, docstrings and the layout of lines do not count: no result depends on them. Other
+    packages do not count either, nor what is found by a name in a registry. Each module is read
+    once per process, so that an edit while a run goes on does not name results of the old code.
 
     Returns:
         16 hexadecimal digits.
     """
+    own = cls.__module__
+    source = _source_around(cls)
+    if source is None:
+        return _hash(repr(cls))
+    packages = {_OWN, own.partition(".")[0]}
+    parts = {"": _bare(source)}
+    todo = set(_imported(source, own))
+    while todo:
+        name = todo.pop()
+        if (
+            name in (*parts, own)
+            or name in _WITHOUT_NUMBERS
+            or name.partition(".")[0] not in packages
+        ):
+            continue
+        text = _source_of(name)
+        if text is not None:
+            parts[name] = _bare(text)
+            todo.update(_imported(text, name))
+    return _hash(json.dumps(parts, sort_keys=True))
+
+
+@cache
+def _source_around(cls: type) -> str | None:
+    """Source of the module of a class; None where it was typed at a prompt."""
     try:
-        code = _bare(inspect.getsource(inspect.getmodule(cls) or cls))
-    except (OSError, TypeError):  # defined in an interactive session: nothing to read
-        code = repr(cls)
-    return hashlib.sha256(code.encode()).hexdigest()[:16]
+        return inspect.getsource(inspect.getmodule(cls) or cls)
+    except (OSError, TypeError):
+        return None
 
 
+@cache
+def _source_of(name: str) -> str | None:
+    """Source of a module; None where there is none of that name, or none to read."""
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # its parent is no package: the name is of something in it
+        return None
+    if found is None or not found.origin or not found.origin.endswith(".py"):
+        return None
+    return Path(found.origin).read_text(encoding="utf-8")
+
+
+@cache
+def _imported(source: str, module: str) -> tuple[str, ...]:
+    """Names that the imports of a module may stand for: of modules, and of what is in them."""
+    return tuple(dict.fromkeys(_names(ast.parse(source), module)))
+
+
+def _names(tree: ast.AST, module: str) -> Iterator[str]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        else:
+            yield from _names(node, module)
+
+
+@cache
 def _bare(source: str) -> str:
     """Source as Python itself would write it, without strings that are statements."""
     return ast.unparse(_WithoutWords().visit(ast.parse(source)))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class _WithoutWords(ast.NodeTransformer):

@@ -1,12 +1,17 @@
 """The hash of a method's code changes with what it does and with nothing else."""
 
+import importlib
 import importlib.util
+import os
+import subprocess
 import sys
 from itertools import count
 
 import pytest
 
-from camzoo.harness.source import source_digest
+from camzoo.cams.steps import steps
+from camzoo.harness import source
+from camzoo.harness.source import _source_of, source_digest
 
 ORIGINAL = '''
 """About the module."""
@@ -74,6 +79,72 @@ def test_words_and_layout_do_not_count(digest, old, new):
 def test_code_counts_wherever_it_stands_in_the_module(digest, old, new):
     assert old in ORIGINAL
     assert digest(ORIGINAL.replace(old, new)) != digest(ORIGINAL)
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A package of three modules, of which the first imports the second, and that the third."""
+    package = f"plugin_{next(_NUMBERS)}"
+    (tmp_path / package).mkdir()
+    files = {
+        "__init__": "",
+        "method": "from . import near\n\n\nclass Method:\n    saliency = near.near\n",
+        "near": f"import math\n\nfrom {package}.far import FAR\n\nnear = math.sqrt(FAR)\n",
+        "far": "FAR = 2\n",
+        "other": "OTHER = 2\n",
+    }
+    for name, text in files.items():
+        (tmp_path / package / f"{name}.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    return package, tmp_path / package
+
+
+def in_a_process(package, folder):
+    """Each process reads a module once."""
+    script = (
+        "from camzoo.harness.source import source_digest\n"
+        f"from {package}.method import Method\nprint(source_digest(Method))"
+    )
+    path = os.pathsep.join([str(folder.parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def test_code_that_is_imported_counts_however_far(plugin):
+    package, folder = plugin
+    before = in_a_process(package, folder)
+    (folder / "other.py").write_text("OTHER = 3\n", encoding="utf-8")  # imported by none
+    (folder / "far.py").write_text("FAR = 2  # the same\n", encoding="utf-8")
+    assert in_a_process(package, folder) == before
+    (folder / "far.py").write_text("FAR = 3\n", encoding="utf-8")
+    assert in_a_process(package, folder) != before
+
+
+def test_an_edit_while_a_run_goes_on_names_nothing_anew(plugin):
+    package, folder = plugin
+    method = importlib.import_module(f"{package}.method").Method
+    before = source_digest(method)
+    (folder / "far.py").write_text("FAR = 3\n", encoding="utf-8")
+    assert source_digest(method) == before
+
+
+def test_what_a_step_calls_in_camzoo_counts(monkeypatch):
+    step = steps.get("aff")
+    before = source_digest(step)
+    asked = []
+
+    def edited(name):
+        asked.append(name)
+        text = _source_of(name)
+        return f"{text}\nEDITED = 1\n" if name == "camzoo.refine.random_walk" else text
+
+    monkeypatch.setattr(source, "_source_of", edited)
+    assert source_digest(step) != before
+    assert {"camzoo.refine.affinity", "camzoo.training"} <= set(asked)
+    assert not {"camzoo.config", "camzoo.errors"} & set(asked)
 
 
 def test_a_class_without_a_source_file_has_a_hash_of_its_own():
