@@ -2,7 +2,7 @@
 
 Every layer of a network asks for megabytes and frees others. By default glibc gets such blocks from
 the system and gives them back at once, and the system clears each page before it hands it out
-again: up to half the time of a forward pass on large batches (benchmarks/RESULTS.md).
+again: on large batches a third of the time of a forward pass and more (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
