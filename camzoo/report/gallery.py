@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,8 @@ from camzoo.report.tables import HEADLINE
 COLOURS: Final = "inferno"
 _REFERENCE: Final = "#59ff9c"
 _PREDICTION: Final = "#ffffff"
+#: Characters of a title that fit over a column.
+_LINE: Final = 40
 #: Which cases of the test patients are shown: the worst, the middle and the best of the headline.
 _RANKS: Final = {"worst": 0.0, "median": 0.5, "best": 1.0}
 
@@ -105,6 +108,11 @@ def _panel(result: BenchResult, rows: pd.DataFrame, case: str, name: str) -> Pan
 
 def draw(shown: Sequence[Panel], path: Path) -> None:
     """Draw panels as rows: the slice with its reference, then each method's map and mask."""
+    picture(shown).savefig(path, dpi=110, metadata={"Software": None})
+
+
+def picture(shown: Sequence[Panel]) -> Figure:
+    """Lay out what :func:`draw` writes."""
     methods = list(dict.fromkeys(name for panel in shown for name in panel.maps))
     columns = 1 + len(methods)
     figure = Figure(figsize=(2.9 * columns + 0.8, 3.1 * len(shown)), layout="constrained")
@@ -112,7 +120,7 @@ def draw(shown: Sequence[Panel], path: Path) -> None:
     axes = figure.subplots(len(shown), columns, squeeze=False)
     for row, panel in zip(axes, shown, strict=True):
         _slice(row[0], panel)
-        row[0].set_title(panel.title, fontsize=8)
+        _title(row[0], panel.title)
         for axis, method in zip(row[1:], methods, strict=True):
             _slice(axis, panel)
             if method in panel.maps:
@@ -123,7 +131,7 @@ def draw(shown: Sequence[Panel], path: Path) -> None:
         "green: reference    white: mask at the validated threshold    "
         "numbers: of the whole volume", fontsize=8,
     )  # fmt: skip
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    return figure
 
 
 def _slice(axis: Axes, panel: Panel) -> None:
@@ -136,7 +144,12 @@ def _map(axis: Axes, panel: Panel, method: str) -> None:
     values = panel.maps[method]
     axis.imshow(values, cmap=COLOURS, vmin=0, vmax=1, alpha=0.55, aspect=panel.aspect)
     _outline(axis, panel.masks[method], _PREDICTION)
-    axis.set_title(f"{method}: {panel.scores[method]}", fontsize=8)
+    _title(axis, method, panel.scores[method])
+
+
+def _title(axis: Axes, name: str, score: str = "") -> None:
+    """Names of chains are long: they take as many lines as the column is narrow."""
+    axis.set_title("\n".join([*wrap(name, _LINE), score]).strip(), fontsize=8)
 
 
 def _outline(axis: Axes, mask: NDArray[np.bool_], colour: str) -> None:

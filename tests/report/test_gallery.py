@@ -1,7 +1,9 @@
+import itertools
+
 import numpy as np
 from matplotlib.image import imread
 
-from camzoo.report.gallery import Panel, draw
+from camzoo.report.gallery import Panel, draw, picture
 
 
 def panel(title):
@@ -34,3 +36,17 @@ def test_equal_panels_give_equal_files(tmp_path):
     for name in ("a.png", "b.png"):
         draw([panel("best")], tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_titles_of_neighbours_do_not_run_into_each_other():
+    long = "c-cam[cc,ac,aff] map=B oracle-prior, attention constant"
+    shown = panel("worst: patient083_frame08, slice 0, left ventricle")
+    for part in (shown.maps, shown.masks, shown.scores):
+        part[long] = part.pop("centre")
+        part[f"{long}, prior on another scale"] = part["cam"]
+    figure = picture([shown, shown])
+    figure.canvas.draw()
+    for row in np.reshape(figure.axes[:8], (2, 4)):
+        boxes = [axis.title.get_window_extent() for axis in row]
+        for left, right in itertools.pairwise(boxes):
+            assert left.x1 < right.x0
