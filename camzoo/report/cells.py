@@ -22,11 +22,16 @@ def comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
     compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc")
     return {
         (line["method"], line["variant"]): {
-            "p (Holm)": "best" if line["best"] else f"{line['p_holm']:.3f}",
+            "p (Holm)": "best" if line["best"] else p_value(line["p_holm"]),
             "first": f"{100 * line['p_first']:.0f} %",
         }
         for line in compared.to_dict("records")
     }
+
+
+def p_value(p: float) -> str:
+    """Three digits; none is ever shown as zero."""
+    return f"{p:.3f}" if not p < 5e-4 else "< 0.001"
 
 
 def summary(rows: pd.DataFrame, metric: str) -> dict[str, float]:

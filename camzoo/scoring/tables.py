@@ -12,6 +12,7 @@ from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.protocols import Protocol, add_optimism_gap
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
+from camzoo.report.cells import p_value
 from camzoo.report.markdown import table as markdown
 from camzoo.scoring.options import GIVEN, PROTOCOLS
 
@@ -45,7 +46,7 @@ def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFr
             **{_title(m): _spread(distances[m].loc[name]) for m in _DISTANCES},
             "ASD with failures": _number(distances["asd_mm"].loc[name, "mean_with_failures"]),
             **{c: f"{lines.loc[name, f'n{s}']:.0f}" for c, s in _COVERAGE.items()},
-            "p (Holm)": "best" if sure.loc[name, "best"] else f"{sure.loc[name, 'p_holm']:.3f}",
+            "p (Holm)": "best" if sure.loc[name, "best"] else p_value(sure.loc[name, "p_holm"]),
             "first": f"{100 * sure.loc[name, 'p_first']:.0f} %",
         }
         for position, name in enumerate(ranked, start=1)

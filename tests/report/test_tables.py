@@ -6,6 +6,7 @@ import pytest
 
 from camzoo.errors import CamzooError, ConfigError
 from camzoo.report import reported
+from camzoo.report.cells import p_value
 from camzoo.report.equivalents import merge_equivalents
 from camzoo.report.leaderboards import check_leaderboards, take_in, write_leaderboards
 from camzoo.report.markdown import table
@@ -181,3 +182,9 @@ def test_an_unfinished_run_is_no_record(tmp_path):
         take_in(tmp_path, tmp_path / "out")
     with pytest.raises(ConfigError, match="holds no records"):
         write_leaderboards(tmp_path)
+
+
+def test_no_p_value_is_shown_as_zero():
+    shown = [p_value(p) for p in (0.0, 4.9e-4, 5e-4, 0.0314, 1.0)]
+    assert shown == ["< 0.001", "< 0.001", "0.001", "0.031", "1.000"]
+    assert p_value(float("nan")) == "nan"
