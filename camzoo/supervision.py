@@ -10,6 +10,7 @@ class Supervision(StrEnum):
 
     ``image`` sees tags only; ``image+size`` also bounds on the size of an organ; ``image+seed``
     also marks inside the organ that were drawn from its mask; ``mask`` sees masks (an upper bound).
+    Each may use what those before it see.
     """
 
     IMAGE = "image"

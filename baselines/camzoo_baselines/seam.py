@@ -14,6 +14,8 @@ What differs from the paper, and why:
 - There is no output for the background: the authors' code has one but overwrites it.
 - Losses are taken on the grid of the small view's maps, not on enlarged ones.
 - Slices without an organ are learnt from; the paper's images all show a class.
+- Maps of the PCM are normalised as all maps of the run are. A mean over places has a floor, which
+  the authors' min-max takes away and a division by the maximum does not.
 - AffinityNet, which refines the paper's final masks, is left out. What is compared are the maps.
 """
 
