@@ -14,8 +14,8 @@ What differs from the paper, and why:
 - There is no output for the background: the authors' code has one but overwrites it.
 - Losses are taken on the grid of the small view's maps, not on enlarged ones.
 - Slices without an organ are learnt from; the paper's images all show a class.
-- Maps of the PCM are normalised as all maps of the run are. A mean over places has a floor, which
-  the authors' min-max takes away and a division by the maximum does not.
+- The smallest value of the PCM's maps is taken away in every view; the authors' code does so once,
+  after the sum of views (min-max). Means over places have a floor, which is no evidence.
 - AffinityNet, which refines the paper's final masks, is left out. What is compared are the maps.
 """
 
@@ -282,7 +282,7 @@ def strongest(maps: Tensor) -> Tensor:
 
 
 class CorrectedCam(CamMethod):
-    """Maps as the PCM gives them.
+    """Maps as the PCM gives them, above the floor that a mean over places has.
 
     Args:
         network: Trained.
@@ -293,11 +293,12 @@ class CorrectedCam(CamMethod):
         self._cam = cams.get("cam")()
 
     def saliency(self, view: FeatureView) -> Tensor:
-        """Return the PCM's maps of the organs, [B, C, h, w]."""
+        """Return the PCM's maps of the organs with a minimum of 0, [B, C, h, w]."""
         classifier = self._network.classifier
         grey = (view.images * classifier.std + classifier.mean)[:, 0]
         with torch.no_grad():
-            return self._network.corrected(self._cam.saliency(view), grey)[:, 1:]
+            spread = self._network.corrected(self._cam.saliency(view), grey)[:, 1:]
+        return spread - spread.amin(dim=(2, 3), keepdim=True)
 
 
 def _on_grid(planes: Tensor, grid: Sequence[int]) -> Tensor:
