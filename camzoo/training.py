@@ -14,15 +14,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from camzoo.augmentation import augment
 from camzoo.backbone import Classifier, Trainable
+from camzoo.checkpoint import load_checkpoint, save_checkpoint
 from camzoo.config import TrainingConfig
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError, DataError
-from camzoo.files import replace_atomically
 from camzoo.progress import Tick, silent
 
 
@@ -167,7 +166,8 @@ def minimise(
     """
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = _optimiser(network, config)
-    history = _resume(checkpoint, network, optimiser)
+    records = load_checkpoint(checkpoint, network, optimiser)
+    history = [Epoch(loss, tuple(accuracy)) for loss, *accuracy in records]
     steps = math.ceil(len(slices) / config.batch)
     for epoch in range(len(history), config.epochs):
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
@@ -188,7 +188,8 @@ def minimise(
             totals.add(loss.detach(), logits, tags)
             tick(done + 1, steps * config.epochs)
         history.append(totals.mean(epoch))
-        _save(checkpoint, network, optimiser, history)
+        records.append([history[-1].loss, *history[-1].accuracy])
+        save_checkpoint(checkpoint, network, records, optimiser)
     return history
 
 
@@ -299,30 +300,3 @@ def _set_rates(optimiser: torch.optim.SGD, config: TrainingConfig, done: float) 
 
 def _parameters(optimiser: torch.optim.SGD) -> list[nn.Parameter]:
     return [p for group in optimiser.param_groups for p in group["params"]]
-
-
-def _save(path: Path, network: Trainable, optimiser: torch.optim.SGD, history: list[Epoch]) -> None:
-    tensors = {f"model.{k}": v.contiguous() for k, v in network.state_dict().items()}
-    for index, parameter in enumerate(_parameters(optimiser)):
-        momentum = optimiser.state[parameter].get("momentum_buffer")
-        if momentum is not None:
-            tensors[f"momentum.{index}"] = momentum.contiguous()
-    record = [[epoch.loss, *epoch.accuracy] for epoch in history]
-    tensors["history"] = torch.tensor(record, dtype=torch.float64)
-    with replace_atomically(path) as partial:
-        save_file(tensors, partial)
-
-
-def _resume(path: Path, network: Trainable, optimiser: torch.optim.SGD) -> list[Epoch]:
-    if not path.exists():
-        return []
-    tensors = load_file(path)
-    history = [Epoch(loss, tuple(accuracy)) for loss, *accuracy in tensors.pop("history").tolist()]
-    state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    network.load_state_dict(state)
-    for index, parameter in enumerate(_parameters(optimiser)):
-        momentum = tensors.get(f"momentum.{index}")
-        if momentum is not None:
-            buffer = torch.empty_like(parameter).copy_(momentum)
-            optimiser.state[parameter]["momentum_buffer"] = buffer
-    return history

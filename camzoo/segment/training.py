@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from camzoo.augmentation import augment_planes
 from camzoo.cams.pipeline import resize
+from camzoo.checkpoint import load_checkpoint, save_checkpoint
 from camzoo.config import SegmentationConfig, TrainingConfig
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError
-from camzoo.files import replace_atomically
 from camzoo.progress import Tick, silent
 from camzoo.segment.context import BaselineContext
 from camzoo.segment.losses import Loss, cross_entropy_and_dice
@@ -125,8 +124,8 @@ def fit(
     network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), lr=config.lr)
     checkpoint = path.with_suffix(".checkpoint")
-    losses = _load(path, network) or _load(checkpoint, network, optimiser)
-    began, known = time.perf_counter(), len(losses)
+    history = load_checkpoint(path, network) or load_checkpoint(checkpoint, network, optimiser)
+    began, known = time.perf_counter(), len(history)
     for epoch in range(known, config.epochs):
         network.train()
         total = torch.zeros((), device=device)
@@ -145,13 +144,14 @@ def fit(
             optimiser.step()
             total += value.detach() * len(tags)
             tick(done + len(tags), config.epochs * len(slices))
-        losses.append(_mean(total, len(slices), epoch))
-        _save(checkpoint, network, losses, optimiser)
-    _save(path, network, losses)
+        history.append([_mean(total, len(slices), epoch)])
+        save_checkpoint(checkpoint, network, history, optimiser)
+    save_checkpoint(path, network, history)
     checkpoint.unlink(missing_ok=True)
     seen = (config.epochs - known) * len(slices)
     rate = seen / (time.perf_counter() - began) if seen else None
-    return SegmentationNet(network, config, device, tuple(losses), rate)
+    losses = tuple(loss for (loss,) in history)
+    return SegmentationNet(network, config, device, losses, rate)
 
 
 def training_batches(
@@ -202,35 +202,3 @@ def _mean(total: Tensor, count: int, epoch: int) -> float:
             "lower segmentation.lr"
         )
     return loss
-
-
-def _save(
-    path: Path,
-    network: nn.Module,
-    losses: list[float],
-    optimiser: torch.optim.Adam | None = None,
-) -> None:
-    tensors = {f"model.{name}": value for name, value in network.state_dict().items()}
-    if optimiser is not None:
-        for index, state in optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{name}": value for name, value in state.items()}
-    tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
-    with replace_atomically(path) as partial:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
-
-
-def _load(path: Path, network: nn.Module, optimiser: torch.optim.Adam | None = None) -> list[float]:
-    """Load what :func:`_save` saved and return its losses; none where there is no file."""
-    if not path.exists():
-        return []
-    tensors = load_file(path)
-    losses: list[float] = tensors.pop("losses").tolist()
-    state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    network.load_state_dict(state)
-    if optimiser is not None:
-        whole = optimiser.state_dict()
-        for index in whole["param_groups"][0]["params"]:
-            names = {k: k.removeprefix(f"adam.{index}.") for k in tensors}
-            whole["state"][index] = {n: tensors[k] for k, n in names.items() if n != k}
-        optimiser.load_state_dict(whole)
-    return losses
