@@ -13,6 +13,7 @@ from camzoo.errors import ConfigError, UnknownNameError
 from camzoo.harness.cost import CostMeter
 from camzoo.harness.run import bench
 from camzoo.report.leaderboards import write_page
+from camzoo.report.segmentation import of_baselines, segmentation_region_table
 from camzoo.segment.base import Baseline, PseudoMaskBaseline, baselines
 from camzoo.segment.selection import select_baselines
 from camzoo.supervision import Supervision
@@ -296,6 +297,28 @@ def test_what_a_baseline_is_handed(done, tmp_path):
     assert squared <= strict
     assert {strict, squared} <= set(TINY.evaluation.thresholds)
     assert (segmented(result.rows)["n_pred"] == 0).all()
+
+
+@pytest.mark.data
+def test_table_3_on_real_prostates(real_data, tmp_path):
+    """The loader's volumes come out of the whole path, by third of the gland, beside the paper."""
+    changes = {"data.name": "promri", "data.options": {}, "data.root": real_data / "PROMISE12"}
+    result = bench(TINY.changed(changes), tmp_path / "runs")
+    (case,) = _split(result)["test"]
+    rows = segmented(result.rows)
+    assert set(rows["case"]) == {case}
+    lines = segmentation_region_table(of_baselines(result.rows)).set_index(["region", "method"])
+    assert {region for region, _ in lines.index} == {"whole", "apex", "mid", "base"}
+    assert lines.loc[("apex", "p-cam"), "paper DSC (%)"] == "67.61 ± 13.25"
+    assert lines.loc[("base", "supervised"), "paper DSC (%)"] == "n/a"
+    # Predictions lie on the grid of the scan: their voxels are as many and as large as its own.
+    of = {cost["method"]: cost["predictions"] for cost in json.loads(_costs(result))}
+    names = {"case": case, "patient": case}
+    place = result.folder.parent / of["supervised"] / f"{case}.nii.gz"
+    predicted = read_volume(place, **names)
+    scan = read_volume(real_data / "PROMISE12" / "training_data" / f"{case}.mhd", **names)
+    assert predicted.array.shape == scan.array.shape
+    assert predicted.affine == pytest.approx(scan.affine, abs=1e-3)
 
 
 def test_runs_without_baselines_keep_their_names():
