@@ -53,6 +53,12 @@ def interval(line: Mapping[str, float]) -> str:
     return f"{100 * line['ci_low']:.1f} to {100 * line['ci_high']:.1f}"
 
 
+def over_seeds(rows: pd.DataFrame) -> dict[str, str]:
+    """Lowest and highest mean DSC of a seed, in percent; no cell where there is one seed."""
+    means = [100 * summary(part, "dsc")["mean"] for _, part in rows.groupby("seed")]
+    return {"seeds": f"{min(means):.1f} to {max(means):.1f}"} if len(means) > 1 else {}
+
+
 def spread(line: Mapping[str, float], factor: float) -> str:
     """Mean ± sample standard deviation over cases of a :func:`summary`, times ``factor``."""
     if not np.isfinite(line["mean"]):
@@ -62,6 +68,9 @@ def spread(line: Mapping[str, float], factor: float) -> str:
 
 
 def ranked(lines: list[dict[str, Any]]) -> pd.DataFrame:
-    """Lines in the order of their ``_rank``, which is dropped, then of their method."""
+    """Lines in the order of their ``_rank``, which is dropped, then of their method.
+
+    A cell that only other lines have is empty.
+    """
     lines = sorted(lines, key=lambda line: (line["_rank"], line["method"]))
-    return pd.DataFrame(lines).drop(columns="_rank")
+    return pd.DataFrame(lines).drop(columns="_rank").fillna("")

@@ -42,7 +42,7 @@ _POOLED = (
 )
 _VOLUMES = (
     "Mean ± sample standard deviation over volumes, in 3-D on the grid of the scan; the interval "
-    "is a bootstrap over patients.\n"
+    "is a bootstrap over patients. `seeds`: lowest and highest mean of a seed.\n"
 )
 _ORACLES = (
     "The context map is counted from reference masks of the training slices (map B). This is an "
@@ -64,9 +64,10 @@ _BASELINES = (
     "Every baseline learns from the training slices and predicts slices without tags. Labels made "
     "of maps are cut at the threshold that is best on validation patients, whose masks that takes; "
     "at test time there is no threshold: class probabilities are brought to the grid of the scan "
-    "before the argmax. Mean ± sample standard deviation over volumes; p compares baselines that "
-    "see no masks of training cases, a line with supervision `mask` is an upper bound. `paper`: "
-    "Tables 3 and 4 of C-CAM, on its own data and split.\n"
+    "before the argmax. Mean ± sample standard deviation over volumes; `seeds`: lowest and highest "
+    "mean of a seed. p compares baselines that see no masks of training cases, a line with "
+    "supervision `mask` is an upper bound. `paper`: Tables 3 and 4 of C-CAM, on its own data and "
+    "split.\n"
 )
 _LEARNT = (
     "What the baselines made of the training slices for their U-Net, scored as volumes; unknown "
@@ -193,7 +194,8 @@ def _facts(record: Record) -> str:
     cases = rows.groupby("subset")["case"].nunique().to_dict()
     lines = {
         "data": f"{record.manifest['dataset']['title']}; organs: "
-        + ", ".join(record.manifest["dataset"]["organs"]),
+        + ", ".join(record.manifest["dataset"]["organs"])
+        + "".join(f"; {name} {value}" for name, value in config["data"]["options"].items()),
         "split": f"{config['data']['split']}, fold {_listed(config['data']['folds'])}; volumes "
         f"scored: {cases.get('train', 0)} training, {cases.get('test', 0)} test",
         "classifier": f"{config['backbone']['name']}, {config['training']['epochs']} epochs, "

@@ -10,7 +10,16 @@ import pandas as pd
 
 from camzoo.metrics.frames import groups
 from camzoo.metrics.subregions import THIRDS, WHOLE
-from camzoo.report.cells import NONE, comparison, interval, mean_std, ranked, spread, summary
+from camzoo.report.cells import (
+    NONE,
+    comparison,
+    interval,
+    mean_std,
+    over_seeds,
+    ranked,
+    spread,
+    summary,
+)
 from camzoo.report.reported_volumes import reported_volumes
 from camzoo.report.tables import pooled_dsc
 from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
@@ -52,6 +61,7 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
             | _measured(mine)
             | {
                 "95 % interval": interval(dsc),
+                **over_seeds(mine),
                 "ASD with failures": f"{summary(mine, 'asd_mm')['mean_with_failures']:.2f}",
                 "volumes": f"{int(dsc['n'])}{'' if key['method'] in complete else ' (incomplete)'}",
                 "failed": f"{int(dsc['n_failed'])}",
@@ -69,7 +79,7 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
         for name in absent
         if name not in there
     ]
-    return ranked(lines).fillna("")
+    return ranked(lines)
 
 
 def segmentation_organ_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,16 @@ from camzoo.metrics.overlap import dice
 from camzoo.metrics.protocols import Protocol
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report import reported
-from camzoo.report.cells import NONE, comparison, interval, mean_std, ranked, spread, summary
+from camzoo.report.cells import (
+    NONE,
+    comparison,
+    interval,
+    mean_std,
+    over_seeds,
+    ranked,
+    spread,
+    summary,
+)
 from camzoo.report.equivalents import EQUALS
 from camzoo.rows import line_name
 from camzoo.supervision import Supervision
@@ -91,6 +100,7 @@ def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
             | {
                 "DSC (%)": spread(dsc, 100),
                 "95 % interval": interval(dsc),
+                **over_seeds(mine),
                 "ASD (mm)": spread(asd, 1),
                 "MAD (mm)": spread(mad, 1),
                 "ASD with failures": f"{asd['mean_with_failures']:.2f}",

@@ -66,6 +66,14 @@ def learnt():
     ]
 
 
+def test_means_of_seeds_show_how_far_they_lie_apart():
+    worse = [record("p-cam", i, (0, 20, 40), seed=1) for i in range(2)]
+    lines = segmentation_table(make_rows([*records(), *worse])).set_index("method")
+    assert lines.loc["p-cam", "seeds"] == "0.0 to 46.7"  # (60 + 33.33) / 2 with the first seed
+    assert lines.loc["c-cam", "seeds"] == ""
+    assert "seeds" not in segmentation_table(make_rows(records()))
+
+
 def test_the_best_weak_baseline_is_what_others_are_compared_with():
     lines = segmentation_table(make_rows(records())).set_index("method")
     assert list(lines.index[:3]) == ["supervised", "c-cam", "p-cam"]
@@ -200,7 +208,7 @@ def test_durations_are_readable(seconds, text):
 
 def run_folder(path, rows, costs=None):
     config = {
-        "data": {"split": "patient", "folds": [0]}, "seeds": [0],
+        "data": {"split": "patient", "folds": [0], "options": {"view": 2}}, "seeds": [0],
         "backbone": {"name": "resnet50", "layer": None}, "training": {"epochs": 3},
         "maps": {"scales": [1.0], "normalisation": "max"},
         "segmentation": {"side": 256, "widths": [64, 128], "epochs": 100, "batch": 16},

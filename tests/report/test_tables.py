@@ -147,7 +147,7 @@ def run_folder(tmp_path, rows):
     manifest = {
         "run": "r1",
         "config": {
-            "data": {"split": "patient", "folds": [0]}, "seeds": [0],
+            "data": {"split": "patient", "folds": [0], "options": {"view": 2}}, "seeds": [0],
             "backbone": {"name": "resnet50", "layer": None}, "training": {"epochs": 5},
             "maps": {"scales": [1.0, 0.5], "normalisation": "max"},
         },
@@ -166,7 +166,8 @@ def test_pages_are_made_from_records_and_checked(tmp_path, rows):
     (page,) = write_leaderboards(out)
     text = page.read_text(encoding="utf-8")
     assert page.name == "acdc.md"
-    for part in ("## r1", "| cam | image | 50.00 | 70.00 | 20.00 | 0.40 | 72.01 |", "nominal mm",
+    for part in ("## r1", "organs: left ventricle; view 2", "nominal mm",
+                 "| cam | image | 50.00 | 70.00 | 20.00 | 0.40 | 72.01 |",
                  "opti-cam failed: ValueError: x", "ASD (mm): mean over the surface"):  # fmt: skip
         assert part in text
     check_leaderboards(out)
