@@ -84,7 +84,7 @@ _QUICK: Final[dict[str, dict[str, Any]]] = {
 
 
 def _paper(dataset: str) -> BenchConfig:
-    """Follow C-CAM's protocol (method-facts: IRNet's recipe as its authors' code has it)."""
+    """Follow C-CAM's protocol: IRNet's recipe, as the code of its authors has it."""
     folds = tuple(range(5)) if dataset == "chaos" else (0,)
     return BenchConfig(
         preset="paper", data=DataConfig(name=dataset, size=512, folds=folds), seeds=(0, 1, 2)

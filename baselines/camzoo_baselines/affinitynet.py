@@ -14,8 +14,8 @@ What is not as in the paper:
   and 34 % with a half of the paper's; of those labelled background 99.8 and 96.7 %.
 - The CRF is the narrow one of C-CAM's authors for MR: the paper's (80 pixels, 10 rounds) runs over
   the edges of organs. Distances are in pixels of 512 x 512 slices and shrink with them.
-- Slices are mirrored and jittered as the run does, but neither rescaled nor cropped, so that labels
-  are made once per slice.
+- Slices are jittered as the run does and mirrored, also where organs have a side (an affinity has
+  none), but neither rescaled nor cropped, so that labels are made once per slice.
 - The paper gives a pixel to the largest of organs and background after the walk. Here that is the
   threshold 0.5 of the organ's share in organ and background, and the threshold is the one that is
   best on validation patients: an exponent would otherwise decide how large organs are.

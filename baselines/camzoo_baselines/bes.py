@@ -176,7 +176,7 @@ class Bes(PseudoMaskBaseline):
             raise DataError(
                 f"no window of {side} pixels holds enough of two labels in any of {len(slices)} "
                 "slices: the maps leave a belt of unknown pixels, or no organ; bring foreground "
-                "and background closer together"
+                "and background closer together, or lower both if they are equal"
             )
         return labels
 
@@ -330,7 +330,7 @@ def boundary_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def odd(side: float) -> int:
-    """Return the odd number at or below ``side`` but for less than 1 above; 3 or more."""
+    """Return 2 floor(side / 2) + 1, but at least 3: the odd number nearest to ``side``."""
     return max(3, int(side // 2) * 2 + 1)
 
 

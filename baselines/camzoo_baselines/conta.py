@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.cams.base import cams
+from camzoo.cams.activation import Cam
 from camzoo.cams.ccam.category import CategoryAttention
 from camzoo.cams.ccam.causal import CausalCam, CausalClassifier, CausalLoss
 from camzoo.cams.ccam.context import context_map, resized
@@ -102,7 +102,7 @@ class Conta(UNetBaseline):
         def maps(slices: TaggedSlices, found: NDArray[np.uint8]) -> MapArrays:
             shares = attention(network, found, confounders)
             weight = network.weight.detach()
-            method = CausalCam(cams.get("cam")(), weight, shares, confounders, aligned=True)
+            method = CausalCam(Cam(), weight, shares, confounders, aligned=True)
             layer = context.config.backbone.layer
             return own_maps(network.classifier, method, slices, context, layer=layer)
 

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camzoo.backbone import Classifier
-from camzoo.cams.base import cams
+from camzoo.cams.activation import Cam
 from camzoo.config import TrainingConfig
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
@@ -92,7 +92,7 @@ class IssocStyle(UNetBaseline):
         _, upper = bounds_of(context.train.organs, self._bounds)
         upper = upper.to(context.device)
         classifier = self._trained(context, upper)
-        maps = own_maps(classifier, cams.get("cam")(), context.train, context).maps
+        maps = own_maps(classifier, Cam(), context.train, context).maps
         side = context.config.segmentation.side
         labels, codes = self._cues(maps, context.train.tags > 0, side)
         self.pseudo = labels

@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from camzoo.backbone import Classifier, Trainable
-from camzoo.cams.base import CamMethod, cams
+from camzoo.cams.activation import Cam
+from camzoo.cams.base import CamMethod
 from camzoo.cams.pipeline import input_side, resize
 from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
@@ -290,7 +291,7 @@ class CorrectedCam(CamMethod):
 
     def __init__(self, network: SeamNet) -> None:
         self._network = network
-        self._cam = cams.get("cam")()
+        self._cam = Cam()
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return the PCM's maps of the organs with a minimum of 0, [B, C, h, w]."""

@@ -6,9 +6,12 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from camzoo.backbone import Classifier
@@ -65,15 +68,22 @@ class BaselineCell:
             masks=lambda: self._masks(baseline),
         )
 
-    def threshold(self, maps: Tensor, val: TaggedSlices) -> float:
+    def threshold(self, maps: Tensor | NDArray[np.floating[Any]], val: TaggedSlices) -> float:
         """Choose the threshold that is best for ``maps`` of the validation patients.
 
+        Args:
+            maps: [n, C, s, s], rows as in ``val``.
+            val: n slices of C organs.
+
         Raises:
-            ConfigError: There is not a map per validation slice.
+            ConfigError: There is not a square map per validation slice and organ.
         """
-        if len(maps) != len(val):
+        maps = torch.as_tensor(maps).float()
+        leading, shape = (len(val), len(val.organs)), tuple(maps.shape)
+        if len(shape) != 4 or shape[:2] != leading or shape[2] != shape[3]:
             raise ConfigError(
-                f"threshold() takes the maps of all {len(val)} validation slices, got {len(maps)}"
+                f"threshold() takes the maps of all {len(val)} validation slices, "
+                f"[{leading[0]}, {leading[1]}, s, s]; got {list(shape)}"
             )
         thresholds = self.context.config.evaluation.thresholds
         return best_threshold(self.prepared, val, maps, thresholds)

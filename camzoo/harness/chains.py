@@ -60,10 +60,14 @@ class Mapped:
         steps = {a.digest: a for text in texts for a in self.made[text][1:]}
         costs = [read_report(artifact.folder).get("cost") for artifact in steps.values()]
         known = [cost for cost in costs if cost]
-        memory = [cost["memory_mib"] for cost in known if cost["memory_mib"]]
+
+        def largest(what: str) -> float | None:
+            return max((cost[what] for cost in known if cost.get(what)), default=None)
+
         return {
             "seconds": sum(c["seconds"] for c in known) if len(known) == len(costs) else None,
-            "memory_mib": max(memory, default=None),
+            "memory_mib": largest("memory_mib"),
+            "cuda_mib": largest("cuda_mib"),
             "resumed": any(cost["resumed"] for cost in known),
         }
 

@@ -42,6 +42,7 @@ class CostMeter:
         release_freed_memory()
         self._reset = _reset_peak()
         if self.device.type == "cuda":
+            torch.cuda.init()  # a resumed run may not have used the device yet
             torch.cuda.reset_peak_memory_stats(self.device)
         self._began = time.perf_counter()
         return self

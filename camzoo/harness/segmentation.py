@@ -26,12 +26,17 @@ from camzoo.harness.segmentation_scores import PREDICTIONS, PSEUDO_MASKS, segmen
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained
 from camzoo.harness.store import Artifact
+from camzoo.metrics.curves import curve_records
+from camzoo.metrics.protocols import choose_threshold
+from camzoo.metrics.sweep import threshold_sweep
 from camzoo.segment.base import Baseline, baselines, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
 
 #: Raised whenever the result changes for the same key.
 VERSION: Final = 1
+#: What stands between a baseline and its result: the choice of its threshold, and its volumes.
+_AROUND: Final = (threshold_sweep, curve_records, choose_threshold, predict_volume, write_labels)
 #: Settings of a run that change nothing of what a baseline learns in a cell; what the starting
 #: weights are is in the key of the classifier.
 _IRRELEVANT: Final[Any] = {
@@ -134,7 +139,7 @@ def _segment_stage(cell: BaselineCell, train: Artifact, baseline: Baseline) -> A
     key = {
         "version": VERSION,
         "baseline": baseline.name,
-        "code": source_digest(type(baseline)),
+        "code": [source_digest(written) for written in (type(baseline), *_AROUND)],
         "supervision": baseline.supervision.value,
         "train": train.digest,
         "maps": {name: cell.maps[name].digest for name in baseline.reads},

@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -25,8 +25,8 @@ _WITHOUT_NUMBERS: Final = frozenset(
 )
 
 
-def source_digest(cls: type) -> str:
-    """Return the hash of the code behind a class; an edit of it, or of what it calls, changes it.
+def source_digest(written: type | Callable[..., object]) -> str:
+    """Return the hash of the code behind a class or function, and behind all that it calls.
 
     Comments, docstrings and the layout of lines do not count: no result depends on them. Other
     packages do not count either, nor what is found by a name in a registry. Each module is read
@@ -35,10 +35,10 @@ def source_digest(cls: type) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    own = cls.__module__
-    source = _source_around(cls)
+    own = written.__module__
+    source = _source_around(written)
     if source is None:
-        return _hash(repr(cls))
+        return _hash(repr(written))
     packages = {_OWN, own.partition(".")[0]}
     parts = {"": _bare(source)}
     todo = set(_imported(source, own))
@@ -58,10 +58,10 @@ def source_digest(cls: type) -> str:
 
 
 @cache
-def _source_around(cls: type) -> str | None:
-    """Source of the module of a class; None where it was typed at a prompt."""
+def _source_around(written: type | Callable[..., object]) -> str | None:
+    """Source of the module that something is in; None where it was typed at a prompt."""
     try:
-        return inspect.getsource(inspect.getmodule(cls) or cls)
+        return inspect.getsource(inspect.getmodule(written) or written)
     except (OSError, TypeError):
         return None
 

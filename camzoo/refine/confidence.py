@@ -61,13 +61,16 @@ def confident_labels(
         uint8 [B, h, w]: 0 background, 1..C classes.
     """
     present = _present(tags)
-    high, low = (
-        _refined(maps, threshold, present, images, settings.probability, crf)
-        for threshold, crf in (
-            (settings.foreground, settings.foreground_crf),
-            (settings.background, settings.background_crf),
-        )
+    ways = (
+        (settings.foreground, settings.foreground_crf),
+        (settings.background, settings.background_crf),
     )
+    # Where both ways are one (BES), so are their labels: the CRF is what takes the time.
+    refined = {
+        (threshold, crf): _refined(maps, threshold, present, images, settings.probability, crf)
+        for threshold, crf in dict.fromkeys(ways)
+    }
+    high, low = (refined[way] for way in ways)
     sure = torch.where(low == 0, 0, UNKNOWN)
     return torch.where(high > 0, high, sure).to(torch.uint8)
 

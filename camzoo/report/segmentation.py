@@ -132,17 +132,18 @@ def cost_table(costs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     frame = pd.json_normalize([dict(cost) for cost in costs])
     lines = []
     for name, mine in frame.groupby("method"):
-        maps, seconds = mine["maps.seconds"].astype("float64"), mine["fit.seconds"].mean()
+        maps = mine["maps.seconds"].astype("float64").mean(skipna=False)
+        seconds = mine["fit.seconds"].mean()
         lines.append(
             {
                 "method": name,
-                "maps": _duration(maps.mean(skipna=False), bool(mine["maps.resumed"].any())),
+                "maps": _duration(maps, bool(mine["maps.resumed"].any())),
                 "training": _duration(seconds, bool(mine["resumed"].any())),
                 "segmenting": _duration(mine["predict.seconds"].mean()),
                 "memory (MiB)": _largest(mine, "memory_mib"),
                 "GPU memory (MiB)": _largest(mine, "cuda_mib"),
                 "U-Net, images per second": _rate(mine["images_per_second"]),
-                "_rank": seconds,
+                "_rank": (not np.isfinite(maps), maps + seconds if np.isfinite(maps) else seconds),
             }
         )
     return ranked(lines)

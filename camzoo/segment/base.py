@@ -32,7 +32,7 @@ class Baseline(ABC):
 
     Attributes:
         name: Its name in the registry, set on registration.
-        title: As tables print it.
+        title: Its name as its paper writes it, for lists.
         paper: First author, venue and year; "C-CAM-style" or the like where it is no replica.
         supervision: What it may see while it learns.
         cost: What training runs besides the shared classifier, in words.
@@ -92,11 +92,17 @@ class UNetBaseline(Baseline):
             labels: uint8 [N, s, s] of any side s, rows as in ``context.train``: 0 background, 1..C
                 organs, :data:`UNKNOWN`.
             loss: Of logits, labels and tags (:data:`camzoo.segment.losses.Loss`); None is
-                cross-entropy plus soft Dice.
+                cross-entropy plus soft Dice. What the numbers in ``labels`` mean, and how many
+                there are, is the matter of a loss that is given.
+
+        Raises:
+            DataError: Without a loss: type, shape or values of the labels are not as said.
         """
         from camzoo.segment.losses import cross_entropy_and_dice
         from camzoo.segment.training import train_unet
 
+        if loss is None:  # on CUDA a wrong label would end the process's use of the device
+            require_labels(labels, context.train)
         self._network = train_unet(context, labels, loss=loss or cross_entropy_and_dice)
         self.images_per_second = self._network.images_per_second
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from camzoo.backbone import Classifier
@@ -57,5 +59,5 @@ class BaselineContext:
     reporter: Reporter
     maps: Callable[[str], MapArrays]
     val_maps: Callable[[str], MapArrays]
-    threshold: Callable[[Tensor], float]
+    threshold: Callable[[Tensor | NDArray[np.floating[Any]]], float]
     masks: Callable[[], ReferenceMasks]

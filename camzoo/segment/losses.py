@@ -21,7 +21,11 @@ def cross_entropy_and_dice(logits: Tensor, labels: Tensor, _tags: Tensor) -> Ten
 
     Args:
         logits: float32 [B, C + 1, s, s].
-        labels: int64 [B, s, s]: 0..C or :data:`~camzoo.segment.base.UNKNOWN`.
+        labels: int64 [B, s, s]: 0..C or :data:`~camzoo.data.labels.UNKNOWN`.
+        _tags: Of the protocol :data:`Loss`; not needed, since labels follow them.
+
+    Returns:
+        The sum of both, a scalar.
     """
     known = labels != UNKNOWN
     classes = logits.shape[1]

@@ -134,11 +134,3 @@ def test_the_last_three_stages_of_any_trunk_at_stride_8(name, changes, widths):
     features.mean().backward()
     learn = {n.split(".")[0] for n, p in network.named_parameters() if p.grad is not None}
     assert learn == {"_classifier", "squeeze", "mix"}
-
-
-def test_it_learns_and_segments_through_the_harness(benched):
-    result, rows = benched("affinitynet")
-    assert not result.failures
-    assert set(rows["stage"]) == {"pseudo-mask", "segmentation"}
-    assert set(rows["supervision"]) == {"image"}
-    assert rows["dsc"].between(0, 1).all()

@@ -160,11 +160,3 @@ def test_maps_without_a_boundary_are_named(tmp_path):
     context = replace(toy_context(tmp_path), train=slices)
     with pytest.raises(DataError, match=r"no window of 3 pixels .* in any of 8 slices"):
         baseline._boundary_labels(maps.maps, slices, settings.confidence, context)
-
-
-def test_it_learns_and_segments_through_the_harness(benched):
-    result, rows = benched("bes")
-    assert not result.failures
-    assert set(rows["stage"]) == {"pseudo-mask", "segmentation"}
-    assert set(rows["supervision"]) == {"image"}
-    assert rows["dsc"].between(0, 1).all()

@@ -37,11 +37,3 @@ def test_maps_that_spill_over_walk_inside_edges_and_not_across(tmp_path):
 
 def test_settings_of_the_refinement_are_another_chain():
     assert baselines.get("irnet")("cam[aff]:beta=5").reads == ("cam[aff]:beta=5",)
-
-
-def test_it_learns_and_segments_through_the_harness(benched):
-    result, rows = benched("irnet")
-    assert not result.failures
-    assert set(rows["stage"]) == {"pseudo-mask", "segmentation"}
-    assert set(rows["supervision"]) == {"image"}
-    assert rows["dsc"].between(0, 1).all()

@@ -1,5 +1,7 @@
 """Chains through the whole run: what is shared, marked, refused and recorded."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,18 @@ def test_what_steps_took_is_kept_and_counts_once(result):
     unknown = Mapped({"c": (base, base)}, {})
     assert unknown.cost(["c"])["seconds"] is None
     assert unknown.cost([])["seconds"] == 0
+
+
+def test_the_largest_memory_of_any_step_is_told(tmp_path):
+    made = []
+    for name, cuda in (("first", 30.0), ("second", 700.0)):
+        (tmp_path / name).mkdir()
+        cost = {"seconds": 1.0, "memory_mib": 100.0, "cuda_mib": cuda, "resumed": False}
+        (tmp_path / name / "report.json").write_text(json.dumps({"cost": cost}))
+        made.append(Artifact(tmp_path / name, name))
+    mapped = Mapped({"a": (Artifact(tmp_path, "the method itself"), *made)}, {})
+    assert mapped.cost(["a"])["cuda_mib"] == 700
+    assert mapped.cost([])["cuda_mib"] is None
 
 
 def test_the_page_keeps_the_oracle_out_of_the_ranking(result):

@@ -14,7 +14,7 @@ from camzoo.harness.cost import CostMeter
 from camzoo.harness.run import bench
 from camzoo.report.leaderboards import write_page
 from camzoo.report.segmentation import of_baselines, segmentation_region_table
-from camzoo.segment.base import Baseline, PseudoMaskBaseline, baselines
+from camzoo.segment.base import Baseline, PseudoMaskBaseline, UNetBaseline, baselines
 from camzoo.segment.selection import select_baselines
 from camzoo.supervision import Supervision
 from tests.harness.test_run import TINY as MAPS_ONLY
@@ -63,6 +63,13 @@ class Mislabelled(Failing):
         self.pseudo = np.full((len(context.train), 8, 8), 7, np.uint8)
 
 
+class Mislearning(UNetBaseline):
+    """Trains the U-Net on labels of organs that there are not."""
+
+    def fit(self, context):
+        self.learn(context, np.full((len(context.train), 8, 8), 7, np.uint8))
+
+
 class FailingOnce(Failing):
     """Fails with a reason of its own for every seed."""
 
@@ -91,15 +98,17 @@ class Watching(Failing):
 
     def fit(self, context):
         maps, val_maps = context.maps("layer-cam"), context.val_maps("layer-cam")
-        strict = context.threshold(torch.from_numpy(val_maps.maps).float())
+        strict = context.threshold(val_maps.maps)
         # Where maps are squared, the same masks are cut at the squared threshold.
         squared = context.threshold(torch.from_numpy(val_maps.maps).float() ** 2)
         Watching.seen = {
             "context": context, "maps": maps.maps.shape, "val": val_maps.maps.shape,
-            "thresholds": (strict, squared), "gated": (maps.maps.max((2, 3)) > 0),
+            "thresholds": (strict, squared), "val_maps": val_maps.maps,
+            "gated": (maps.maps.max((2, 3)) > 0),
         }  # fmt: skip
-        with pytest.raises(ConfigError, match="takes the maps of all"):
-            context.threshold(torch.zeros(1, 1, 8, 8))
+        for wrong in ((1, 1, 8, 8), (len(context.val), 2, 8, 8), (len(context.val), 8, 8)):
+            with pytest.raises(ConfigError, match="takes the maps of all"):
+                context.threshold(torch.zeros(wrong))
 
     def predict(self, images):
         planes = torch.zeros(len(images), 2, 8, 8)
@@ -112,7 +121,7 @@ def _doubles():
     """Register the baselines of these tests."""
     doubles = {
         "failing": Failing, "curious": Curious, "undeclared": Undeclared, "of-nothing": OfNothing,
-        "mislabelled": Mislabelled, "failing-once": FailingOnce,
+        "mislabelled": Mislabelled, "mislearning": Mislearning, "failing-once": FailingOnce,
         "back-door": ThroughTheBackDoor, "watching": Watching,
     }  # fmt: skip
     for name, double in doubles.items():
@@ -194,7 +203,8 @@ def test_costs_are_kept_apart_from_the_rows(done):
         assert cost["images_per_second"] > 0
         assert not cost["resumed"]
         assert cost["environment"]["threads"] >= 1
-        assert cost["maps"] == {"seconds": 0, "memory_mib": None, "resumed": False}  # CAM is shared
+        free = {"seconds": 0, "memory_mib": None, "cuda_mib": None, "resumed": False}
+        assert cost["maps"] == free  # CAM is shared
 
 
 def test_a_rerun_makes_nothing_again_and_gives_the_same_page(done, monkeypatch):
@@ -267,10 +277,11 @@ def test_failures_fail_their_own_rows(done):
 
 
 def test_wrong_labels_fail_the_row_too(done):
-    config = TINY.changed({"baselines": ["mislabelled", "p-cam"]})
+    config = TINY.changed({"baselines": ["mislabelled", "mislearning", "p-cam"]})
     result = bench(config, done.folder.parent)
     assert set(segmented(result.rows)["method"]) == {"p-cam"}
-    assert "expected labels 0 to 1 and 255" in result.failures["baseline mislabelled"]
+    for name in ("mislabelled", "mislearning"):
+        assert "DataError: expected labels 0 to 1 and 255" in result.failures[f"baseline {name}"]
 
 
 def test_a_reason_says_in_which_cell_it_was(done):
@@ -280,6 +291,16 @@ def test_a_reason_says_in_which_cell_it_was(done):
     assert failures["baseline failing-once"] == (
         "fold 0, seed 0: ValueError: not 0; fold 0, seed 1: ValueError: not 1"
     )
+
+
+def pooled_dsc_above(threshold, maps, slices, prepared):
+    """DSC of one organ over all voxels of the cases of ``slices``, voxel by voxel."""
+    vault, both, sizes = prepared.vault.for_evaluation(), 0, 0
+    for case, start, stop in slices.cases:
+        fine = prepared.cases[case].letterbox.from_grid(torch.tensor(maps[start:stop]).float())
+        found, mask = fine[:, 0].numpy() > threshold, vault.label(case) == 1
+        both, sizes = both + (found & mask).sum(), sizes + found.sum() + mask.sum()
+    return 2 * both / sizes
 
 
 def test_what_a_baseline_is_handed(done, tmp_path):
@@ -296,6 +317,10 @@ def test_what_a_baseline_is_handed(done, tmp_path):
     strict, squared = seen["thresholds"]
     assert squared <= strict
     assert {strict, squared} <= set(TINY.evaluation.thresholds)
+    scores = {t: pooled_dsc_above(t, seen["val_maps"], context.val, prepared)
+              for t in TINY.evaluation.thresholds}  # fmt: skip
+    assert scores[strict] == pytest.approx(max(scores.values()))
+    assert min(scores.values()) < 0.9 * scores[strict]
     assert (segmented(result.rows)["n_pred"] == 0).all()
 
 

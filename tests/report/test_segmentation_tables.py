@@ -192,6 +192,17 @@ def test_costs_are_averaged_over_cells():
     }  # fmt: skip
 
 
+def test_costs_are_in_the_order_of_what_a_baseline_took_in_all():
+    free = COSTS[0]["maps"] | {"seconds": 0.0}
+    lines = [
+        COSTS[0] | {"method": "irnet"},  # 90 s of maps and 60 s
+        COSTS[0] | {"method": "unknown", "maps": free | {"seconds": None}},
+        COSTS[0] | {"method": "conta", "maps": free, "fit": COSTS[1]["fit"]},  # 180 s
+        COSTS[0] | {"method": "centre", "maps": free},
+    ]
+    assert cost_table(lines)["method"].tolist() == ["centre", "irnet", "conta", "unknown"]
+
+
 def test_steps_whose_time_is_not_known_are_not_shown_as_free():
     unknown = COSTS[0] | {"maps": {"seconds": None, "memory_mib": None, "resumed": False}}
     assert cost_table([unknown])["maps"].tolist() == ["n/a"]

@@ -100,6 +100,9 @@ def test_the_argmax_is_taken_after_resampling():
         (torch.zeros(2, 3, 8, 6), r"got \[2, 3, 8, 6\]"),
         (torch.full((2, 3, 8, 8), float("nan")), "expected finite probabilities"),
         (torch.zeros(2, 3, 8, 8, dtype=torch.int64), "got torch.int64"),
+        # Logits: of the right sum with a negative class, and of a wrong sum.
+        (torch.tensor([1.5, -1.0, 0.5]).view(3, 1, 1).expand(2, 3, 8, 8), "not logits"),
+        (torch.tensor([2.0, 0.0, 1.0]).view(3, 1, 1).expand(2, 3, 8, 8), "sum to 1"),
     ],
 )
 def test_what_is_no_probability_is_refused(output, message):
