@@ -152,6 +152,24 @@ def _error(network, slices):
     return equivariance_error(large, small, slices.tag_tensor(slice(None))).item()
 
 
+def test_the_trunk_learns_slowly_and_the_pcm_as_heads_do(tmp_path, monkeypatch):
+    recipe = RECIPE.model_copy(update={"head_factor": 5.0})
+    context, _ = tiny_context(tmp_path, recipe, epochs=1, reads=())
+    rates = {}
+
+    def spy(_loss, network, _slices, config, **_):
+        fresh = {id(p) for p in network.fresh}
+        rates["trunk"], rates["fresh"] = config.lr, config.lr * config.head_factor
+        rates["pcm is fresh"] = fresh >= {id(p) for p in network.correlation.parameters()}
+
+    monkeypatch.setattr("camzoo_baselines.seam.minimise", spy)
+    Seam(rate=0.2).pseudo_masks(context)
+    assert rates == {
+        "trunk": pytest.approx(0.2 * recipe.lr), "fresh": pytest.approx(5 * recipe.lr),
+        "pcm is fresh": True,
+    }  # fmt: skip
+
+
 def test_it_trains_and_predicts(tmp_path):
     recipe = RECIPE.model_copy(update={"epochs": 1})
     context, asked = tiny_context(tmp_path, recipe, epochs=1, reads=())
