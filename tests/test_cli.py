@@ -94,6 +94,7 @@ def test_listing(monkeypatch, capsys):
     code, out, _ = camzoo(monkeypatch, capsys, "list", "baselines", "*-cam")
     assert code == 0
     assert "p-cam" in out
+    assert "boundary" in out  # what c-cam costs
     assert "supervised" not in out
     code, _, err = camzoo(monkeypatch, capsys, "list", "everything")
     assert (code, "unknown kind" in err) == (2, True)

@@ -12,5 +12,5 @@ class CCam(MapBaseline):
 
     title = "C-CAM"
     paper = "Chen, CVPR 2022"
-    cost = "a second training of the classifier on positives, and the U-Net"
+    cost = "a second training of the classifier on positives, a boundary network, and the U-Net"
     method = "c-cam"

@@ -109,6 +109,7 @@ def _describe_baseline(name: str) -> dict[str, str]:
         "from": _package(baselines, name),
         "supervision": baseline.supervision.value,
         "title": baseline.title,
+        "cost": baseline.cost,
         "paper": baseline.paper,
     }
 
