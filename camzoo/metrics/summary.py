@@ -85,7 +85,8 @@ def summarise(
         missing mask on one side: a ratio is 0 there and counted in ``n``, a distance is
         undefined), ``n_patients``, ``n_seeds``; ``mean_with_failures`` (undefined cases at the
         worst case); ``pooled`` (ratios: of the summed voxel counts, else NaN); ``seed_std``
-        (sample std of the means of the seeds, NaN for one seed).
+        (sample std of the means of the seeds, NaN for one seed), ``seed_low`` and ``seed_high``
+        (the lowest and the highest of them).
 
     Raises:
         ConfigError: The rows lack a column, a case its number, or a failed case its worst case.
@@ -115,7 +116,7 @@ def _line(group: pd.DataFrame, metric: Metric, level: float, seed: int) -> dict[
         "n_seeds": group["seed"].nunique() if "seed" in group else 1,
         "mean_with_failures": _mean(per_case["value_with_failures"]),
         "pooled": _pooled(group, metric),
-        "seed_std": _seed_std(group),
+        **_over_seeds(group),
     }
 
 
@@ -150,10 +151,16 @@ def _pooled(group: pd.DataFrame, metric: Metric) -> float:
     return float(metric.derive(sums).mean()) if len(sums) else float("nan")
 
 
-def _seed_std(group: pd.DataFrame) -> float:
+def _over_seeds(group: pd.DataFrame) -> dict[str, float]:
+    """How far the means of the seeds lie apart; NaN for one seed."""
     if "seed" not in group or group["seed"].nunique() < 2:
-        return float("nan")
-    return float(group.groupby("seed")["value"].mean().std(ddof=1))
+        return dict.fromkeys(("seed_std", "seed_low", "seed_high"), float("nan"))
+    means = group.groupby("seed")["value"].mean()
+    return {
+        "seed_std": float(means.std(ddof=1)),
+        "seed_low": float(means.min()),
+        "seed_high": float(means.max()),
+    }
 
 
 def _require(rows: pd.DataFrame, lacking: pd.Series[bool], what: str) -> None:

@@ -53,10 +53,11 @@ def interval(line: Mapping[str, float]) -> str:
     return f"{100 * line['ci_low']:.1f} to {100 * line['ci_high']:.1f}"
 
 
-def over_seeds(rows: pd.DataFrame) -> dict[str, str]:
-    """Lowest and highest mean DSC of a seed, in percent; no cell where there is one seed."""
-    means = [100 * summary(part, "dsc")["mean"] for _, part in rows.groupby("seed")]
-    return {"seeds": f"{min(means):.1f} to {max(means):.1f}"} if len(means) > 1 else {}
+def over_seeds(line: Mapping[str, float]) -> dict[str, str]:
+    """Lowest and highest mean of a seed of a :func:`summary`, in percent; no cell for one seed."""
+    if not np.isfinite(line["seed_low"]):
+        return {}
+    return {"seeds": f"{100 * line['seed_low']:.1f} to {100 * line['seed_high']:.1f}"}
 
 
 def spread(line: Mapping[str, float], factor: float) -> str:

@@ -61,7 +61,7 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
             | _measured(mine)
             | {
                 "95 % interval": interval(dsc),
-                **over_seeds(mine),
+                **over_seeds(dsc),
                 "ASD with failures": f"{summary(mine, 'asd_mm')['mean_with_failures']:.2f}",
                 "volumes": f"{int(dsc['n'])}{'' if key['method'] in complete else ' (incomplete)'}",
                 "failed": f"{int(dsc['n_failed'])}",

@@ -100,7 +100,7 @@ def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
             | {
                 "DSC (%)": spread(dsc, 100),
                 "95 % interval": interval(dsc),
-                **over_seeds(mine),
+                **over_seeds(dsc),
                 "ASD (mm)": spread(asd, 1),
                 "MAD (mm)": spread(mad, 1),
                 "ASD with failures": f"{asd['mean_with_failures']:.2f}",

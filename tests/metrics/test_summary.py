@@ -80,7 +80,9 @@ def test_seeds_are_averaged_before_cases_and_stand_apart(rows):
     assert found["mean"] == pytest.approx((3 + 5 + 2) / 3)
     assert found["std"] == pytest.approx(np.std([3, 5, 2], ddof=1))
     assert found["seed_std"] == pytest.approx(np.std([7 / 3, 13 / 3], ddof=1))
+    assert (found["seed_low"], found["seed_high"]) == pytest.approx((7 / 3, 13 / 3))
     assert np.isnan(line(good, "asd_mm")["seed_std"])
+    assert np.isnan(line(good, "asd_mm")["seed_low"])
 
 
 def test_organs_are_averaged_within_a_case_when_they_are_not_kept_apart(rows):
