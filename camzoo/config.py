@@ -16,6 +16,8 @@ from camzoo.metrics.protocols import Protocol
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Option = bool | int | float | str
+#: Of autocast.
+Precision = Literal["bf16", "fp32"]
 
 
 class _Frozen(BaseModel):
@@ -126,7 +128,7 @@ class TrainingConfig(_Frozen):
     warmup: Share = 0.0
     clip: Annotated[float, Field(gt=0)] | None = None
     rare: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Precision = "bf16"
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -208,7 +210,7 @@ class SegmentationConfig(_Frozen):
     lr: Annotated[float, Field(gt=0)] = 5e-4
     power: Annotated[float, Field(ge=0)] = 0.0
     clip: Annotated[float, Field(gt=0)] | None = 1.0
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Precision = "bf16"
 
 
 class BenchConfig(_Frozen):

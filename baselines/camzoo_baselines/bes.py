@@ -32,14 +32,19 @@ from torch import Tensor
 from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.activation import Cam
 from camzoo.cams.pipeline import MapArrays, resize, rewrite
-from camzoo.config import TrainingConfig
+from camzoo.config import Precision, TrainingConfig
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError, DataError
-from camzoo.refine.affinity import AffinitySettings, label_slices, refine_maps
-from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
+from camzoo.refine.affinity import (
+    AffinitySettings,
+    boundary_recipe,
+    label_slices,
+    refine_slices,
+)
+from camzoo.refine.boundary import STRIDE, BoundaryNet
 from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels
-from camzoo.refine.label_loss import LabelLoss
+from camzoo.refine.label_loss import LabelLoss, mean_over
 from camzoo.refine.scale import pair_radius, shrunk
 from camzoo.refine.stages import starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
@@ -108,7 +113,7 @@ class Bes(PseudoMaskBaseline):
             own_maps(classifier, Cam(), slices, context, layer=layer)
             for slices in (context.train, context.val)
         )
-        settings = self._settings(context.train.size, context.config.training)
+        settings = self._settings(context.train.size, context.config.training.precision)
         network = self._boundaries(train, settings, context, classifier)
         train = _walked(network, train, context.train, settings, context)
         val = _walked(network, val, context.val, settings, context)
@@ -180,7 +185,7 @@ class Bes(PseudoMaskBaseline):
             )
         return labels
 
-    def _settings(self, side: int, training: TrainingConfig) -> AffinitySettings:
+    def _settings(self, side: int, precision: Precision) -> AffinitySettings:
         crf = CrfSettings(iterations=1).on_slices(side)
         foreground, background = self._confidence
         beta, exp_times = self._walk
@@ -188,15 +193,11 @@ class Bes(PseudoMaskBaseline):
             confidence=ConfidenceSettings(
                 foreground, background, foreground_crf=crf, background_crf=crf
             ),
-            training=TrainingConfig(
-                epochs=self._epochs, lr=0.1, head_factor=1.0,
-                crop=max(STRIDE, side // STRIDE * STRIDE),
-                resize=(side // 2, side * 3 // 2), precision=training.precision,
-            ),
+            training=boundary_recipe(side, epochs=self._epochs, precision=precision),
             radius=pair_radius(5, side),
             beta=beta,
             exp_times=exp_times,
-        )  # fmt: skip
+        )
 
     def _smooth(self, labels: NDArray[np.uint8], context: BaselineContext) -> NDArray[np.uint8]:
         """Refine labels of positive slices by the last CRF."""
@@ -324,18 +325,14 @@ def boundary_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """
     p = torch.sigmoid(logits).clamp(_LEAST, 1 - _LEAST)
     inside = -torch.log(1 - p)
-    regions = _mean(inside, labels == BACKGROUND) + _mean(inside, labels == ORGAN)
+    regions = mean_over(inside, labels == BACKGROUND) + mean_over(inside, labels == ORGAN)
     boundary = -torch.log(p) * p.detach().sqrt()
-    return regions / 2 + _mean(boundary, labels == BOUNDARY)
+    return regions / 2 + mean_over(boundary, labels == BOUNDARY)
 
 
 def odd(side: float) -> int:
     """Return 2 floor(side / 2) + 1, but at least 3: the odd number nearest to ``side``."""
     return max(3, int(side // 2) * 2 + 1)
-
-
-def _mean(losses: Tensor, chosen: Tensor) -> Tensor:
-    return (losses * chosen).sum() / chosen.sum().clamp_min(1)
 
 
 def _walked(
@@ -346,11 +343,10 @@ def _walked(
     context: BaselineContext,
 ) -> MapArrays:
     """Maps of all slices after the walk."""
-    precision = context.config.training.precision
 
     def change(planes: Tensor, which: slice) -> Tensor:
         grey = slices.images(which).to(context.device).float() / 255
-        return refine_maps(planes, find_edges(network, grey, precision=precision), settings)
+        return refine_slices(planes, grey, network, settings)
 
     out = MapArrays.empty(*maps.maps.shape[:3])
     rewrite(

@@ -7,11 +7,17 @@ from torch import Tensor
 
 from camzoo.cams.pipeline import MapArrays
 from camzoo.cams.steps import MapStep, StepContext, StepReport, register_step
-from camzoo.config import TrainingConfig
+from camzoo.config import Precision
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
-from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices, refine_maps
-from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
+from camzoo.refine.affinity import (
+    AffinitySettings,
+    boundary_recipe,
+    fit_boundary,
+    label_slices,
+    refine_slices,
+)
+from camzoo.refine.boundary import BoundaryNet
 from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings
 from camzoo.refine.scale import LINEAGE_SIDE, pair_radius
@@ -50,11 +56,11 @@ class AffinityRefinement(MapStep):
         self._confidence = foreground, background
         self._walk = beta, exp_times
         self._epochs = epochs
-        self._settings(LINEAGE_SIDE, TrainingConfig())  # a wrong value is found here
+        self._settings(LINEAGE_SIDE, "fp32")  # a wrong value is found here
 
     def apply(self, source: MapArrays, context: StepContext, out: MapArrays) -> StepReport:
         """Train the boundary network on positive training slices, then refine all maps."""
-        settings = self._settings(context.slices.size, context.config.training)
+        settings = self._settings(context.slices.size, context.config.training.precision)
         trunk = starting_point(
             context.classifier,
             context.config.backbone,
@@ -78,14 +84,13 @@ class AffinityRefinement(MapStep):
 
         def refined(maps: Tensor, which: slice) -> Tensor:
             grey = context.slices.images(which).to(context.device).float() / 255
-            edges = find_edges(network, grey, precision=context.config.training.precision)
-            return refine_maps(maps, edges, settings)
+            return refine_slices(maps, grey, network, settings)
 
         context.rewrite(source, out, refined)
         checkpoint.unlink()  # only now: whoever is killed before this need not train again
         return StepReport(facts={"loss": losses, "confident": float((labels != UNKNOWN).mean())})
 
-    def _settings(self, side: int, training: TrainingConfig) -> AffinitySettings:
+    def _settings(self, side: int, precision: Precision) -> AffinitySettings:
         foreground, background = self._confidence
         beta, exp_times = self._walk
         return AffinitySettings(
@@ -95,16 +100,12 @@ class AffinityRefinement(MapStep):
                 foreground_crf=CrfSettings(iterations=1).on_slices(side),
                 background_crf=CrfSettings(iterations=0).on_slices(side),
             ),
-            training=TrainingConfig(
-                epochs=self._epochs, lr=0.1, head_factor=1.0,
-                crop=max(STRIDE, side // STRIDE * STRIDE), resize=(side // 2, side * 3 // 2),
-                precision=training.precision,
-            ),
+            training=boundary_recipe(side, epochs=self._epochs, precision=precision),
             training_radius=pair_radius(10, side),
             radius=pair_radius(5, side),
             beta=beta,
             exp_times=exp_times,
-        )  # fmt: skip
+        )
 
 
 def _save(network: BoundaryNet, context: StepContext) -> None:

@@ -11,23 +11,35 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.config import TrainingConfig
+from camzoo.config import Precision, TrainingConfig
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import ConfigError, DataError
 from camzoo.progress import Tick, silent
 from camzoo.refine.affinity_loss import affinity_loss
-from camzoo.refine.boundary import STRIDE, BoundaryNet
+from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
 from camzoo.refine.confidence import ConfidenceSettings, confident_labels
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.neighbours import half_plane
 from camzoo.refine.pair_affinity import affinity_from_edges
 from camzoo.refine.random_walk import random_walk
+from camzoo.refine.scale import LINEAGE_SIDE
 from camzoo.training import minimise
 
 
-def _recipe() -> TrainingConfig:
-    """6 epochs of batches of 16 at 0.1; views of 512 pixels at half to one and a half the size."""
-    return TrainingConfig(epochs=6, batch=16, lr=0.1, head_factor=1.0, crop=512, resize=(256, 768))
+def boundary_recipe(
+    side: int = LINEAGE_SIDE, *, epochs: int = 6, precision: Precision = "bf16"
+) -> TrainingConfig:
+    """How a boundary network learns: batches of 16 at 0.1; views as large as the slices.
+
+    Args:
+        side: Of the slices, which are shown at half to one and a half of their size.
+        epochs: How often they are seen.
+        precision: Of the network.
+    """
+    return TrainingConfig(
+        epochs=epochs, batch=16, lr=0.1, head_factor=1.0, precision=precision,
+        crop=max(STRIDE, side // STRIDE * STRIDE), resize=(side // 2, side * 3 // 2),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class AffinitySettings:
     """
 
     confidence: ConfidenceSettings = field(default_factory=ConfidenceSettings)
-    training: TrainingConfig = field(default_factory=_recipe)
+    training: TrainingConfig = field(default_factory=boundary_recipe)
     training_radius: int = 10
     radius: int = 5
     beta: float = 10.0
@@ -146,6 +158,24 @@ def fit_boundary(
         seed=seed, device=device, checkpoint=checkpoint, tick=tick,
     )  # fmt: skip
     return [epoch.loss for epoch in history]
+
+
+def refine_slices(
+    maps: Tensor, grey: Tensor, network: BoundaryNet, settings: AffinitySettings
+) -> Tensor:
+    """Spread maps of slices up to the edges that a network finds in them.
+
+    Args:
+        maps: Non-negative, gated by tags, [B, C, s, t].
+        grey: The slices on [0, 1], [B, H, W], on the device of the network.
+        network: Trained; runs at the precision of its recipe.
+        settings: Of the walk, with that recipe.
+
+    Returns:
+        As of :func:`refine_maps`.
+    """
+    edges = find_edges(network, grey, precision=settings.training.precision)
+    return refine_maps(maps, edges, settings)
 
 
 def refine_maps(maps: Tensor, edges: Tensor, settings: AffinitySettings) -> Tensor:

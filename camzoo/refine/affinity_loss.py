@@ -8,6 +8,7 @@ from torch import Tensor
 
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
+from camzoo.refine.label_loss import mean_over
 from camzoo.refine.neighbours import Offset
 from camzoo.refine.pair_affinity import PairAffinity
 
@@ -44,9 +45,9 @@ def affinity_loss(affinity: PairAffinity, labels: Tensor) -> Tensor:
     same = (first == second) & known
     together = -torch.log(values + _LEAST)
     apart = -torch.log(1 + _LEAST - values)
-    background = _mean(together, same & (first == 0))
-    foreground = _mean(together, same & (first > 0))
-    return (background + foreground) / 4 + _mean(apart, known & ~same) / 2
+    background = mean_over(together, same & (first == 0))
+    foreground = mean_over(together, same & (first > 0))
+    return (background + foreground) / 4 + mean_over(apart, known & ~same) / 2
 
 
 def _second(labels: Tensor, offsets: tuple[Offset, ...]) -> Tensor:
@@ -56,7 +57,3 @@ def _second(labels: Tensor, offsets: tuple[Offset, ...]) -> Tensor:
     padded = F.pad(labels, (reach, reach, 0, reach), value=UNKNOWN)
     shifted = [padded[:, dy : dy + height, reach + dx : reach + dx + width] for dy, dx in offsets]
     return torch.stack(shifted, dim=1)
-
-
-def _mean(losses: Tensor, chosen: Tensor) -> Tensor:
-    return (losses * chosen).sum() / chosen.sum().clamp_min(1)

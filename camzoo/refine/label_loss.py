@@ -60,3 +60,13 @@ class LabelLoss:
         with autocast(images.device, self.config.precision):
             output = self.network(views)
         return self.loss(output.float(), target[:, 0]), None
+
+
+def mean_over(losses: Tensor, chosen: Tensor) -> Tensor:
+    """Return the mean of losses over what is chosen; 0 where nothing is.
+
+    Args:
+        losses: Finite, of any shape.
+        chosen: bool, likewise.
+    """
+    return (losses * chosen).sum() / chosen.sum().clamp_min(1)

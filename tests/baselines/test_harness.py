@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from camzoo.harness.run import bench
 from camzoo.segment.base import PseudoMaskBaseline, baselines
@@ -15,19 +16,21 @@ NAMES = select_baselines("all")
 SIDE = 32
 
 
+#: All of them on six phantoms, with a head that reads two stages as the preset quick does.
+CONFIG = TINY.changed(
+    {
+        "backbone.stages": [3, 4],
+        "baselines": NAMES,
+        "segmentation.side": SIDE,
+        "segmentation.widths": [8, 8, 8, 16, 16],
+        "segmentation.epochs": 1,
+    }
+)
+
+
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    """All of them on six phantoms, with a head that reads two stages as the preset quick does."""
-    config = TINY.changed(
-        {
-            "backbone.stages": [3, 4],
-            "baselines": NAMES,
-            "segmentation.side": SIDE,
-            "segmentation.widths": [8, 8, 8, 16, 16],
-            "segmentation.epochs": 1,
-        }
-    )
-    return bench(config, tmp_path_factory.mktemp("baselines"))
+    return bench(CONFIG, tmp_path_factory.mktemp("baselines"))
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +66,15 @@ def test_labels_that_it_learnt_are_organs_where_tags_say_so(name, result, places
     assert (labels[tags] == 1).any()
     assert (labels[~tags] == 0).all()
     assert len(labels) == len(tags)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_none_fails_on_the_device(tmp_path):
+    """In bfloat16, as the presets have it; the device's memory is part of what each costs."""
+    on_device = {"training.precision": "bf16", "segmentation.precision": "bf16", "device": "cuda"}
+    result = bench(CONFIG.changed(on_device), tmp_path)
+    assert not result.failures
+    costs = json.loads((result.folder / "costs.json").read_text("utf-8"))
+    assert sorted(cost["method"] for cost in costs) == sorted(NAMES)
+    assert all(cost["fit"]["cuda_mib"] > 0 for cost in costs)

@@ -6,7 +6,7 @@ from torch import nn
 from camzoo.backbone import Trainable
 from camzoo.config import TrainingConfig
 from camzoo.data.labels import UNKNOWN
-from camzoo.refine.label_loss import LabelLoss
+from camzoo.refine.label_loss import LabelLoss, mean_over
 from camzoo.training import minimise
 from tests.toy import toy_slices
 
@@ -86,3 +86,9 @@ def test_the_common_loop_minimises_it_and_goes_on_from_its_checkpoint(tmp_path):
     assert history[-1].loss < 0.5 * history[0].loss
     assert history[0].accuracy == (0.0, 0.0)
     assert run("a", 3) == (factor, history)  # nothing is left to do
+
+
+def test_a_mean_over_chosen_losses_by_hand():
+    losses = torch.tensor([[1.0, 2.0, 6.0]])
+    assert mean_over(losses, torch.tensor([[True, False, True]])) == 3.5
+    assert mean_over(losses, torch.zeros(1, 3, dtype=torch.bool)) == 0
