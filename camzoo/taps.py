@@ -9,6 +9,7 @@ that all that holds for CAMs of such heads holds here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, overload
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,8 @@ class TappedModel(nn.Module):
 
     An earlier stage goes through a 1 x 1 convolution and a ReLU; the last one is what timm's own
     head would see. Coarser stages are enlarged to the grid of the finest. The model has the seam of
-    timm's classifiers: ``forward_features``, ``forward_head``, ``get_classifier``.
+    timm's classifiers: ``forward_features``, ``forward_head``, ``get_classifier``,
+    ``forward_intermediates``.
 
     Args:
         trunk: A timm model; stages behind the last chosen one are removed.
@@ -43,6 +45,7 @@ class TappedModel(nn.Module):
                 f"timm can cut it at {len(info)}"
             )
         self._whole = stages[-1] == len(info)
+        self._left = list(range(stages[-1]))
         self._earlier = [stage - 1 for stage in stages if stage < len(info)]
         if not self._whole:
             trunk.prune_intermediate_layers([stages[-1] - 1], prune_norm=True, prune_head=True)  # type: ignore[operator]
@@ -63,13 +66,33 @@ class TappedModel(nn.Module):
         if not self._earlier:
             features: Tensor = self.trunk.forward_features(images)  # type: ignore[operator]
             return features
-        last, earlier = self._stages(images)
-        maps = [
-            F.relu(project(stage)) for project, stage in zip(self.projections, earlier, strict=True)
-        ]
-        maps += [last] if self._whole else []
-        grid = max((m.shape[-2:] for m in maps), key=lambda size: size[0] * size[1])
-        return torch.cat([_on_grid(m, grid) for m in maps], dim=1)
+        return self._joined(*self._stages(images, self._earlier))
+
+    @overload
+    def forward_intermediates(
+        self, images: Tensor, *, norm: bool = ..., intermediates_only: Literal[False] = ...
+    ) -> tuple[Tensor, list[Tensor]]: ...
+    @overload
+    def forward_intermediates(
+        self, images: Tensor, *, norm: bool = ..., intermediates_only: Literal[True]
+    ) -> list[Tensor]: ...
+    def forward_intermediates(
+        self, images: Tensor, *, norm: bool = False, intermediates_only: bool = False
+    ) -> tuple[Tensor, list[Tensor]] | list[Tensor]:
+        """Return the features and all stages that are left of the trunk, from one pass.
+
+        Args:
+            images: [B, channels, H, W].
+            norm: Whether stages go through the trunk's last norm, where it has one.
+            intermediates_only: Leave the features out.
+        """
+        if intermediates_only:
+            stages: list[Tensor] = self.trunk.forward_intermediates(  # type: ignore[operator]
+                images, indices=self._left, norm=norm, intermediates_only=True
+            )
+            return stages
+        last, stages = self._stages(images, self._left, norm=norm)
+        return self._joined(last, [stages[index] for index in self._earlier]), stages
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
         """Return logits [B, C] of features, or the pooled features [B, K]."""
@@ -85,16 +108,29 @@ class TappedModel(nn.Module):
         """Return the linear layer."""
         return self.fc
 
-    def _stages(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Features in front of timm's head, and those of the earlier stages, in one pass."""
+    def _stages(
+        self, images: Tensor, indices: Sequence[int], *, norm: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Features in front of timm's head, and those of stages, in one pass."""
         run = self.trunk.forward_intermediates
         if self._whole:
-            last, earlier = run(images, indices=self._earlier, norm=False)  # type: ignore[operator]
-            return last, earlier
-        earlier = run(  # type: ignore[operator]
-            images, indices=self._earlier, norm=False, intermediates_only=True, stop_early=True
+            last, stages = run(images, indices=indices, norm=norm)  # type: ignore[operator]
+            return last, stages
+        stages = run(  # type: ignore[operator]
+            images, indices=indices, norm=norm, intermediates_only=True, stop_early=True
         )
-        return earlier[-1], earlier
+        return stages[-1], stages
+
+    def _joined(self, last: Tensor, earlier: Sequence[Tensor]) -> Tensor:
+        """Bring what the head reads side by side."""
+        if not self._earlier:
+            return last
+        maps = [
+            F.relu(project(stage)) for project, stage in zip(self.projections, earlier, strict=True)
+        ]
+        maps += [last] if self._whole else []
+        grid = max((m.shape[-2:] for m in maps), key=lambda size: size[0] * size[1])
+        return torch.cat([_on_grid(m, grid) for m in maps], dim=1)
 
 
 def _on_grid(maps: Tensor, grid: torch.Size) -> Tensor:

@@ -150,7 +150,9 @@ class TagsAndSize(ViewLoss):
     def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
         with autocast(views.device, self.config.precision):
-            cam = linear_cam(self.classifier, self.classifier.normalise(views)).float()
+            images = self.classifier.normalise(views)
+            features: Tensor = self.classifier.model.forward_features(images)  # type: ignore[operator]
+            cam = linear_cam(self.classifier, features).float()
         logits = cam.mean(dim=(2, 3))
         excess = too_large(organ_sizes(unit(cam)), self.upper, tags)
         return F.binary_cross_entropy_with_logits(logits, tags) + self.weight * excess, logits

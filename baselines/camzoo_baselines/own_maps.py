@@ -53,12 +53,12 @@ def own_maps(
     return maps
 
 
-def linear_cam(classifier: Classifier, images: Tensor) -> Tensor:
-    """Return CAM of images for training: with gradients, and with the logits as its means.
+def linear_cam(classifier: Classifier, features: Tensor) -> Tensor:
+    """Return CAM for training: with gradients, and with the logits as its means.
 
     Args:
         classifier: With average pooling and a linear layer behind its features.
-        images: Normalised, [B, channels, H, W].
+        features: That it pools, [B, K, h, w].
 
     Returns:
         [B, C, h, w].
@@ -66,7 +66,6 @@ def linear_cam(classifier: Classifier, images: Tensor) -> Tensor:
     Raises:
         ConfigError: The classifier's head is another.
     """
-    features: Tensor = classifier.model.forward_features(images)  # type: ignore[operator]
     head = classifier_of(classifier.model)
     if features.ndim != 4 or head is None or head.weight[0].numel() != features.shape[1]:
         raise ConfigError(

@@ -40,7 +40,7 @@ from camzoo.cams.base import CamMethod
 from camzoo.cams.pipeline import input_side, resize
 from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
-from camzoo.refine.stages import run_stages, stage_channels
+from camzoo.refine.stages import run_stages, run_with_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
 from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
@@ -186,15 +186,21 @@ class SeamNet(Trainable):
             CAM [B, C, h, w], whose means are the logits, and the PCM's maps [B, C + 1, h, w],
             background first. No gradient goes from these to the classifier.
         """
-        cam = linear_cam(self.classifier, self.classifier.normalise(grey)).float()
-        return cam, self.corrected(cam.detach(), grey)
+        features, stages = run_with_stages(self.classifier, grey)
+        cam = linear_cam(self.classifier, features).float()
+        return cam, self.corrected(cam.detach(), grey, [stage.detach() for stage in stages])
 
-    def corrected(self, cam: Tensor, grey: Tensor) -> Tensor:
-        """Return what the PCM makes of CAM [B, C, h, w] of slices [B, H, W]: [B, C + 1, h, w]."""
-        with torch.no_grad():
-            stages = run_stages(self.classifier, grey)[:-1][-len(_WIDTHS) :]
+    def corrected(self, cam: Tensor, grey: Tensor, stages: Sequence[Tensor]) -> Tensor:
+        """Return what the PCM makes of CAM: [B, C + 1, h, w].
+
+        Args:
+            cam: [B, C, h, w].
+            grey: The slices on [0, 1], [B, H, W].
+            stages: All of the trunk's; the two in front of the last one are read.
+        """
+        read = stages[:-1][-len(_WIDTHS) :]
         with torch.autocast(grey.device.type, enabled=False):
-            planes = [stage.float() for stage in stages]
+            planes = [stage.float() for stage in read]
             spread: Tensor = self.correlation(strongest(unit(cam)), grey[:, None], planes)
         return spread
 
@@ -301,7 +307,8 @@ class CorrectedCam(CamMethod):
         classifier = self._network.classifier
         grey = (view.images * classifier.std + classifier.mean)[:, 0]
         with torch.no_grad():
-            spread = self._network.corrected(self._cam.saliency(view), grey)[:, 1:]
+            stages = run_stages(classifier, grey)
+            spread = self._network.corrected(self._cam.saliency(view), grey, stages)[:, 1:]
         return spread - spread.amin(dim=(2, 3), keepdim=True)
 
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from camzoo.backbone import Classifier, build_classifier
 from camzoo.config import BackboneConfig
 from camzoo.errors import ConfigError
-from camzoo.taps import TappedModel
 
 _PROBE = 64
 
@@ -26,17 +25,29 @@ def run_stages(classifier: Classifier, grey: Tensor) -> list[Tensor]:
     Raises:
         ConfigError: timm cannot give the stages of the trunk.
     """
-    model = classifier.model
-    trunk: nn.Module = model.trunk if isinstance(model, TappedModel) else model
-    if not hasattr(trunk, "forward_intermediates"):
-        raise ConfigError(
-            f"{type(trunk).__name__} has no forward_intermediates: timm cannot give its stages, "
-            "which the refinement network reads; choose another backbone"
-        )
-    stages: list[Tensor] = trunk.forward_intermediates(  # type: ignore[operator]
+    stages: list[Tensor] = _staged(classifier).forward_intermediates(  # type: ignore[operator]
         classifier.normalise(grey), norm=False, intermediates_only=True
     )
     return stages
+
+
+def run_with_stages(classifier: Classifier, grey: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Return the features that the classifier pools, and the stages, from one pass of the trunk.
+
+    Args:
+        classifier: With a grid of features.
+        grey: Slices on [0, 1], [B, H, W].
+
+    Returns:
+        [B, K, y, x], and the stages as of :func:`run_stages`.
+
+    Raises:
+        ConfigError: timm cannot give the stages of the trunk.
+    """
+    features, stages = _staged(classifier).forward_intermediates(  # type: ignore[operator]
+        classifier.normalise(grey), norm=False
+    )
+    return features, stages
 
 
 @torch.no_grad()
@@ -64,3 +75,14 @@ def starting_point(
     if config.weights == "none":
         return trained
     return build_classifier(config, classes, seed=seed)
+
+
+def _staged(classifier: Classifier) -> nn.Module:
+    """Return the classifier's model, which has stages."""
+    model = classifier.model
+    if not hasattr(model, "forward_intermediates"):
+        raise ConfigError(
+            f"{type(model).__name__} has no forward_intermediates: timm cannot give its stages, "
+            "which the refinement network reads; choose another backbone"
+        )
+    return model

@@ -102,7 +102,7 @@ def test_maps_that_are_trained_are_those_of_cam():
     classifier = tiny_classifier().eval()
     images = torch.rand(2, 3, 64, 96)
     with torch.no_grad():
-        cam = linear_cam(classifier, images)
+        cam = linear_cam(classifier, classifier.model.forward_features(images))
         torch.testing.assert_close(cam, cams.get("cam")()(Viewer(classifier.model)(images)))
         torch.testing.assert_close(cam.mean((2, 3)), classifier(images))
 
@@ -130,7 +130,8 @@ def test_the_penalty_shrinks_maps_that_are_too_large(tmp_path):
 def _map_sizes(classifier, slices):
     """Sizes of the maps of organs that are there, in pixels at 256 x 256."""
     grey = slices.images(slice(None)).float() / 255
-    cam = linear_cam(classifier.eval(), classifier.normalise(grey))
+    features = classifier.eval().model.forward_features(classifier.normalise(grey))
+    cam = linear_cam(classifier, features)
     return organ_sizes(unit(cam))[slices.tag_tensor(slice(None)) > 0]
 
 

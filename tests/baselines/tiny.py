@@ -28,15 +28,16 @@ class TinyNet(nn.Module):
             nn.init.kaiming_normal_(stage.weight, nonlinearity="relu")
         self.fc = nn.Linear(widths[-1], classes, bias=False)
 
-    def forward_intermediates(self, images, indices=None, **_):
+    def forward_intermediates(self, images, indices=None, intermediates_only=False, **_):
         outputs = []
         for stage in self.stages:
             images = stage(images).relu()
             outputs.append(images)
-        return outputs if indices is None else [outputs[index] for index in indices]
+        chosen = outputs if indices is None else [outputs[index] for index in indices]
+        return chosen if intermediates_only else (images, chosen)
 
     def forward_features(self, images):
-        return self.forward_intermediates(images)[-1]
+        return self.forward_intermediates(images)[0]
 
     def forward_head(self, features, pre_logits=False):
         pooled = features.mean((2, 3))
