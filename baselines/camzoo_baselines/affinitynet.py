@@ -44,7 +44,7 @@ from camzoo.refine.scale import pair_radius
 from camzoo.refine.stages import run_stages, stage_channels, starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo.training import autocast, minimise
+from camzoo.training import autocast
 
 if TYPE_CHECKING:
     from camzoo.config import TrainingConfig
@@ -150,7 +150,7 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         return validated_cut(context, train, val)
 
     def _learnt(self, context: BaselineContext) -> AffinityNet:
-        rows = np.flatnonzero(context.train.tags.any(axis=1))
+        rows = context.train.positive_rows
         slices = context.train.at(rows)
         labels = self._labels(context.maps("cam").maps[rows], slices, context)
         start = starting_point(
@@ -163,12 +163,7 @@ class AffinityNetBaseline(PseudoMaskBaseline):
             network, labels, recipe, labels.shape[-1],
             lambda features, target: affinity_loss(affinity_from_features(features, reach), target),
         )  # fmt: skip
-        with context.reporter.stage(f"training the affinities, seed {context.seed}") as tick:
-            minimise(
-                objective, network, slices, recipe,
-                seed=context.seed, device=context.device,
-                checkpoint=context.folder / "affinities.safetensors", tick=tick,
-            )  # fmt: skip
+        context.minimise(objective, network, slices, recipe, name="affinities")
         return network.eval()
 
     def _recipe(self, training: TrainingConfig, side: int) -> TrainingConfig:

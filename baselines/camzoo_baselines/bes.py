@@ -49,7 +49,7 @@ from camzoo.refine.scale import pair_radius, shrunk
 from camzoo.refine.stages import starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
+from camzoo.training import ViewLoss, autocast, mirrored, require_both_tags
 from camzoo_baselines.own_maps import own_maps
 
 if TYPE_CHECKING:
@@ -125,13 +125,9 @@ class Bes(PseudoMaskBaseline):
         classifier = build_classifier(config.backbone, len(slices.organs), seed=context.seed)
         flip = mirrored(config.training.flip, slices)
         loss = AttentionLoss(classifier, config.training, flip, self._sharpness)
-        title = f"training the classifier with attention pooling, seed {context.seed}"
-        with context.reporter.stage(title) as tick:
-            minimise(
-                loss, classifier, slices, config.training,
-                seed=context.seed, device=context.device,
-                checkpoint=context.folder / "classifier.safetensors", tick=tick,
-            )  # fmt: skip
+        context.minimise(
+            loss, classifier, slices, config.training, name="classifier with attention pooling"
+        )
         return classifier.eval()
 
     def _boundaries(
@@ -142,19 +138,14 @@ class Bes(PseudoMaskBaseline):
         classifier: Classifier,
     ) -> BoundaryNet:
         """Learn boundaries on positive training slices."""
-        rows = np.flatnonzero(context.train.tags.any(axis=1))
+        rows = context.train.positive_rows
         slices, recipe = context.train.at(rows), settings.training
         labels = self._boundary_labels(maps.maps[rows], slices, settings.confidence, context)
         organs = len(slices.organs)
         start = starting_point(classifier, context.config.backbone, organs, seed=context.seed)
         network = BoundaryNet(start, seed=context.seed)
         loss = LabelLoss(network, labels, recipe, recipe.crop // STRIDE, boundary_loss)
-        with context.reporter.stage(f"training the boundaries, seed {context.seed}") as tick:
-            minimise(
-                loss, network, slices, recipe,
-                seed=context.seed, device=context.device,
-                checkpoint=context.folder / "boundaries.safetensors", tick=tick,
-            )  # fmt: skip
+        context.minimise(loss, network, slices, recipe, name="boundaries")
         return network
 
     def _boundary_labels(
@@ -204,7 +195,7 @@ class Bes(PseudoMaskBaseline):
         crf = CrfSettings(iterations=self._crf_iterations, bilateral_sxy=20)
         crf = crf.on_slices(labels.shape[-1])
         smooth = labels.copy()
-        rows = np.flatnonzero(context.train.tags.any(axis=1))
+        rows = context.train.positive_rows
         with context.reporter.stage("the last CRF") as tick:
             for start in range(0, len(rows), _BATCH):
                 part = rows[start : start + _BATCH]

@@ -38,7 +38,7 @@ from camzoo.errors import ConfigError
 from camzoo.segment.base import UNetBaseline, clear_absent, register_baseline
 from camzoo.segment.maps import validated_cut
 from camzoo.segment.training import SegmentationNet, train_unet
-from camzoo.training import minimise, mirrored
+from camzoo.training import mirrored
 from camzoo_baselines.own_maps import own_maps
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Conta(UNetBaseline):
         number: int,
     ) -> CausalClassifier:
         """Retrain the classifier on positive slices with the context of a round."""
-        rows = np.flatnonzero(context.train.tags.any(axis=1))
+        rows = context.train.positive_rows
         slices = context.train.at(rows)
         network = CausalClassifier(
             context.classifier,
@@ -127,11 +127,7 @@ class Conta(UNetBaseline):
         flip = mirrored(config.flip, slices)
         own = numbered_from_one(masks[rows]).to(context.device)
         loss = CausalLoss(network, own, confounders, True, config, flip)
-        with context.reporter.stage(f"retraining {number}, seed {context.seed}") as tick:
-            minimise(
-                loss, network, slices, config, seed=context.seed, device=context.device,
-                checkpoint=context.folder / f"causal-{number}.safetensors", tick=tick,
-            )  # fmt: skip
+        context.minimise(loss, network, slices, config, name=f"causal classifier {number}")
         return network.eval()
 
 
@@ -156,7 +152,7 @@ def mean_masks(masks: NDArray[np.uint8], slices: TaggedSlices) -> Tensor:
     Raises:
         DataError: No slice shows an organ.
     """
-    rows = np.flatnonzero(slices.tags.any(axis=1))
+    rows = slices.positive_rows
     return context_map(masks[rows], slices.at(rows)).with_background
 
 

@@ -39,7 +39,7 @@ from camzoo.errors import ConfigError
 from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.segment.losses import balanced_cross_entropy
 from camzoo.supervision import Supervision
-from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
+from camzoo.training import ViewLoss, autocast, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit
 from camzoo_baselines.sizes import bounds_of, organ_sizes, size_penalty
 
@@ -106,11 +106,7 @@ class IssocStyle(UNetBaseline):
         classifier = copy.deepcopy(context.classifier)
         flip = mirrored(config.flip, context.train)
         loss = TagsAndSize(classifier, config, flip, upper, self._map_weight)
-        with context.reporter.stage(f"training for size, seed {context.seed}") as tick:
-            minimise(
-                loss, classifier, context.train, config, seed=context.seed, device=context.device,
-                checkpoint=context.folder / "classifier.safetensors", tick=tick,
-            )  # fmt: skip
+        context.minimise(loss, classifier, context.train, config, name="classifier for size")
         return classifier.eval()
 
     def _cues(

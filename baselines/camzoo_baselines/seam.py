@@ -43,7 +43,7 @@ from camzoo.errors import ConfigError
 from camzoo.refine.stages import run_stages, run_with_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo.training import ViewLoss, autocast, minimise, mirrored, require_both_tags
+from camzoo.training import ViewLoss, autocast, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit
 
 if TYPE_CHECKING:
@@ -97,11 +97,7 @@ class Seam(PseudoMaskBaseline):
         network = SeamNet(context.classifier, seed=context.seed)
         flip = mirrored(config.flip, context.train)
         loss = SeamLoss(network, config, flip, self._scale, self._hard)
-        with context.reporter.stage(f"training SEAM, seed {context.seed}") as tick:
-            minimise(
-                loss, network, context.train, config, seed=context.seed, device=context.device,
-                checkpoint=context.folder / "seam.safetensors", tick=tick,
-            )  # fmt: skip
+        context.minimise(loss, network, context.train, config, name="SEAM")
         return network.eval()
 
 

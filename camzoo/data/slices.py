@@ -112,9 +112,14 @@ class TaggedSlices:
             self.store, self.rows[indices], self.tags[indices], self.organs, self.sided, cases
         )
 
+    @property
+    def positive_rows(self) -> NDArray[np.int64]:
+        """Rows of the slices that show at least one organ, ascending."""
+        return np.flatnonzero(self.tags.any(axis=1))
+
     def positives(self) -> TaggedSlices:
         """Only the slices that show at least one organ."""
-        return self.at(np.flatnonzero(self.tags.any(axis=1)))
+        return self.at(self.positive_rows)
 
 
 class ReferenceMasks:

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from camzoo.backbone import Classifier
+    from camzoo.backbone import Classifier, Trainable
     from camzoo.cams.pipeline import MapArrays
-    from camzoo.config import BenchConfig
+    from camzoo.config import BenchConfig, TrainingConfig
     from camzoo.data.slices import ReferenceMasks, TaggedSlices
     from camzoo.progress import Reporter
+    from camzoo.training import Epoch, Objective
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,36 @@ class BaselineContext:
     val_maps: Callable[[str], MapArrays]
     threshold: Callable[[Tensor | NDArray[np.floating[Any]]], float]
     masks: Callable[[], ReferenceMasks]
+
+    def minimise(
+        self,
+        objective: Objective,
+        network: Trainable,
+        slices: TaggedSlices,
+        recipe: TrainingConfig,
+        *,
+        name: str,
+    ) -> list[Epoch]:
+        """Train a network of the baseline's own in place (:func:`camzoo.training.minimise`).
+
+        Args:
+            objective: What to minimise; it runs the network.
+            network: On the CPU; moved to ``device``.
+            slices: What to learn from.
+            recipe: Of the training; the run's is ``config.training``.
+            name: Of the network, for those who watch, and of its checkpoint in ``folder``.
+
+        Returns:
+            One record per epoch.
+
+        Raises:
+            CamzooError: The loss is no longer finite.
+        """
+        from camzoo.training import minimise
+
+        checkpoint = self.folder / f"{name.replace(' ', '-')}.safetensors"
+        with self.reporter.stage(f"training {name}, seed {self.seed}") as tick:
+            return minimise(
+                objective, network, slices, recipe,
+                seed=self.seed, device=self.device, checkpoint=checkpoint, tick=tick,
+            )  # fmt: skip

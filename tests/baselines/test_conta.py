@@ -96,7 +96,9 @@ def test_rounds_change_the_masks(tmp_path, organs):
     changed = (first != second).any(axis=(1, 2))
     assert changed[positive].all()
     assert baseline.pseudo is second
-    assert {"unet-1.safetensors", "causal-1.safetensors"} <= {p.name for p in tmp_path.iterdir()}
+    assert {"unet-1.safetensors", "causal-classifier-1.safetensors"} <= {
+        p.name for p in tmp_path.iterdir()
+    }
     probabilities = baseline.predict(context.val.images(slice(0, 3)))
     assert probabilities.shape == (3, len(organs) + 1, 32, 32)
 

@@ -162,7 +162,7 @@ def test_the_trunk_learns_slowly_and_the_pcm_as_heads_do(tmp_path, monkeypatch):
         rates["trunk"], rates["fresh"] = config.lr, config.lr * config.head_factor
         rates["pcm is fresh"] = fresh >= {id(p) for p in network.correlation.parameters()}
 
-    monkeypatch.setattr("camzoo_baselines.seam.minimise", spy)
+    monkeypatch.setattr("camzoo.training.minimise", spy)
     Seam(rate=0.2).pseudo_masks(context)
     assert rates == {
         "trunk": pytest.approx(0.2 * recipe.lr), "fresh": pytest.approx(5 * recipe.lr),

@@ -81,6 +81,7 @@ def test_a_subset_holds_its_cases_only(tmp_path):
     everything, b = prepared.tagged(), prepared.tagged(["b"])
     assert len(b) == 3
     assert (b.images(slice(None)) == everything.images(slice(4, 7))).all()
+    assert everything.positive_rows.tolist() == [1, 5, 6]
     positives = everything.positives()
     assert positives.rows.tolist() == [1, 5, 6]
     assert positives.cases == (("a", 0, 1), ("b", 1, 3))
