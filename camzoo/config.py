@@ -105,7 +105,7 @@ class TrainingConfig(_Frozen):
         head_factor: How many times that the head learns with.
         momentum: Of SGD. The field's code passes weight decay in its place: effectively none.
         weight_decay: L2 decay.
-        power: Of the poly schedule (1 - t / T) ** power, per step.
+        power: Of the poly schedule (1 - t / T) ** power, t in the middle of a step.
         warmup: Share of all steps over which the rate rises linearly from nothing.
         clip: Largest norm of the gradient; None leaves it as it is.
         rare: Slices are drawn with replacement so that the rarer value of each tag has at least
@@ -194,7 +194,7 @@ class SegmentationConfig(_Frozen):
         rotate: Largest rotation in degrees.
         jitter: Largest relative change of contrast and brightness, and of the exponent of a gamma.
         lr: Learning rate at the start.
-        power: Of the poly schedule (1 - t / T) ** power, per step; 0 keeps the rate.
+        power: Of the poly schedule (1 - t / T) ** power, t in front of a step; 0 keeps the rate.
         clip: Largest norm of the gradient; None leaves it as it is. Penalties on sizes start two
             orders of magnitude above the cross-entropy, and Adam would remember that.
         precision: Of autocast.

@@ -23,6 +23,7 @@ from camzoo.config import TrainingConfig
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError, DataError
 from camzoo.progress import Tick, silent
+from camzoo.randomness import epoch_seed, seeded
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def minimise(
         network: On the CPU; moved to ``device``.
         slices: What to learn from.
         config: Recipe.
-        seed: Of order and augmentation.
+        seed: Of order, augmentation, and what the network draws (dropout).
         device: Where to compute.
         checkpoint: File to resume from and to write.
         tick: Told (steps done, steps in all).
@@ -170,23 +171,25 @@ def minimise(
     history = [Epoch(loss, tuple(accuracy)) for loss, *accuracy in records]
     steps = math.ceil(len(slices) / config.batch)
     for epoch in range(len(history), config.epochs):
-        generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+        own_seed = epoch_seed(seed, epoch)
+        generator = torch.Generator().manual_seed(own_seed)
         totals = _Totals(len(slices.organs), device)
         network.train()
         order = _order(slices, config, generator)
-        for step, (indices, images, tags) in enumerate(
-            _batches(slices, order, config.batch, device)
-        ):
-            done = epoch * steps + step
-            _set_rates(optimiser, config, (done + 0.5) / (steps * config.epochs))
-            loss, logits = objective(images, indices, tags, generator)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            if config.clip:
-                nn.utils.clip_grad_norm_(_parameters(optimiser), config.clip)
-            optimiser.step()
-            totals.add(loss.detach(), logits, tags)
-            tick(done + 1, steps * config.epochs)
+        with seeded(device, own_seed):
+            for step, (indices, images, tags) in enumerate(
+                _batches(slices, order, config.batch, device)
+            ):
+                done = epoch * steps + step
+                _set_rates(optimiser, config, (done + 0.5) / (steps * config.epochs))
+                loss, logits = objective(images, indices, tags, generator)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                if config.clip:
+                    nn.utils.clip_grad_norm_(_parameters(optimiser), config.clip)
+                optimiser.step()
+                totals.add(loss.detach(), logits, tags)
+                tick(done + 1, steps * config.epochs)
         history.append(totals.mean(epoch))
         records.append([history[-1].loss, *history[-1].accuracy])
         save_checkpoint(checkpoint, network, records, optimiser)
@@ -201,11 +204,6 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def mirrored(flip: str, slices: TaggedSlices) -> bool:
     """Whether slices may be mirrored left to right: never by default where organs have a side."""
     return flip == "always" or (flip == "auto" and not slices.sided)
-
-
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Seed of what is random in an epoch: one that is resumed sees what it would have seen."""
-    return (seed * 1_000_003 + epoch) % 2**63
 
 
 def require_both_tags(slices: TaggedSlices) -> None:

@@ -18,8 +18,8 @@ RECIPE = TrainingConfig(
 CPU = torch.device("cpu")
 
 
-def train(tmp_path, recipe=RECIPE, slices=None, **arguments):
-    classifier = build_classifier(BACKBONE, 2, seed=0)
+def train(tmp_path, recipe=RECIPE, slices=None, backbone=BACKBONE, **arguments):
+    classifier = build_classifier(backbone, 2, seed=0)
     history = fit(
         classifier,
         slices or toy_slices(),
@@ -39,11 +39,14 @@ def test_the_loss_falls_and_tags_are_learnt(tmp_path):
     assert min(history[-1].accuracy) > 0.85
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, precision):
+@pytest.mark.parametrize(("precision", "dropout"), [("fp32", 0.0), ("bf16", 0.0), ("fp32", 0.5)])
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, precision, dropout):
+    """Also where the network itself draws, whatever has been drawn before."""
     recipe = RECIPE.model_copy(update={"precision": precision})
-    straight, history = train(tmp_path, recipe)
+    backbone = BACKBONE.model_copy(update={"arguments": {"drop_rate": dropout}})
+    straight, history = train(tmp_path, recipe, backbone=backbone)
     (tmp_path / "checkpoint.safetensors").unlink()
+    torch.rand(3)
 
     class KilledError(Exception):
         pass
@@ -53,8 +56,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, precision):
             raise KilledError
 
     with pytest.raises(KilledError):
-        train(tmp_path, recipe, tick=kill)
-    resumed, resumed_history = train(tmp_path, recipe)
+        train(tmp_path, recipe, backbone=backbone, tick=kill)
+    resumed, resumed_history = train(tmp_path, recipe, backbone=backbone)
     assert resumed_history == history
     for name, value in straight.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name

@@ -29,7 +29,8 @@ class BaselineContext:
 
     Attributes:
         config: Of the run.
-        classifier: The trained P-CAM classifier of the cell; to be copied, never changed.
+        classifier: A copy of the trained P-CAM classifier of the cell, on ``device`` and in
+            evaluation mode.
         train: The tagged training slices, negatives included.
         val: The tagged slices of the validation patients.
         generator: Seeded by the run, on the CPU; with ``seed`` the only source of randomness.

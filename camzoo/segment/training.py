@@ -20,10 +20,11 @@ from camzoo.config import SegmentationConfig, TrainingConfig
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError
 from camzoo.progress import Tick, silent
+from camzoo.randomness import epoch_seed, seeded
 from camzoo.segment.context import BaselineContext
 from camzoo.segment.losses import Loss, cross_entropy_and_dice
 from camzoo.segment.unet import build_unet
-from camzoo.training import autocast, epoch_seed, mirrored
+from camzoo.training import autocast, mirrored
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def fit(
         slices: N slices with their tags.
         labels: uint8 [N, s, s] of any side over the same field of view: 0..C or UNKNOWN (255).
         config: Recipe.
-        seed: Of order and augmentation.
+        seed: Of order, augmentation, and what the network draws (dropout).
         device: Where to compute.
         path: Where the final weights go; a checkpoint stands beside it meanwhile.
         loss: Of logits, labels and tags.
@@ -129,21 +130,23 @@ def fit(
     for epoch in range(known, config.epochs):
         network.train()
         total = torch.zeros((), device=device)
-        for step, (views, target, tags) in enumerate(
-            training_batches(slices, labels, config, epoch_seed(seed, epoch), device)
-        ):
-            done = epoch * len(slices) + step * config.batch
-            _set_rate(optimiser, config, done / (config.epochs * len(slices)))
-            with autocast(device, config.precision):
-                logits = network(views)
-            value = loss(logits.float(), target, tags)
-            optimiser.zero_grad(set_to_none=True)
-            value.backward()
-            if config.clip:
-                nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-            optimiser.step()
-            total += value.detach() * len(tags)
-            tick(done + len(tags), config.epochs * len(slices))
+        own_seed = epoch_seed(seed, epoch)
+        with seeded(device, own_seed):
+            for step, (views, target, tags) in enumerate(
+                training_batches(slices, labels, config, own_seed, device)
+            ):
+                done = epoch * len(slices) + step * config.batch
+                _set_rate(optimiser, config, done / (config.epochs * len(slices)))
+                with autocast(device, config.precision):
+                    logits = network(views)
+                value = loss(logits.float(), target, tags)
+                optimiser.zero_grad(set_to_none=True)
+                value.backward()
+                if config.clip:
+                    nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+                optimiser.step()
+                total += value.detach() * len(tags)
+                tick(done + len(tags), config.epochs * len(slices))
         history.append([_mean(total, len(slices), epoch)])
         save_checkpoint(checkpoint, network, history, optimiser)
     save_checkpoint(path, network, history)

@@ -63,6 +63,63 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path):
     assert not (tmp_path / "killed.checkpoint").exists()
 
 
+def test_what_a_network_draws_is_seeded_and_goes_on_where_it_was(tmp_path):
+    slices = toy_slices(16)
+
+    def run(name, tick=lambda *_: None):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(4, 3, 1))
+        torch.manual_seed(len(name))  # whatever has been drawn before
+        path = tmp_path / f"{name}.safetensors"
+        return fit(
+            network, slices, toy_masks(slices), TINY, seed=0, device=CPU, path=path, tick=tick
+        )
+
+    def kill(done, _total):
+        if done > 20:
+            raise Killed
+
+    whole = run("whole")
+    with pytest.raises(Killed):
+        run("killed", kill)
+    assert torch.equal(weights(run("killed").network), weights(whole.network))
+
+
+def test_rates_fall_by_the_poly_schedule(tmp_path, monkeypatch):
+    """16 slices in batches of 4, 2 epochs: steps begin after 0, 4, ... 28 of 32 slices."""
+    rates = _spy(monkeypatch, lambda optimiser: optimiser.param_groups[0]["lr"])
+    trained(tmp_path, config=TINY.model_copy(update={"lr": 0.01, "power": 2.0}))
+    assert rates == pytest.approx([0.01 * (1 - n / 8) ** 2 for n in range(8)])
+    assert rates[4] == pytest.approx(0.0025)
+
+
+@pytest.mark.parametrize("clip", [0.5, None])
+def test_gradients_are_clipped_to_their_norm(clip, tmp_path, monkeypatch):
+    def norm(optimiser):
+        gradients = [p.grad for group in optimiser.param_groups for p in group["params"]]
+        return torch.cat([gradient.flatten() for gradient in gradients]).norm().item()
+
+    norms = _spy(monkeypatch, norm)
+    config = TINY.model_copy(update={"clip": clip, "epochs": 1})
+    trained(tmp_path, config=config, loss=lambda logits, *_: 100 * logits.square().mean())
+    if clip is None:
+        assert min(norms) > 5
+    else:
+        assert norms == pytest.approx([0.5] * 4, rel=1e-3)
+
+
+def _spy(monkeypatch, look):
+    """What ``look`` sees of the optimiser at every step."""
+    seen, step = [], torch.optim.Adam.step
+
+    def spy(self, *arguments):
+        seen.append(look(self))
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spy)
+    return seen
+
+
 def test_a_finished_training_is_not_repeated(tmp_path):
     first = trained(tmp_path)
     ticks = []
