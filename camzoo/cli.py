@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from camzoo.cli_score import score
 from camzoo.cli_zoo import check, layers
 from camzoo.errors import CamzooError, ConfigError
 from camzoo.pairs import parse_pairs
+
+if TYPE_CHECKING:
+    from camzoo.config import BenchConfig
 
 app = typer.Typer(
     name="camzoo",
@@ -31,13 +34,28 @@ console = Console(soft_wrap=not sys.stdout.isatty())
 
 @app.command()
 def bench(
-    dataset: Annotated[str, typer.Option(help="promri, acdc, chaos, nnunet, phantom, …")],
+    dataset: Annotated[
+        str | None, typer.Option(help="promri, acdc, chaos, nnunet, phantom, …")
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder with the data set.")] = None,
-    preset: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
-    methods: Annotated[str, typer.Option(help="CAM methods, comma-separated, or all.")] = "cam",
+    preset: Annotated[
+        str | None, typer.Option(help="smoke, quick or paper. Without: quick.")
+    ] = None,
+    again: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="manifest.json of an earlier run, instead of data set and preset."
+        ),
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="CAM methods, comma-separated, or all. Without: cam.")
+    ] = None,
     baselines: Annotated[
-        str, typer.Option(help="Baselines that end in a U-Net, comma-separated, all or none.")
-    ] = "none",
+        str | None,
+        typer.Option(
+            help="Baselines that end in a U-Net, comma-separated, all or none. Without: none."
+        ),
+    ] = None,
     backbone: Annotated[str | None, typer.Option(help="Any timm model.")] = None,
     weights: Annotated[
         str | None, typer.Option(help="A .safetensors or .pth file, imagenet, or none.")
@@ -45,7 +63,9 @@ def bench(
     split: Annotated[str | None, typer.Option(help="patient or paper-like.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Of training, comma-separated.")] = None,
     folds: Annotated[str | None, typer.Option(help="Of a cross-validated data set.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda or cuda:N. Without: auto.")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE option of the data set; repeatable.")
     ] = None,
@@ -58,19 +78,16 @@ def bench(
     from camzoo.allocator import keep_freed_memory
     from camzoo.cams.selection import select_methods
     from camzoo.harness.run import bench as run_bench
-    from camzoo.presets import preset as named_preset
     from camzoo.progress import ConsoleReporter
     from camzoo.report.gallery import write_gallery
     from camzoo.report.leaderboards import write_page
     from camzoo.report.terminal import summary
     from camzoo.segment.selection import select_baselines
 
-    changes: dict[str, Any] = {
-        "methods": select_methods(methods),
-        "baselines": select_baselines(baselines),
-        "device": device,
-    }
     given = {
+        "methods": None if methods is None else select_methods(methods),
+        "baselines": None if baselines is None else select_baselines(baselines),
+        "device": device,
         "data.root": root,
         "data.split": split,
         "backbone.name": backbone,
@@ -78,10 +95,11 @@ def bench(
         "seeds": _numbers("seeds", seeds),
         "data.folds": _numbers("folds", folds),
     }
-    changes |= {key: value for key, value in given.items() if value is not None}
-    changes |= {f"data.options.{k}": v for k, v in parse_pairs("--option", option).items()}
+    changes = {key: value for key, value in given.items() if value is not None}
+    options = parse_pairs("--option", option)
+    changes |= {f"data.options.{key}": value for key, value in options.items()}
     changes |= parse_pairs("--set", set_)
-    config = named_preset(preset, dataset).changed(changes)
+    config = _start(dataset, preset, again, str(options.get("variant", ""))).changed(changes)
     keep_freed_memory()
     result = run_bench(config, out, ConsoleReporter(console))
     console.print(*summary(result.rows), sep="\n")
@@ -132,6 +150,20 @@ def doctor() -> None:
 
     if not examine(console):
         raise typer.Exit(1)
+
+
+def _start(
+    dataset: str | None, preset: str | None, again: Path | None, variant: str
+) -> BenchConfig:
+    """Settings to start from: of a preset for a data set, or of an earlier run."""
+    from camzoo.config import read_config
+    from camzoo.presets import preset as named_preset
+
+    if (dataset is None) == (again is None):
+        raise ConfigError("camzoo bench takes either --dataset or --config, the file of a run")
+    if again is not None and preset is not None:
+        raise ConfigError("--config says all that a preset would: leave --preset out")
+    return read_config(again) if again else named_preset(preset or "quick", str(dataset), variant)
 
 
 def _numbers(name: str, text: str | None) -> list[int] | None:

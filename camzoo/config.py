@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -257,7 +259,7 @@ class BenchConfig(_Frozen):
             for part in path:
                 node = node.get(part) if isinstance(node, dict) else None
             if not isinstance(node, dict) or (last not in node and path != ["data", "options"]):
-                raise ConfigError(f"there is no setting {dotted!r}; see camzoo/config.py for all")
+                raise ConfigError(f"there is no setting {dotted!r}; {_near(dotted, tree)}")
             node[last] = value
         return load_config(tree)
 
@@ -280,6 +282,42 @@ class BenchConfig(_Frozen):
             del tree["baselines"], tree["segmentation"]
         text = json.dumps(tree, sort_keys=True)
         return f"{self.data.name}-{self.preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _near(dotted: str, tree: dict[str, Any]) -> str:
+    """What a wrong name of a setting may have meant."""
+    names = list(_dotted(tree))
+    near = difflib.get_close_matches(dotted, names, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    section = dotted.partition(".")[0]
+    inside = [name for name in names if name.startswith(f"{section}.")]
+    return f"known: {', '.join(inside or names)}"
+
+
+def _dotted(tree: dict[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _dotted(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
+
+
+def read_config(path: Path) -> BenchConfig:
+    """Read the settings of an earlier run from its manifest.
+
+    Folder of the data and place of the weights are not in it.
+
+    Raises:
+        ConfigError: No such file, no manifest, or settings that this version does not have.
+    """
+    try:
+        return load_config(json.loads(path.read_text(encoding="utf-8"))["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} holds no settings of a run ({type(error).__name__}: {error}); give the "
+            "manifest.json in the folder of a run, or in leaderboards/records"
+        ) from error
 
 
 def load_config(tree: dict[str, Any]) -> BenchConfig:

@@ -13,9 +13,11 @@ import torch
 from rich.console import Console
 
 from camzoo.cams.base import cams
+from camzoo.cams.steps import steps
 from camzoo.data.datasets import datasets
 from camzoo.environment import choose_device, describe
 from camzoo.errors import CamzooError
+from camzoo.segment import baselines
 
 #: Free disk below which a run of the paper preset may not fit.
 _ENOUGH_DISK_GB = 20
@@ -80,7 +82,7 @@ def _disk() -> Finding:
 
 
 def _plugins() -> Iterator[Finding]:
-    for registry in (cams, datasets):
+    for registry in (cams, steps, baselines, datasets):
         broken = []
         for name in registry.names():
             try:

@@ -20,6 +20,9 @@ PACKAGES: Final = (
     "torch",
 )  # fmt: skip
 
+#: Where Linux describes its processors.
+_CPU_INFO: Final = Path("/proc/cpuinfo")
+
 
 def choose_device(wish: str) -> torch.device:
     """Turn "auto", "cpu", "cuda" or "cuda:N" into a device.
@@ -57,16 +60,26 @@ def use_threads(count: int | None) -> Iterator[None]:
 
 def describe(device: torch.device) -> dict[str, object]:
     """Everything about the machine and the software that can change a number, as JSON."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    cuda = device.type == "cuda"
     return {
         "device": device.type,
-        "device_name": name,
+        "device_name": torch.cuda.get_device_name(device) if cuda else _processor(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "platform": platform.system(),
         "packages": {package: _version(package) for package in PACKAGES},
         "commit": commit(),
     }
+
+
+def _processor() -> str:
+    """Model of the processor; its architecture where the system does not tell."""
+    if _CPU_INFO.is_file():
+        for line in _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def commit() -> str:

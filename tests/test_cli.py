@@ -37,6 +37,13 @@ def test_bench_ends_with_a_leaderboard_and_leaderboard_takes_it_in(monkeypatch, 
     }
     assert "| centre |" in (run / "leaderboard.md").read_text(encoding="utf-8")
 
+    rows = (run / "rows.parquet").read_bytes()
+    (run / "rows.parquet").unlink()
+    again = ["bench", "--config", run / "manifest.json", "--out", runs]
+    assert camzoo(monkeypatch, capsys, *again)[0] == 0
+    assert (run / "rows.parquet").read_bytes() == rows
+    assert len(list(runs.glob("phantom-smoke-*"))) == 1
+
     code, out, _ = camzoo(monkeypatch, capsys, "leaderboard", run, "--out", boards)
     assert code == 0
     assert (boards / "phantom.md").exists()
@@ -56,7 +63,15 @@ def test_bench_ends_with_a_leaderboard_and_leaderboard_takes_it_in(monkeypatch, 
         (["--dataset", "phantom", "--backbone", "resnet10x"], "unknown backbone 'resnet10x'"),
         (["--dataset", "phantom", "--weights", "/no/such.pth"], "no weights at /no/such.pth"),
         (["--dataset", "phantom", "--preset", "huge"], "unknown preset 'huge'"),
-        (["--dataset", "phantom", "--set", "training.epoch=3"], "no setting 'training.epoch'"),
+        (
+            ["--dataset", "phantom", "--set", "training.epoch=3"],
+            "did you mean training.epochs?",
+        ),
+        (["--dataset", "phantom", "--set", "maps.xxxxxx=3"], "known: maps.side, maps.scales"),
+        ([], "either --dataset or --config"),
+        (["--dataset", "phantom", "--config", "m.json"], "either --dataset or --config"),
+        (["--config", "m.json", "--preset", "quick"], "leave --preset out"),
+        (["--config", "/no/manifest.json"], "holds no settings of a run (FileNotFoundError"),
         (["--dataset", "phantom", "--seeds", "a"], "--seeds takes numbers"),
         (["--dataset", "phantom", "--split", "random"], "data.split"),
         (["--dataset", "acdc", "--root", "/no/such/folder"], "--dataset phantom"),
@@ -96,6 +111,9 @@ def test_listing(monkeypatch, capsys):
     assert "p-cam" in out
     assert "boundary" in out  # what c-cam costs
     assert "supervised" not in out
+    assert "patient=(.+)" in camzoo(monkeypatch, capsys, "list", "datasets", "nnunet")[1]
+    code, _, err = camzoo(monkeypatch, capsys, "list", "baselines", "xyz*")
+    assert (code, "no baselines match 'xyz*'" in err) == (2, True)
     code, _, err = camzoo(monkeypatch, capsys, "list", "everything")
     assert (code, "unknown kind" in err) == (2, True)
 
@@ -104,6 +122,7 @@ def test_doctor_looks_at_what_numbers_depend_on(monkeypatch, capsys):
     code, out, _ = camzoo(monkeypatch, capsys, "doctor")
     assert code == 0
     assert "ok      torch:" in out
+    assert "ok      baselines:" in out
     assert "PROBLEM" not in out
 
 

@@ -17,6 +17,17 @@ def test_presets_are_valid_and_named(name, dataset):
     assert config.run.startswith(f"{dataset}-{name}-")
 
 
+def test_a_variant_of_the_phantom_may_have_a_recipe_of_its_own():
+    """Four organs take that of CHAOS, one organ in the middle that of ACDC; one scale for all."""
+    stages = {
+        variant: preset("quick", "phantom", variant).backbone.stages
+        for variant in ("", "prostate", "cardiac", "abdomen")
+    }
+    assert stages == {"": (4,), "prostate": (4,), "cardiac": (4,), "abdomen": (4, 5)}
+    assert preset("quick", "phantom", "abdomen").maps.scales == (1.0,)
+    assert preset("smoke", "phantom", "abdomen") == preset("smoke", "phantom")
+
+
 def test_an_unknown_preset_is_refused():
     with pytest.raises(UnknownNameError, match="choose smoke, quick, paper"):
         preset("huge", "acdc")

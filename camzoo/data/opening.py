@@ -26,10 +26,19 @@ def open_dataset(name: str, root: Path | None, options: Mapping[str, Any]) -> Da
         ConfigError: No such data set or option, or a value of the wrong type.
     """
     kind = datasets.get(name)
-    parameters = inspect.signature(kind, eval_str=True).parameters
-    known = {key: p.annotation for key, p in parameters.items() if key != "root"}
+    known = {key: p.annotation for key, p in dataset_options(name).items()}
     chosen = {key: _coerce(name, key, value, known) for key, value in options.items()}
     return kind(root, **chosen)  # type: ignore[call-arg]
+
+
+def dataset_options(name: str) -> dict[str, inspect.Parameter]:
+    """Return the options of the data set called ``name``, which are its constructor's parameters.
+
+    Raises:
+        UnknownNameError: No such data set.
+    """
+    parameters = inspect.signature(datasets.get(name), eval_str=True).parameters
+    return {key: parameter for key, parameter in parameters.items() if key != "root"}
 
 
 def _coerce(name: str, key: str, value: Any, known: Mapping[str, Any]) -> Any:

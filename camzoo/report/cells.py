@@ -13,6 +13,8 @@ from camzoo.metrics.summary import summarise
 
 #: Where there is no number.
 NONE: Final = "n/a"
+#: The smallest p of a two-sided Wilcoxon test of n pairs is 2 / 2^n: 0.0625 for 5, 0.031 for 6.
+_FEWEST_PATIENTS: Final = 6
 
 
 def comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
@@ -22,7 +24,7 @@ def comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
     compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc")
     return {
         (line["method"], line["variant"]): {
-            "p (Holm)": "best" if line["best"] else p_value(line["p_holm"]),
+            "p (Holm)": "best" if line["best"] else _believed(line["p_holm"], line["n_patients"]),
             "first": f"{100 * line['p_first']:.0f} %",
         }
         for line in compared.to_dict("records")
@@ -32,6 +34,10 @@ def comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
 def p_value(p: float) -> str:
     """Three digits; none is ever shown as zero."""
     return f"{p:.3f}" if not p < 5e-4 else "< 0.001"
+
+
+def _believed(p: float, patients: int) -> str:
+    return p_value(p) if patients >= _FEWEST_PATIENTS else "too few"
 
 
 def summary(rows: pd.DataFrame, metric: str) -> dict[str, float]:

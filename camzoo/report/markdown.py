@@ -10,6 +10,7 @@ from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.protocols import Protocol
 from camzoo.report.context import context_table
 from camzoo.report.equivalents import EQUALS, merge_equivalents
+from camzoo.report.facts import facts, listed
 from camzoo.report.records import Record
 from camzoo.report.segmentation import (
     cost_table,
@@ -40,9 +41,19 @@ _POOLED = (
     "paper's Tables 1 and 2. `gap` is what choosing the threshold on the scored masks (`oracle`) "
     "adds over choosing it on other patients (`validated`).\n"
 )
+_SPREAD = (
+    "Mean ± sample standard deviation over volumes, whose seeds are averaged first; the interval "
+    "is a bootstrap over patients. Neither holds what another training would change: that is "
+    "`seeds`, the lowest and the highest mean of a seed. `failed`: volumes in which at least one "
+    "organ was missed altogether; ASD and MAD leave that organ out, `ASD with failures` takes the "
+    "diagonal of the volume for it. `p`: two-sided Wilcoxon test over patients against the best "
+    "line, with Holm's correction over all pairs of lines; of fewer than 6 patients, `too few`, no "
+    "difference can bring it to 0.05. `first`: how often a line is best when patients are "
+    "resampled."
+)
 _VOLUMES = (
-    "Mean ± sample standard deviation over volumes, in 3-D on the grid of the scan; the interval "
-    "is a bootstrap over patients. `seeds`: lowest and highest mean of a seed.\n"
+    f"In 3-D on the grid of the scan. {_SPREAD} `nothing there`: volumes with the organ neither in "
+    "the reference nor in the mask, left out.\n"
 )
 _ORACLES = (
     "The context map is counted from reference masks of the training slices (map B). This is an "
@@ -64,10 +75,10 @@ _BASELINES = (
     "Every baseline learns from the training slices and predicts slices without tags. Labels made "
     "of maps are cut at the threshold that is best on validation patients, whose masks that takes; "
     "at test time there is no threshold: class probabilities are brought to the grid of the scan "
-    "before the argmax. Mean ± sample standard deviation over volumes; `seeds`: lowest and highest "
-    "mean of a seed. p compares baselines that see no masks of training cases, a line with "
-    "supervision `mask` is an upper bound. `paper`: Tables 3 and 4 of C-CAM, on its own data and "
-    "split.\n"
+    f"before the argmax. {_SPREAD} p and `first` compare baselines that see tags and sizes alone, "
+    "not those with marks (`image+seed`) or masks, which are an upper bound. `paper`: Tables 3 and "
+    "4 of C-CAM, on its own data and split; a baseline of it that this run left out is `not run` "
+    "(`issoc` is not part of camzoo, which has a reconstruction, `issoc-style`).\n"
 )
 _LEARNT = (
     "What the baselines made of the training slices for their U-Net, scored as volumes; unknown "
@@ -76,9 +87,9 @@ _LEARNT = (
 _COSTS = (
     "Wall time, mean over folds and seeds, without the classifier and its plain maps that all "
     "share. `maps`: steps of the chains that a baseline reads, shared with methods and baselines "
-    "that read them, too. The memory is the largest of the whole process. `*`: went on after an "
-    "interruption, whose time is not counted. The record says on which machine and at which commit "
-    "each was made.\n"
+    "that read them, too; `n/a`, and then at the end, where one of them was made before times were "
+    "taken. The memory is the largest of the whole process. `*`: went on after an interruption, "
+    "whose time is not counted.\n"
 )
 
 
@@ -96,7 +107,7 @@ def page(dataset: str, records: list[Record]) -> str:
 def _section(record: Record) -> str:
     organs = record.manifest["dataset"]["organs"]
     rows, note = merge_equivalents(of_maps(record.rows), record.manifest["equivalent"])
-    parts = [f"## {record.run}\n", _facts(record)]
+    parts = [f"## {record.run}\n", facts(record)]
     parts += _ranking(of_weak(rows), organs, note)
     parts += _oracles(of_oracles(rows))
     parts += _thresholds(record, rows)
@@ -183,46 +194,9 @@ def _baselines(record: Record) -> list[str]:
 def _unet(record: Record) -> str:
     unet = record.manifest["config"]["segmentation"]
     return (
-        f"- U-Net: {unet['side']} pixels, widths {_listed(unet['widths'])}, {unet['epochs']} "
+        f"- U-Net: {unet['side']} pixels, widths {listed(unet['widths'])}, {unet['epochs']} "
         f"epochs, batches of {unet['batch']}\n"
     )
-
-
-def _facts(record: Record) -> str:
-    rows, config = record.rows, record.manifest["config"]
-    environment = record.manifest["environment"]
-    cases = rows.groupby("subset")["case"].nunique().to_dict()
-    lines = {
-        "data": f"{record.manifest['dataset']['title']}; organs: "
-        + ", ".join(record.manifest["dataset"]["organs"])
-        + "".join(f"; {name} {value}" for name, value in config["data"]["options"].items()),
-        "split": f"{config['data']['split']}, fold {_listed(config['data']['folds'])}; volumes "
-        f"scored: {cases.get('train', 0)} training, {cases.get('test', 0)} test",
-        "classifier": f"{config['backbone']['name']}, {config['training']['epochs']} epochs, "
-        f"seed {_listed(config['seeds'])}",
-        "maps": f"scales {_listed(config['maps']['scales'])}, normalisation "
-        f"{config['maps']['normalisation']}, target layer {config['backbone']['layer'] or 'last'}",
-        "made with": f"camzoo {environment['packages']['camzoo']} at {environment['commit']}, "
-        f"torch {environment['packages']['torch']}, {environment['device']}",
-    }
-    notes = [*record.manifest["dataset"]["caveats"], *_spacing_note(rows)]
-    caveats = [("note", text) for text in notes]
-    failures = [(f"{name} failed", why) for name, why in record.manifest["failures"].items()]
-    everything = [*lines.items(), *caveats, *failures]
-    return "\n".join(f"- {name}: {text}" for name, text in everything) + "\n"
-
-
-def _spacing_note(rows: pd.DataFrame) -> list[str]:
-    """Warn where a spacing is too uniform to have been measured."""
-    spacings = rows[["spacing_z", "spacing_y", "spacing_x"]].round(3).drop_duplicates()
-    if len(spacings) > 1 or rows["patient"].nunique() < 3:
-        return []
-    size = " x ".join(f"{mm:g}" for mm in spacings.iloc[0])
-    note = (
-        f"all volumes state the same spacing, {size} mm (z, y, x); where it is nominal, "
-        "distances are in nominal mm"
-    )
-    return [note]
 
 
 def _definitions(records: list[Record]) -> str:
@@ -245,7 +219,3 @@ def table(frame: pd.DataFrame) -> str:
         for row in frame.itertuples(index=False, name=None)
     ]
     return "\n".join([head, rule, *body]) + "\n"
-
-
-def _listed(values: object) -> str:
-    return ", ".join(map(str, values)) if isinstance(values, list) else str(values)

@@ -105,7 +105,7 @@ def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
                 "MAD (mm)": spread(mad, 1),
                 "ASD with failures": f"{asd['mean_with_failures']:.2f}",
                 "volumes": f"{int(dsc['n'])}",
-                "empty": f"{int(dsc['n_empty'])}",
+                "nothing there": f"{int(dsc['n_empty'])}",
                 "failed": f"{int(dsc['n_failed'])}",
             }
             | order.get((key["method"], key["variant"]), {})

@@ -14,6 +14,7 @@ from camzoo.cams.base import cams
 from camzoo.cams.chain import NAMED, defaults, parse_chain
 from camzoo.cams.steps import steps
 from camzoo.data.datasets import datasets
+from camzoo.data.opening import dataset_options
 from camzoo.errors import ConfigError
 from camzoo.registry import Registry
 from camzoo.report.segmentation import NOT_RUN, of_baselines, of_maps, segmentation_table
@@ -63,6 +64,8 @@ def listing(kind: str, pattern: str) -> Table:
         raise ConfigError(
             f"unknown kind {kind!r} to list; choose cams, steps, baselines or datasets"
         )
+    if frame.empty:
+        raise ConfigError(f"no {kind} match {pattern!r}; `camzoo list {kind}` shows all")
     return text_table(f"{kind} that match {pattern!r}", frame)
 
 
@@ -115,12 +118,13 @@ def _describe_baseline(name: str) -> dict[str, str]:
 
 
 def _describe_dataset(name: str) -> dict[str, str]:
-    facts = datasets.get(name).facts
+    dataset = datasets.get(name)
     return {
         "name": name,
         "from": _package(datasets, name),
-        "title": facts.title,
-        "licence": facts.licence,
+        "title": dataset.facts.title,
+        "options": " ".join(f"{p.name}={p.default}" for p in dataset_options(name).values()),
+        "licence": dataset.facts.licence,
     }
 
 

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from camzoo.report.leaderboards import check_leaderboards, take_in, write_leaderboards
@@ -14,7 +12,8 @@ from camzoo.report.segmentation import (
     segmentation_table,
 )
 from camzoo.report.terminal import summary
-from camzoo.rows import make_rows, write_rows
+from camzoo.rows import make_rows
+from tests.report.run_folders import ENVIRONMENT, run_folder
 
 #: tp, n_pred, n_ref of two volumes, and their DSC by hand.
 COUNTS = {
@@ -80,11 +79,22 @@ def test_the_best_weak_baseline_is_what_others_are_compared_with():
     c_cam = lines.loc["c-cam"]
     assert c_cam["DSC (%)"] == "66.00 ± 8.49"  # 72 and 60: sample std 12 / sqrt 2
     assert c_cam["ASD (mm)"] == "1.50 ± 0.71"
-    assert (c_cam["p (Holm)"], lines.loc["p-cam", "p (Holm)"]) == ("best", "0.500")
+    assert (c_cam["p (Holm)"], lines.loc["p-cam", "p (Holm)"]) == ("best", "too few")
     assert lines.loc["supervised", "p (Holm)"] == ""
     assert c_cam["paper DSC (%)"] == "87.54 ± 7.77"
     assert c_cam["paper MAD (mm)"] == "1.17 ± 0.24"
     assert lines.loc["supervised", "paper DSC (%)"] == "n/a"
+
+
+@pytest.mark.parametrize(("patients", "shown"), [(5, "too few"), (6, "0.031")])
+def test_p_stands_where_patients_are_enough_for_one(patients, shown):
+    """c-cam wins on all of them: the smallest p of n pairs, 2 / 2^n."""
+    lines = [
+        record(method, i, (hits + i, 40, 40)) for method, hits in (("c-cam", 20), ("p-cam", 10))
+        for i in range(patients)
+    ]  # fmt: skip
+    table = segmentation_table(make_rows(lines)).set_index("method")
+    assert table.loc["p-cam", "p (Holm)"] == shown
 
 
 def test_baselines_of_the_paper_that_are_missing_are_said_to_be():
@@ -179,6 +189,7 @@ COSTS = [
         "fit": {"seconds": seconds, "memory_mib": 100.0 + seed, "cuda_mib": None},
         "predict": {"seconds": 30.0, "memory_mib": 90.0, "cuda_mib": None},
         "images_per_second": rate, "predictions": "store/segment/x/predictions",
+        "environment": ENVIRONMENT,
     }
     for seed, seconds, rate in ((0, 60.0, 40.0), (1, 180.0, None))
 ]  # fmt: skip
@@ -217,38 +228,22 @@ def test_durations_are_readable(seconds, text):
     assert cost_table([cost])["training"].tolist() == [text]
 
 
-def run_folder(path, rows, costs=None):
-    config = {
-        "data": {"split": "patient", "folds": [0], "options": {"view": 2}}, "seeds": [0],
-        "backbone": {"name": "resnet50", "layer": None}, "training": {"epochs": 3},
-        "maps": {"scales": [1.0], "normalisation": "max"},
-        "segmentation": {"side": 256, "widths": [64, 128], "epochs": 100, "batch": 16},
-    }  # fmt: skip
-    manifest = {
-        "run": "r1", "config": config, "equivalent": [], "cells": [],
-        "dataset": {"title": "ACDC", "organs": ["left ventricle"], "caveats": []},
-        "environment": {"packages": {"camzoo": "1", "torch": "2"}, "commit": "c", "device": "cpu"},
-        "failures": {"baseline conta": "ValueError: no"},
-    }  # fmt: skip
-    path.mkdir()
-    write_rows(make_rows(rows), path / "rows.parquet")
-    make_rows(maps()).drop(columns=["protocol"]).to_parquet(path / "curves.parquet")
-    (path / "manifest.json").write_text(json.dumps(manifest))
-    if costs:
-        (path / "costs.json").write_text(json.dumps(costs))
-    return path
+def run(path, rows, costs=None):
+    failures = {"baseline conta": "ValueError: no"}
+    settings = {"segmentation.widths": [8, 8, 8, 16, 16]}
+    curves = make_rows(maps())
+    return run_folder(path, make_rows(rows), curves, costs, settings=settings, failures=failures)
 
 
 def test_the_page_has_a_part_about_baselines_and_stays_reproducible(tmp_path):
-    run = run_folder(tmp_path / "r1", [*maps(), *records(), *learnt()], COSTS)
     boards = tmp_path / "boards"
-    take_in(run, boards)
+    take_in(run(tmp_path / "r1", [*maps(), *records(), *learnt()], COSTS), boards)
     (page,) = write_leaderboards(boards)
     text = page.read_text(encoding="utf-8")
     for heading in (
         "### Baselines: volumes of the test patients", "#### Labels that baselines learnt",
         "#### What baselines took", "- baseline conta failed: ValueError: no",
-        "- U-Net: 256 pixels, widths 64, 128, 100 epochs, batches of 16",
+        "- U-Net: 256 pixels, widths 8, 8, 8, 16, 16, 100 epochs, batches of 16",
     ):  # fmt: skip
         assert heading in text
     assert "| conta |  | failed |" in text
@@ -257,7 +252,7 @@ def test_the_page_has_a_part_about_baselines_and_stays_reproducible(tmp_path):
 
 def test_without_baselines_the_page_is_as_it_was(tmp_path):
     boards = tmp_path / "boards"
-    take_in(run_folder(tmp_path / "r1", maps()), boards)
+    take_in(run(tmp_path / "r1", maps()), boards)
     (page,) = write_leaderboards(boards)
     assert "aseline" not in page.read_text(encoding="utf-8").replace("- baseline conta failed", "")
     assert not (boards / "records" / "r1" / "costs.json").exists()

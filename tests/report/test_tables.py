@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +15,8 @@ from camzoo.report.tables import (
     protocol_table,
     volume_table,
 )
-from camzoo.rows import make_rows, write_rows
+from camzoo.rows import make_rows
+from tests.report.run_folders import run_folder
 
 #: tp, n_pred, n_ref of two training and two test cases by protocol; DSC worked out below by hand.
 COUNTS = {
@@ -139,30 +138,10 @@ def test_markdown_tables():
     assert table(frame) == "| a | b |\n|---|---|\n| x\\|y | 1 |\n| z | 2.50 |\n"
 
 
-def run_folder(tmp_path, rows):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    write_rows(rows, folder / "rows.parquet")
-    rows.drop(columns=["protocol"]).to_parquet(folder / "curves.parquet")
-    manifest = {
-        "run": "r1",
-        "config": {
-            "data": {"split": "patient", "folds": [0], "options": {"view": 2}}, "seeds": [0],
-            "backbone": {"name": "resnet50", "layer": None}, "training": {"epochs": 5},
-            "maps": {"scales": [1.0, 0.5], "normalisation": "max"},
-        },
-        "environment": {"packages": {"camzoo": "0.1.0", "torch": "2.9"}, "commit": "abc",
-                        "device": "cpu"},
-        "dataset": {"title": "ACDC", "organs": ["left ventricle"], "caveats": ["nominal mm"]},
-        "cells": [], "equivalent": [], "failures": {"opti-cam": "ValueError: x"},
-    }  # fmt: skip
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
-
-
 def test_pages_are_made_from_records_and_checked(tmp_path, rows):
     out = tmp_path / "leaderboards"
-    take_in(run_folder(tmp_path, rows), out)
+    failures = {"opti-cam": "ValueError: x"}
+    take_in(run_folder(tmp_path / "run", rows, rows, failures=failures), out)
     (page,) = write_leaderboards(out)
     text = page.read_text(encoding="utf-8")
     assert page.name == "acdc.md"

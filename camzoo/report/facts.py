@@ -1,0 +1,118 @@
+"""What a leaderboard says of a run before its numbers: data, settings, machine, commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from camzoo.report.records import Record
+
+#: Weights that are no file.
+_NO_FILE = ("imagenet", "none")
+
+
+def facts(record: Record) -> str:
+    """Render the list on top of a run's section."""
+    lines = [
+        ("data", _data(record)),
+        ("split", _split(record)),
+        ("classifier", _classifier(record.manifest["config"])),
+        ("maps", _maps(record.manifest["config"])),
+        ("made with", _environment(record.manifest["environment"])),
+        *_made_at(record.costs),
+        ("again", _command(record)),
+        *(("note", text) for text in record.manifest["dataset"]["caveats"]),
+        *(("note", text) for text in _spacing(record.rows)),
+        *((f"{name} failed", why) for name, why in record.manifest["failures"].items()),
+    ]
+    return "\n".join(f"- {name}: {text}" for name, text in lines) + "\n"
+
+
+def listed(values: object) -> str:
+    """Write a list of the manifest with commas, and anything else as it is."""
+    return ", ".join(map(str, values)) if isinstance(values, list) else str(values)
+
+
+def _data(record: Record) -> str:
+    dataset, options = record.manifest["dataset"], record.manifest["config"]["data"]["options"]
+    parts = [f"{dataset['title']}", f"organs: {', '.join(dataset['organs'])}"]
+    return "; ".join([*parts, *(f"{name} {value}" for name, value in options.items())])
+
+
+def _split(record: Record) -> str:
+    data = record.manifest["config"]["data"]
+    cases = record.rows.groupby("subset")["case"].nunique().to_dict()
+    return (
+        f"{data['split']}, fold {listed(data['folds'])}; volumes scored: {cases.get('train', 0)} "
+        f"training, {cases.get('test', 0)} test"
+    )
+
+
+def _classifier(config: Mapping[str, Any]) -> str:
+    backbone, training = config["backbone"], config["training"]
+    return (
+        f"{backbone['name']}, weights {backbone['weights']}, head on {_read(backbone)}; "
+        f"{training['epochs']} epochs, crops of {training['crop']} pixels, "
+        f"seed {listed(config['seeds'])}"
+    )
+
+
+def _maps(config: Mapping[str, Any]) -> str:
+    backbone, maps = config["backbone"], config["maps"]
+    layer = backbone["layer"] or f"what the head reads ({_read(backbone)})"
+    return (
+        f"{maps['side']} pixels, scales {listed(maps['scales'])}, normalisation "
+        f"{maps['normalisation']}, target layer: {layer}"
+    )
+
+
+def _read(backbone: Mapping[str, Any]) -> str:
+    """What the head pools, in words."""
+    stages = backbone["stages"]
+    if not stages:
+        return "the last features"
+    return f"{'stage' if len(stages) == 1 else 'stages'} {listed(stages)}"
+
+
+def _environment(environment: Mapping[str, Any]) -> str:
+    packages, machine = environment["packages"], environment["device_name"]
+    return (
+        f"camzoo {packages['camzoo']}, torch {packages['torch']}, {environment['device']} "
+        f"({machine}); put together at {environment['commit']}"
+    )
+
+
+def _made_at(costs: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Commits that baselines were made at, where the store still had them from earlier runs."""
+    made: dict[str, list[str]] = {}
+    for cost in costs:
+        names = made.setdefault(cost["environment"]["commit"], [])
+        if cost["method"] not in names:
+            names.append(cost["method"])
+    if not made:
+        return []
+    text = "; ".join(f"{', '.join(sorted(names))} at {commit}" for commit, names in made.items())
+    return [("baselines made", text)]
+
+
+def _command(record: Record) -> str:
+    """How to run it again."""
+    weights = record.manifest["config"]["backbone"]["weights"]
+    folder = "" if record.manifest["config"]["data"]["name"] == "phantom" else " --root FOLDER"
+    file = "" if weights in _NO_FILE else f" --weights {weights}"
+    return f"`camzoo bench --config {record.run}/manifest.json{folder}{file}`"
+
+
+def _spacing(rows: pd.DataFrame) -> list[str]:
+    """Warn where a spacing is too uniform to have been measured."""
+    spacings = rows[["spacing_z", "spacing_y", "spacing_x"]].round(3).drop_duplicates()
+    if len(spacings) > 1 or rows["patient"].nunique() < 3:
+        return []
+    size = " x ".join(f"{mm:g}" for mm in spacings.iloc[0])
+    note = (
+        f"all volumes state the same spacing, {size} mm (z, y, x); where it is nominal, "
+        "distances are in nominal mm"
+    )
+    return [note]
