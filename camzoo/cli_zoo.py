@@ -1,15 +1,21 @@
-"""Commands about CAM methods: the layers they can look at, and whether a new one behaves."""
+"""Commands about plug-ins: layers that CAM methods can look at, and whether a new one behaves."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+
+from camzoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from camzoo.conformance import Result
+    from camzoo.registry import Registry
 
 console = Console(soft_wrap=not sys.stdout.isatty())
 
@@ -42,13 +48,14 @@ def layers(
 
 
 def check(
-    method: Annotated[str, typer.Argument(help="module:Class, or a registered name.")],
+    place: Annotated[str, typer.Argument(help="module:Class, or a registered name.")],
+    kind: Annotated[
+        str, typer.Option(help="cam or baseline, for a name that is both. Without: cam.")
+    ] = "",
 ) -> None:
-    """Run the conformance kit on a CAM method; exit 1 if it fails anything."""
-    from camzoo.cams.check import check_method, load_method
-
+    """Run the conformance kit on a CAM method or a baseline; exit 1 if it fails anything."""
     sys.path.insert(0, str(Path.cwd()))  # so that a module under development is found
-    results = check_method(load_method(method))
+    results = _checked(_found(place, kind), place)
     for result in results:
         mark = "[green]pass[/]" if result.passed else "[red]FAIL[/]"
         console.print(f"{mark}  {result.name}", highlight=False)
@@ -58,3 +65,33 @@ def check(
     console.print(f"{len(results) - failed} of {len(results)} checks passed", highlight=False)
     if failed:
         raise typer.Exit(1)
+
+
+def _found(place: str, kind: str) -> type:
+    """The class of a registered name, or at ``module:Class``."""
+    from camzoo.cams.base import cams
+    from camzoo.conformance import find_class
+    from camzoo.segment import baselines
+
+    registries: dict[str, Registry[Any]] = {"cam": cams, "baseline": baselines}
+    if kind and kind not in registries:
+        raise ConfigError(f"--kind takes {' or '.join(registries)}, got {kind!r}")
+    for name, registry in registries.items():
+        if kind in ("", name) and place in registry:
+            return cast("type", registry.get(place))
+    return find_class(place)
+
+
+def _checked(found: type, place: str) -> list[Result]:
+    from camzoo.cams.base import CamMethod
+    from camzoo.cams.check import check_method
+    from camzoo.harness.check import check_baseline
+    from camzoo.segment.base import Baseline
+
+    if issubclass(found, CamMethod):
+        return check_method(found)
+    if issubclass(found, Baseline):
+        return check_baseline(found)
+    raise ConfigError(
+        f"{place!r} is no subclass of camzoo.cams.base.CamMethod or camzoo.segment.base.Baseline"
+    )

@@ -1,7 +1,13 @@
+import pytest
 import typer
 from typer.testing import CliRunner
 
 from camzoo import cli_zoo
+from camzoo.cams.base import cams
+from camzoo.conformance import Result
+from camzoo.errors import ConfigError
+from camzoo.segment import baselines
+from camzoo.segment.base import Baseline
 
 app = typer.Typer()
 app.command()(cli_zoo.layers)
@@ -41,3 +47,49 @@ def test_check_passes_and_fails(tmp_path, monkeypatch):
     assert flat.exit_code == 1
     assert "FAIL  shape [B, C, h, w]" in flat.output
     assert "expected [3, 4, h, w], got [3, 3, 2]" in flat.output
+
+
+def test_names_and_places_are_found():
+    assert cli_zoo._found("cam", "") is cams.get("cam")
+    assert cli_zoo._found("gradcam:GradCAM", "cam") is cams.get("gradcam:GradCAM")
+    assert cli_zoo._found("irnet", "") is baselines.get("irnet")
+    assert cli_zoo._found("centre", "") is cams.get("centre")
+    assert cli_zoo._found("centre", "baseline") is baselines.get("centre")
+    assert cli_zoo._found(f"{__name__}:Word", "baseline") is Word
+    for place in ("nowhere:Method", f"{__name__}:Missing", "no-such-method", ":"):
+        with pytest.raises(ConfigError, match="give module:Class, or a name"):
+            cli_zoo._found(place, "")
+    with pytest.raises(ConfigError, match="is no class"):
+        cli_zoo._found(f"{__name__}:run", "")
+    with pytest.raises(ConfigError, match="--kind takes cam or baseline, got 'map'"):
+        cli_zoo._found("cam", "map")
+
+
+class Word(Baseline):
+    """Stands for a baseline under development."""
+
+    def fit(self, context):
+        raise NotImplementedError
+
+    def predict(self, images):
+        raise NotImplementedError
+
+
+def test_a_baseline_goes_to_its_own_kit(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "camzoo.harness.check.check_baseline",
+        lambda kind: asked.append(kind) or [Result("a", passed=True), Result("b", False, "why")],
+    )
+    result = run("check", f"{__name__}:Word")
+    assert asked == [Word]
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        "pass  a", "FAIL  b", "      why", "1 of 2 checks passed"
+    ]  # fmt: skip
+
+
+def test_what_is_neither_is_refused():
+    result = run("check", "pathlib:Path")
+    assert isinstance(result.exception, ConfigError)
+    assert "is no subclass of" in str(result.exception)

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,75 +15,27 @@ import torch
 from torch import Tensor, nn
 
 from camzoo.backbone import Classifier
-from camzoo.cams.base import CamMethod, FitContext, cams
+from camzoo.cams.base import CamMethod, FitContext
 from camzoo.cams.view import Viewer
+from camzoo.conformance import BrokenError, Result, run_checks
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import ConfigError
 
 Method = type[CamMethod]
 
 
-@dataclass(frozen=True)
-class Result:
-    """Outcome of one check.
-
-    Attributes:
-        name: What was checked.
-        passed: Whether it holds.
-        message: What was expected and what came, if not.
-    """
-
-    name: str
-    passed: bool
-    message: str = ""
-
-
-class _BrokenError(Exception):
-    """A check does not hold; the message says what was expected and what came."""
-
-
-def load_method(place: str) -> Method:
-    """Return the CAM method called ``place`` or found at ``module:Class``.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    if place in cams:
-        return cams.get(place)
-    module, _, name = place.partition(":")
-    try:
-        method = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"no CAM method at {place!r}: {error}; give module:Class or a name of camzoo list cams"
-        ) from error
-    if not (isinstance(method, type) and issubclass(method, CamMethod)):
-        raise ConfigError(f"{place!r} is no subclass of camzoo.cams.base.CamMethod")
-    return method
-
-
 def check_method(method: Method) -> list[Result]:
     """Run all checks on a method; one that raises fails, and the others are still run."""
-    return [_run(name, check, method) for name, check in _CHECKS.items()]
-
-
-def _run(name: str, check: Callable[[Method], None], method: Method) -> Result:
-    try:
-        check(method)
-    except _BrokenError as broken:
-        return Result(name, passed=False, message=str(broken))
-    except Exception as error:  # a method under test may raise anything
-        return Result(name, passed=False, message=f"raised {type(error).__name__}: {error}")
-    return Result(name, passed=True)
+    return run_checks(_CHECKS, method)
 
 
 def _shape(method: Method) -> None:
     """Three images that are not square, four classes: [3, 4, h, w], of the images' proportions."""
     maps = _maps(method, _network(4), _images(3))
     if maps.ndim != 4 or maps.shape[:2] != (3, 4):
-        raise _BrokenError(f"expected [3, 4, h, w], got {list(maps.shape)}")
+        raise BrokenError(f"expected [3, 4, h, w], got {list(maps.shape)}")
     if maps.shape[2:] not in {(3, 2), (96, 64)}:
-        raise _BrokenError(
+        raise BrokenError(
             f"expected the grid of the features (3 x 2) or of the images (96 x 64), "
             f"got {maps.shape[2]} x {maps.shape[3]}"
         )
@@ -95,23 +45,23 @@ def _one_class_one_channel(method: Method) -> None:
     classes = method.min_classes
     maps = _maps(method, _network(classes, channels=1), _images(2, channels=1))
     if maps.shape[:2] != (2, classes):
-        raise _BrokenError(f"expected [2, {classes}, h, w], got {list(maps.shape)}")
+        raise BrokenError(f"expected [2, {classes}, h, w], got {list(maps.shape)}")
 
 
 def _type(method: Method) -> None:
     maps = _maps(method, _network(4), _images(2))
     if maps.dtype != torch.float32:
-        raise _BrokenError(f"expected float32, got {maps.dtype}")
+        raise BrokenError(f"expected float32, got {maps.dtype}")
     if maps.device != _images(1).device:
-        raise _BrokenError(f"expected maps on {_images(1).device}, got {maps.device}")
+        raise BrokenError(f"expected maps on {_images(1).device}, got {maps.device}")
     if maps.requires_grad:
-        raise _BrokenError("the maps hang on a graph; detach them, or they keep its memory")
+        raise BrokenError("the maps hang on a graph; detach them, or they keep its memory")
 
 
 def _repeatable(method: Method) -> None:
     first, second = (_maps(method, _network(4), _images(2)) for _ in range(2))
     if not torch.equal(first, second):
-        raise _BrokenError("two runs differ; seed what is random, from the image or the generator")
+        raise BrokenError("two runs differ; seed what is random, from the image or the generator")
 
 
 def _independent_of_the_batch(method: Method) -> None:
@@ -126,7 +76,7 @@ def _finite(method: Method, value: float) -> None:
     network.forward_features = lambda images: trunk(images) * 0 + value
     maps = _maps(method, network, _images(2))
     if not maps.isfinite().all():
-        raise _BrokenError(f"features that are {value} everywhere give maps that are not finite")
+        raise BrokenError(f"features that are {value} everywhere give maps that are not finite")
 
 
 def _all_negative(method: Method) -> None:
@@ -154,7 +104,7 @@ def _class_order(method: Method) -> None:
     after = _maps(method, network, _images(2), tag_order=order)
     _expect_close(after, before[:, order], "exchanging classes does not exchange their maps")
     if not method.class_specific and not torch.equal(before, before[:, :1].expand_as(before)):
-        raise _BrokenError("class_specific is False, but classes get different maps")
+        raise BrokenError("class_specific is False, but classes get different maps")
 
 
 def _other_layer(method: Method) -> None:
@@ -164,7 +114,7 @@ def _other_layer(method: Method) -> None:
     except ConfigError:
         return
     if maps.shape[:2] != (2, 4) or not maps.isfinite().all():
-        raise _BrokenError(f"at a layer in the middle: shape {list(maps.shape)}, or not finite")
+        raise BrokenError(f"at a layer in the middle: shape {list(maps.shape)}, or not finite")
 
 
 def _inference_mode(method: Method) -> None:
@@ -183,7 +133,7 @@ def _leaves_the_model_alone(method: Method) -> None:
     _maps(method, network, _images(2))
     for (what, old), (_, new) in zip(before, _state(network), strict=True):
         if not (torch.equal(old, new) if isinstance(old, Tensor) else old == new):
-            raise _BrokenError(f"{what} of the model is changed")
+            raise BrokenError(f"{what} of the model is changed")
 
 
 def _state(network: nn.Module) -> list[tuple[str, Any]]:
@@ -263,7 +213,7 @@ def _expect_close(got: Tensor, expected: Tensor, complaint: str) -> None:
     scale = expected.abs().max().item() or 1.0
     gap = (got - expected).abs().max().item() / scale
     if not gap < 1e-3:
-        raise _BrokenError(f"{complaint}: they differ by {gap:.1%} of the largest value")
+        raise BrokenError(f"{complaint}: they differ by {gap:.1%} of the largest value")
 
 
 _CHECKS: Final[dict[str, Callable[[Method], None]]] = {

@@ -5,9 +5,8 @@ import torch
 
 from camzoo.cams import cams
 from camzoo.cams.base import CamMethod
-from camzoo.cams.check import check_method, load_method
+from camzoo.cams.check import check_method
 from camzoo.cams.opti import OptiCam
-from camzoo.errors import ConfigError
 
 
 class BriefOptiCam(OptiCam):
@@ -179,14 +178,3 @@ def test_a_good_method_passes():
 )
 def test_each_rule_is_noticed_when_broken(method, check, message):
     assert message in failures(method)[check]
-
-
-def test_methods_are_found_by_name_and_by_place():
-    assert load_method("cam") is cams.get("cam")
-    assert load_method("gradcam:GradCAM") is cams.get("gradcam:GradCAM")
-    assert load_method(f"{__name__}:Good") is Good
-    for place in ("nowhere:Method", f"{__name__}:Missing", "no-such-method", ":"):
-        with pytest.raises(ConfigError, match="give module:Class or a name"):
-            load_method(place)
-    with pytest.raises(ConfigError, match="is no subclass of"):
-        load_method("pathlib:Path")
