@@ -10,13 +10,18 @@ class Supervision(StrEnum):
 
     ``image`` sees tags only; ``image+size`` also bounds on the size of an organ; ``image+seed``
     also marks inside the organ that were drawn from its mask; ``mask`` sees masks (an upper bound).
-    Each may use what those before it see.
+    Each may use what those before it see: the order of the members says so.
     """
 
     IMAGE = "image"
     IMAGE_SIZE = "image+size"
     IMAGE_SEED = "image+seed"
     MASK = "mask"
+
+    def includes(self, other: Supervision) -> bool:
+        """Return whether who declares this may use what ``other`` sees."""
+        order = list(Supervision)
+        return order.index(other) <= order.index(self)
 
     @property
     def opens_masks(self) -> bool:

@@ -34,9 +34,6 @@ _HEADS: Final = {"p-cam": "cam", "c-cam": "cam"}
 _SYNTAX = re.compile(
     r"(?P<head>[^\[\]]+?)(\[(?P<steps>[^\[\]]*)\])?(?P<settings>(:[^:=\[\]]+=[^:]+)*)"
 )
-_SEEING_MORE: Final = (
-    Supervision.IMAGE, Supervision.IMAGE_SIZE, Supervision.IMAGE_SEED, Supervision.MASK,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,8 @@ class Chain:
     def variant(self) -> str:
         """Settings that differ from what the label stands for, and where masks were seen."""
         parts = list(self._written)
-        if self.supervision.opens_masks and not cams.get(self.head).supervision.opens_masks:
+        seen = self.supervision
+        if seen.opens_masks and not self.method.supervision.includes(seen):
             parts.append("oracle-prior")
         return " ".join(parts)
 
@@ -82,7 +80,7 @@ class Chain:
     def supervision(self) -> Supervision:
         """The most that any part of the chain may see."""
         parts = [self.method.supervision, *(step.supervision for step in self.built)]
-        return max(parts, key=_SEEING_MORE.index)
+        return max(parts, key=list(Supervision).index)
 
     def step_settings(self, name: str) -> dict[str, Any]:
         """All settings of one of the steps, defaults included."""

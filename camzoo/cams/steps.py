@@ -39,7 +39,7 @@ class StepContext:
         train: Rows of ``slices`` that are training slices, [n], ascending.
         method: Name of the CAM method at the head of the chain.
         base: Its maps, [N, C, s, s].
-        classifier: The classifier they were made from; to be copied, never changed.
+        classifier: The classifier they were made from, on ``device``; to be copied, never changed.
         config: Of the run.
         seed: Of the cell.
         device: Where to compute.

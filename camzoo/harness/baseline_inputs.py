@@ -50,11 +50,14 @@ class BaselineCell:
     seed: int
 
     def inputs(self, baseline: Baseline, folder: Path) -> BaselineContext:
-        """Gather what ``baseline`` may see while it learns."""
+        """Gather what ``baseline`` may see while it learns.
+
+        The classifier is a copy on the device of the run, wherever the shared one is by now.
+        """
         train, val = self.prepared.tagged(self.split.train), self.prepared.tagged(self.split.val)
         return BaselineContext(
             config=self.context.config,
-            classifier=copy.deepcopy(self.classifier),
+            classifier=copy.deepcopy(self.classifier).to(self.context.device),
             train=train,
             val=val,
             generator=torch.Generator().manual_seed(self.seed),

@@ -7,10 +7,14 @@ from torch import Tensor
 
 from camzoo.cams.base import CamMethod, FitContext
 from camzoo.cams.view import FeatureView
+from camzoo.errors import ConfigError
 
 
 class Guarded(CamMethod):
     """Runs a method; after its first error it gives empty maps and remembers why.
+
+    What is no map is an error of the method, too. Values are not looked at: that would wait for the
+    device at every view, and the pipeline marks maps that are not finite.
 
     Attributes:
         failure: The error, or an empty string.
@@ -24,6 +28,7 @@ class Guarded(CamMethod):
     def fit(self, context: FitContext) -> None:
         """Construct the method and let it learn, where it needs to."""
         try:
+            self._require_classes(len(context.slices.organs))
             self._method = self._type()
             if self._type.needs_fit:
                 self._method.fit(context)
@@ -34,11 +39,37 @@ class Guarded(CamMethod):
         """Return the method's maps, or zeros once it has failed."""
         if self._method is not None and not self.failure:
             try:
-                return self._method.saliency(view)
+                return _checked(self._method.saliency(view), view)
             except Exception as error:
                 self._fail(error)
         batch, classes = view.logits.shape
         return torch.zeros(batch, classes, *view.features.shape[-2:], device=view.logits.device)
 
+    def _require_classes(self, classes: int) -> None:
+        least = self._type.min_classes
+        if classes < least:
+            raise ConfigError(
+                f"it compares classes and needs {least}; the classifier has {classes}"
+            )
+
     def _fail(self, error: Exception) -> None:
         self.failure = f"{type(error).__name__}: {error}"
+
+
+def _checked(maps: object, view: FeatureView) -> Tensor:
+    """Return the maps of a view in float32 if the pipeline can go on with them.
+
+    Raises:
+        ConfigError: They are not what :meth:`CamMethod.saliency` has to return.
+    """
+    (batch, classes), device = view.logits.shape, view.logits.device
+    expected = f"expected float maps [{batch}, {classes}, h, w] on {device}"
+    if not isinstance(maps, Tensor):
+        raise ConfigError(f"{expected}, got {type(maps).__name__}")
+    shaped = maps.ndim == 4 and maps.shape[:2] == (batch, classes) and maps.numel() > 0
+    if not (shaped and maps.is_floating_point() and maps.device == device):
+        kind = str(maps.dtype).removeprefix("torch.")
+        raise ConfigError(f"{expected}, got {kind} {list(maps.shape)} on {maps.device}")
+    if maps.requires_grad:
+        raise ConfigError("the maps hang on a graph; detach them, or they keep its memory")
+    return maps.float()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camzoo.cams.pipeline import MapArrays, MapStatus
+from camzoo.cams.pipeline import MapArrays
 from camzoo.data.slices import CaseInfo
 
 _FILES = {"maps": np.float16, "status": np.uint8, "peak": np.float32}
@@ -54,11 +54,3 @@ class MapFiles(MapArrays):
         """Maps of a case on the grid of its scan: float32 [C, z, y, x]."""
         stored = torch.from_numpy(np.array(self.maps[info.rows]))
         return info.letterbox.from_grid(stored).transpose(0, 1).contiguous()
-
-    def status_counts(self) -> dict[str, int]:
-        """How many maps (slice, class) have which status."""
-        values, counts = np.unique(self.status, return_counts=True)
-        return {
-            MapStatus(int(v)).name.lower().replace("_", "-"): int(n)
-            for v, n in zip(values, counts, strict=True)
-        }

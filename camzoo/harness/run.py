@@ -23,7 +23,7 @@ from camzoo.data.opening import open_dataset
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split, make_split
 from camzoo.environment import choose_device, describe, use_threads
-from camzoo.errors import CamzooError
+from camzoo.errors import CamzooError, ConfigError
 from camzoo.files import write_text
 from camzoo.harness.cells import Cell, cells
 from camzoo.harness.chains import Mapped, chains_stage
@@ -40,7 +40,7 @@ from camzoo.harness.stages import (
 )
 from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Quiet, Reporter
-from camzoo.rows import line_name, make_rows, write_rows
+from camzoo.rows import PSEUDO_MASK, line_name, make_rows, write_rows
 from camzoo.segment import baselines
 
 
@@ -109,12 +109,25 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
 
 
 def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:
-    """Find wrong names and weights that do not fit before hours are spent on reading."""
-    for text in config.methods:
-        parse_chain(text)
+    """Find wrong names and weights that do not fit before hours are spent on reading.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    _require_different(config.methods)
     for name in config.baselines:
         baselines.get(name)
-    build_classifier(config.backbone, len(dataset.organs), seed=0)
+    classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)
+    Viewer(classifier.model, config.backbone.layer)
+
+
+def _require_different(methods: Sequence[str]) -> None:
+    """Refuse two names of one chain: tables would hold every number of it twice."""
+    first: dict[str, str] = {}
+    for text in methods:
+        other = first.setdefault(str(parse_chain(text)), text)
+        if other != text:
+            raise ConfigError(f"{other} and {text} are one method; give one of the names")
 
 
 @dataclass(frozen=True)
@@ -193,7 +206,7 @@ def _cell_columns(config: BenchConfig, cell: Cell) -> dict[str, Any]:
         "fold": cell.fold,
         "seed": cell.seed,
         "backbone": config.backbone.name,
-        "stage": "pseudo-mask",
+        "stage": PSEUDO_MASK,
     }
 
 
@@ -254,7 +267,7 @@ def _manifest(
 def _equivalent(context: Context, trained: Trained) -> list[tuple[str, ...]]:
     """Groups of methods that are one method on the head and layer of this run."""
     config = context.config
-    classifier = trained.classifier.to(context.device)
+    classifier = trained.classifier
     grey = torch.zeros(1, MULTIPLE, MULTIPLE, device=context.device)
     view = Viewer(classifier.model, config.backbone.layer)(classifier.normalise(grey))
     return equivalent(config.methods, closed_form=view.closed_form)

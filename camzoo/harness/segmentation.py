@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 
 from camzoo.cams.chain import parse_chain
 from camzoo.data.slices import Prepared
@@ -29,6 +27,7 @@ from camzoo.harness.store import Artifact
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.protocols import choose_threshold
 from camzoo.metrics.sweep import threshold_sweep
+from camzoo.randomness import seeded
 from camzoo.segment.base import Baseline, baselines, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
@@ -102,9 +101,9 @@ def _reads(names: Sequence[str], failures: dict[str, str]) -> dict[str, tuple[st
 
 
 def _require_as_weak(baseline: Baseline, method: str) -> None:
-    """Refuse maps that saw masks to a baseline that says it sees none."""
+    """Refuse maps that saw more than the baseline says it sees."""
     seen = parse_chain(method).supervision
-    if seen.opens_masks and not baseline.supervision.opens_masks:
+    if not baseline.supervision.includes(seen):
         raise FirewallError(
             f"{baseline.name} declares supervision {baseline.supervision.value!r} and reads maps "
             f"of {method}, whose supervision is {seen.value!r}; declare that, or read other maps"
@@ -153,7 +152,7 @@ def _segment_stage(cell: BaselineCell, train: Artifact, baseline: Baseline) -> A
         inside = folder / "baseline"
         resumed = inside.exists()
         inside.mkdir(exist_ok=True)
-        with CostMeter(context.device) as fitting, _seeded(context.device, cell.seed):
+        with CostMeter(context.device) as fitting, seeded(context.device, cell.seed):
             baseline.fit(cell.inputs(baseline, inside))
         if baseline.pseudo is not None:
             require_labels(baseline.pseudo, cell.prepared.tagged(split.train))
@@ -170,14 +169,6 @@ def _segment_stage(cell: BaselineCell, train: Artifact, baseline: Baseline) -> A
         write_text(folder / "cost.json", json.dumps(cost, indent=1) + "\n")
 
     return context.store.get("segment", key, make, resumable=True)
-
-
-@contextmanager
-def _seeded(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed what draws without a generator (dropout, new layers) and leave no trace of it."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
 
 
 def _predict(cell: BaselineCell, baseline: Baseline, folder: Path) -> None:

@@ -12,8 +12,10 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import marshal
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +40,7 @@ def source_digest(written: type | Callable[..., object]) -> str:
     own = written.__module__
     source = _source_around(written)
     if source is None:
-        return _hash(repr(written))
+        return _hash(_compiled(written))
     packages = {_OWN, own.partition(".")[0]}
     parts = {"": _bare(source)}
     todo = set(_imported(source, own))
@@ -66,13 +68,21 @@ def _source_around(written: type | Callable[..., object]) -> str | None:
         return None
 
 
+def _compiled(written: type | Callable[..., object]) -> str:
+    """What stands for code without source, as typed at a prompt: the bytecode of its functions."""
+    members = vars(written) if isinstance(written, type) else {"": written}
+    codes = {
+        name: marshal.dumps(code).hex()
+        for name, member in members.items()
+        if (code := getattr(getattr(member, "__func__", member), "__code__", None))
+    }
+    return json.dumps([written.__qualname__, codes])
+
+
 @cache
 def _source_of(name: str) -> str | None:
     """Source of a module; None where there is none of that name, or none to read."""
-    try:
-        found = importlib.util.find_spec(name)
-    except (ImportError, ValueError):  # its parent is no package: the name is of something in it
-        return None
+    found = _found(name)
     if found is None or not found.origin or not found.origin.endswith(".py"):
         return None
     return Path(found.origin).read_text(encoding="utf-8")
@@ -91,12 +101,28 @@ def _names(tree: ast.AST, module: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            parents = module.split(".")[: -node.level] if node.level else []
+            parents = _parents(module, node.level) if node.level else []
             base = ".".join([*parents, *([node.module] if node.module else [])])
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
         else:
             yield from _names(node, module)
+
+
+def _parents(module: str, level: int) -> list[str]:
+    """Names of the package that so many dots stand for in a module: in a package one is itself."""
+    found = _found(module)
+    package = found is not None and found.submodule_search_locations is not None
+    names = module.split(".")
+    return names[: len(names) - level + package]
+
+
+def _found(name: str) -> ModuleSpec | None:
+    """Where a module is; None where there is none of that name."""
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # its parent is no package: the name is of something in it
+        return None
 
 
 @cache

@@ -1,7 +1,8 @@
 """The stages from files to numbers: plain functions of a configuration and earlier artifacts.
 
 Each builds the key that says what its result depends on, and leaves the work to the part of camzoo
-that knows how. ``VERSIONS`` is raised for a stage whenever its result changes for the same key.
+that knows how. ``VERSIONS`` is raised for a stage whenever its result changes for the same key;
+"fitting" is the part of the stage of maps that only methods which learn go through.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from camzoo.cams.pipeline import divide_by_volume_maximum, make_maps
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
 from camzoo.data.prepare import prepare
-from camzoo.data.slices import Prepared
+from camzoo.data.slices import Prepared, TaggedSlices
 from camzoo.data.splits import Split
 from camzoo.files import write_text
 from camzoo.harness.curves import sweep_cases
@@ -36,7 +37,9 @@ from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Reporter
 from camzoo.training import fit, require_both_tags
 
-VERSIONS: Final = {"prepare": 1, "train": 1, "maps": 2, "curves": 1, "scores": 2}
+VERSIONS: Final = {
+    "prepare": 1, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Trained:
 
     Attributes:
         artifact: Where it is stored.
-        classifier: On the CPU, in evaluation mode.
+        classifier: On the device of the run, in evaluation mode.
         history: Loss and tag accuracy per epoch.
     """
 
@@ -135,7 +138,7 @@ def train_stage(context: Context, prepared: Prepared, split: Split, seed: int) -
     classifier = build_classifier(config.backbone, len(slices.organs), seed=seed)
     classifier.load_state_dict(load_file(artifact.folder / "classifier.safetensors"))
     history = json.loads((artifact.folder / "history.json").read_text())
-    return Trained(artifact, classifier.eval(), history)
+    return Trained(artifact, classifier.eval().to(context.device), history)
 
 
 @dataclass(frozen=True)
@@ -170,19 +173,17 @@ def maps_stage(
             "code": source_digest(cams.get(name)),
             "layer": config.backbone.layer,
             "maps": config.maps.model_dump(mode="json", exclude={"batch"}),
+            **({"fitting": VERSIONS["fitting"]} if cams.get(name).needs_fit else {}),
         }
         for name in methods
     }
     guarded: dict[str, Guarded] = {}
 
     def make(folders: dict[str, Path]) -> set[str]:
-        generator = torch.Generator().manual_seed(seed)
-        fitting = FitContext(
-            trained.classifier, prepared.tagged(split.train), generator, context.device
-        )
         guarded.update({name: Guarded(cams.get(name)) for name in folders})
+        training = prepared.tagged(split.train)
         for method in guarded.values():
-            method.fit(fitting)
+            method.fit(_fitting(context, trained, training, seed))
         shape = len(slices), len(slices.organs), config.maps.size
         files = {name: MapFiles.create(folder, *shape) for name, folder in folders.items()}
         with context.reporter.stage(f"maps, seed {seed}: {', '.join(folders)}") as tick:
@@ -205,6 +206,18 @@ def maps_stage(
 
     artifacts = context.store.get_all("maps", keys, make)
     return MethodMaps(artifacts, {n: m.failure for n, m in guarded.items() if m.failure})
+
+
+def _fitting(context: Context, trained: Trained, slices: TaggedSlices, seed: int) -> FitContext:
+    """What one method learns from; its generator is its own, whatever else is fitted."""
+    return FitContext(
+        classifier=trained.classifier,
+        slices=slices,
+        generator=torch.Generator().manual_seed(seed),
+        device=context.device,
+        layer=context.config.backbone.layer,
+        side=context.config.maps.side,
+    )
 
 
 def curves_stage(context: Context, prepared: Prepared, mapped: Artifact, name: str) -> Artifact:

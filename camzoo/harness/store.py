@@ -70,15 +70,21 @@ class Store:
         """Return the artifacts of several keys, by name.
 
         ``make`` is called once, with the folders of those that are missing, and returns the names
-        that it completed; the others have no artifact. Another process that makes the same artifact
-        is waited for, not raced.
+        that it completed; the others have no artifact. Where several names have one key, it is
+        called with the first of them. Another process that makes the same artifact is waited for,
+        not raced.
         """
         artifacts = {name: self._artifact(stage, key) for name, key in keys.items()}
+        first = {artifact: name for name, artifact in reversed(artifacts.items())}
         with ExitStack() as locks:
-            for artifact in sorted(artifacts.values(), key=lambda a: a.digest):
+            for artifact in sorted(first, key=lambda a: a.digest):
                 if not artifact.folder.exists():
                     locks.enter_context(_locked(_work(artifact.folder).with_suffix(".lock")))
-            missing = {n: _work(a.folder) for n, a in artifacts.items() if not a.folder.exists()}
+            missing = {
+                name: _work(artifact.folder)
+                for name, artifact in artifacts.items()
+                if first[artifact] == name and not artifact.folder.exists()
+            }
             if not missing:
                 return artifacts
             for folder in missing.values():

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import torch
-from torch import Tensor
-
 from camzoo.errors import ConfigError
 
 #: Rows and columns from the first pixel of a pair to the second.
@@ -64,13 +61,3 @@ def ends(height: int, width: int, offset: Offset) -> tuple[Window, Window]:
     first = slice(0, rows), slice(left, left + columns)
     second = slice(dy, dy + rows), slice(right, right + columns)
     return first, second
-
-
-def valid_pairs(
-    offsets: tuple[Offset, ...], height: int, width: int, device: torch.device | None = None
-) -> Tensor:
-    """Return whether both pixels of a pair lie on the grid: bool [P, h, w]."""
-    valid = torch.zeros(len(offsets), height, width, dtype=torch.bool, device=device)
-    for plane, offset in zip(valid, offsets, strict=True):
-        plane[ends(height, width, offset)[0]] = True
-    return valid

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camzoo.refine.neighbours import Offset, ends, half_plane, line, valid_pairs
+from camzoo.refine.neighbours import Offset, ends, half_plane, line
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,6 @@ class PairAffinity:
 
     values: Tensor
     offsets: tuple[Offset, ...]
-
-    @property
-    def valid(self) -> Tensor:
-        """Whether both pixels of a pair lie on the grid, bool [P, h, w]."""
-        height, width = self.values.shape[-2:]
-        return valid_pairs(self.offsets, height, width, self.values.device)
 
 
 def affinity_from_edges(edges: Tensor, radius: int) -> PairAffinity:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from camzoo.cams.base import CamMethod, cams
 from camzoo.cams.chain import NAMED, parse_chain
 from camzoo.cams.selection import SETS, select_methods
 from camzoo.cams.steps import steps
@@ -50,6 +51,23 @@ def test_settings_reach_every_step_that_has_them():
 def test_an_oracle_is_declared():
     assert parse_chain("c-cam[ac]").supervision is Supervision.IMAGE
     assert parse_chain("c-cam[cc,ac]:map=B").supervision is Supervision.MASK
+
+
+@pytest.mark.parametrize(
+    ("declared", "variant"), [("image+seed", "map=B oracle-prior"), ("mask", "map=B")]
+)
+def test_an_oracle_behind_a_method_is_marked_unless_that_saw_as_much(
+    monkeypatch, declared, variant
+):
+    class Seeing(CamMethod):
+        """Never run."""
+
+        supervision = Supervision(declared)
+        saliency = None
+
+    monkeypatch.setitem(cams._targets, "seeing", Seeing)
+    chain = parse_chain("seeing[ac]:map=B")
+    assert (chain.supervision, chain.variant) == (Supervision.MASK, variant)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import pytest
 import torch
 
 from camzoo.cams.base import CamMethod, cams
+from camzoo.cams.lpcam import Lpcam
 from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.harness.map_files import MapFiles
 from camzoo.harness.run import bench
 from camzoo.presets import preset
 from camzoo.progress import Quiet
@@ -192,12 +195,68 @@ def test_a_failing_method_fails_its_row_only(undisturbed):
     assert result.failures == {"broken-for-test": "ValueError: no such thing"}
 
 
+class Fitted(Lpcam):
+    """Learns as lpcam does, and writes down which views it was told of."""
+
+    told = None
+
+    def fit(self, context):
+        Fitted.told = context.layer, context.side
+        super().fit(context)
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """A method that is fitted, too, under a name that comes before lpcam."""
+    monkeypatch.setitem(cams._targets, "fitted-for-test", Fitted)
+    return "fitted-for-test"
+
+
+def without_maps(run, out):
+    """A copy of the store in which the maps are still to be made."""
+    store = run.folder.parent / "store"
+    shutil.copytree(store, out / "store", ignore=shutil.ignore_patterns("maps", "curves", "scores"))
+    return out
+
+
+def test_a_method_learns_the_same_alone_and_behind_another(undisturbed, fitted, tmp_path):
+    run, *_ = undisturbed
+    maps = []
+    for methods in (["lpcam"], [fitted, "lpcam"]):
+        out = without_maps(run, tmp_path / str(len(methods)))
+        result = bench(TINY.changed({"methods": methods}), out)
+        assert not result.failures
+        maps.append(MapFiles.open(result.maps["lpcam"]).maps)
+    assert maps[0].any()
+    assert (maps[0] == maps[1]).all()
+
+
+def test_a_method_learns_from_views_like_those_of_the_maps(undisturbed, fitted):
+    """From 256 channels, not the 512 of the last layer, and at the side of the maps."""
+    changes = {"methods": [fitted], "backbone.layer": "layer3", "maps.side": 96}
+    result = bench(TINY.changed(changes), undisturbed[0].folder.parent)
+    assert not result.failures
+    assert Fitted.told == ("layer3", 96)
+    assert MapFiles.open(result.maps[fitted]).maps.any()
+
+
+def test_only_methods_that_learn_have_a_version_of_learning_in_their_key(undisturbed):
+    out = undisturbed[0].folder.parent
+    result = bench(TINY.changed({"methods": ["cam", "lpcam"]}), out)
+    keys = {name: json.loads((folder / "key.json").read_text())
+            for name, folder in result.maps.items()}  # fmt: skip
+    assert "fitting" in keys["lpcam"]
+    assert "fitting" not in keys["cam"]
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
         ({"methods": ["cam", "gard-cam"]}, UnknownNameError, "did you mean grad-cam"),
+        ({"methods": ["cam", "eigen-cam", "p-cam"]}, ConfigError, "cam and p-cam are one method"),
         ({"data.name": "chaoss"}, UnknownNameError, "did you mean chaos"),
         ({"backbone.name": "resnet10x"}, ConfigError, "unknown backbone 'resnet10x'"),
+        ({"backbone.layer": "layer9"}, ConfigError, "has no layer 'layer9'"),
         ({"data.options.patient": 3}, ConfigError, "did you mean patients"),
         ({"device": "cuda:99"}, ConfigError, "device 'cuda:99'"),
     ],

@@ -8,10 +8,18 @@ import pandas as pd
 import pytest
 import torch
 
+from camzoo.backbone import Classifier, build_classifier
+from camzoo.cams.activation import Cam
+from camzoo.cams.base import cams
 from camzoo.data.readers import read_volume
+from camzoo.data.splits import Split, SplitKind
 from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.cost import CostMeter
 from camzoo.harness.run import bench
+from camzoo.harness.stages import Context, train_stage
+from camzoo.harness.store import Store
+from camzoo.progress import Quiet
 from camzoo.report.leaderboards import write_page
 from camzoo.report.segmentation import of_baselines, segmentation_region_table
 from camzoo.segment.base import Baseline, PseudoMaskBaseline, UNetBaseline, baselines
@@ -89,6 +97,30 @@ class ThroughTheBackDoor(Failing):
     reads = ("c-cam[ac]:map=B",)
 
 
+class ThroughTheSideDoor(ThroughTheBackDoor):
+    """Declares marks and reads those maps."""
+
+    supervision = Supervision.IMAGE_SEED
+
+
+class InTheOpen(ThroughTheBackDoor):
+    """Declares masks and reads those maps."""
+
+    supervision = Supervision.MASK
+
+
+class Measuring(Failing):
+    """Declares tags and reads maps of a method that knows sizes."""
+
+    reads = ("sized-cam",)
+
+
+class SizedCam(Cam):
+    """Declares that it knows sizes."""
+
+    supervision = Supervision.IMAGE_SIZE
+
+
 class Watching(Failing):
     """Predicts background; writes down what it was handed."""
 
@@ -122,7 +154,8 @@ def _doubles():
     doubles = {
         "failing": Failing, "curious": Curious, "undeclared": Undeclared, "of-nothing": OfNothing,
         "mislabelled": Mislabelled, "mislearning": Mislearning, "failing-once": FailingOnce,
-        "back-door": ThroughTheBackDoor, "watching": Watching,
+        "back-door": ThroughTheBackDoor, "side-door": ThroughTheSideDoor, "open": InTheOpen,
+        "measuring": Measuring, "watching": Watching,
     }  # fmt: skip
     for name, double in doubles.items():
         double.name = name
@@ -276,6 +309,23 @@ def test_failures_fail_their_own_rows(done):
     assert "| failing |  | failed |" in page
 
 
+def test_a_baseline_reads_no_maps_that_saw_more_than_it_declares(done, monkeypatch):
+    monkeypatch.setitem(cams._targets, "sized-cam", SizedCam)
+    names = ["side-door", "measuring", "open", "p-cam"]
+    failures = bench(TINY.changed({"baselines": names}), done.folder.parent).failures
+    told = {
+        "baseline side-door": ("image+seed", "c-cam[ac]:map=B", "mask"),
+        "baseline measuring": ("image", "sized-cam", "image+size"),
+    }
+    for name, (declared, method, seen) in told.items():
+        assert failures[name] == (
+            f"FirewallError: {name.removeprefix('baseline ')} declares supervision {declared!r} "
+            f"and reads maps of {method}, whose supervision is {seen!r}; declare that, or read "
+            "other maps"
+        )
+    assert failures["baseline open"] == "ValueError: no such thing"  # its own fault, when it learns
+
+
 def test_wrong_labels_fail_the_row_too(done):
     config = TINY.changed({"baselines": ["mislabelled", "mislearning", "p-cam"]})
     result = bench(config, done.folder.parent)
@@ -344,6 +394,39 @@ def test_table_3_on_real_prostates(real_data, tmp_path):
     scan = read_volume(real_data / "PROMISE12" / "training_data" / f"{case}.mhd", **names)
     assert predicted.array.shape == scan.array.shape
     assert predicted.affine == pytest.approx(scan.affine, abs=1e-3)
+
+
+def test_a_classifier_handed_out_is_a_copy_on_the_device_wherever_the_maps_left_it(done, tmp_path):
+    """The meta device stands for a GPU."""
+    shared = build_classifier(TINY.backbone, 1, seed=0).eval()
+    context = Context(TINY, Store(tmp_path), torch.device("meta"), Quiet())
+    split = Split(SplitKind.PATIENT, 0, **{k: tuple(v) for k, v in _split(done).items()})
+    for left in ("cpu", "meta"):
+        cell = BaselineCell(context, done.prepared, split, shared.to(left), {}, seed=0)
+        handed = cell.inputs(Failing(), tmp_path).classifier
+        assert handed is not shared
+        assert not handed.training
+        assert {tensor.device.type for tensor in handed.state_dict().values()} == {"meta"}
+        assert {tensor.device.type for tensor in shared.state_dict().values()} == {left}
+
+
+def test_the_classifier_of_a_cell_is_on_the_device_of_the_run(done):
+    context = Context(TINY, Store(done.folder.parent / "store"), torch.device("cpu"), Quiet())
+    split = Split(SplitKind.PATIENT, 0, **{k: tuple(v) for k, v in _split(done).items()})
+    moved = []
+
+    class Watched(Classifier):
+        """Writes down where it is moved to."""
+
+        def to(self, device):
+            moved.append(device)
+            return super().to(device)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("camzoo.backbone.Classifier", Watched)
+        trained = train_stage(context, done.prepared, split, seed=0)
+    assert moved == [context.device]
+    assert not trained.classifier.training
 
 
 def test_runs_without_baselines_keep_their_names():

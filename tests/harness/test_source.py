@@ -123,6 +123,17 @@ def test_code_that_is_imported_counts_however_far(plugin):
     assert in_a_process(package, folder) != before
 
 
+@pytest.mark.parametrize("text", ["from .far import FAR\n", "from . import far\n"])
+def test_what_the_package_itself_imports_from_beside_it_counts(plugin, text):
+    """In ``__init__.py`` one dot is the package, in its other modules their parent."""
+    package, folder = plugin
+    (folder / "__init__.py").write_text(text, encoding="utf-8")
+    (folder / "method.py").write_text(f"import {package}\n\nclass Method: ...\n", encoding="utf-8")
+    before = in_a_process(package, folder)
+    (folder / "far.py").write_text("FAR = 3\n", encoding="utf-8")
+    assert in_a_process(package, folder) != before
+
+
 def test_an_edit_while_a_run_goes_on_names_nothing_anew(plugin):
     package, folder = plugin
     method = importlib.import_module(f"{package}.method").Method
@@ -152,3 +163,17 @@ def test_a_class_without_a_source_file_has_a_hash_of_its_own():
     first.__module__ = second.__module__ = "typed_at_a_prompt"
     assert len(source_digest(first)) == 16
     assert source_digest(first) != source_digest(second)
+
+
+def test_a_class_that_is_typed_anew_with_other_code_has_another_hash():
+    def typed(result):
+        space = {}
+        exec(
+            f"class Typed:\n    @staticmethod\n    def maps(view):\n        return view {result}\n",
+            {"__name__": "typed_at_a_prompt"}, space,
+        )  # fmt: skip
+        return space["Typed"]
+
+    assert source_digest(typed("+ 1")) == source_digest(typed("+ 1"))
+    assert source_digest(typed("+ 1")) != source_digest(typed("- 1"))
+    assert source_digest(typed("+ 1")) != source_digest(typed("+ 2"))

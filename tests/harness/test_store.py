@@ -84,6 +84,16 @@ def test_several_are_made_together_and_only_those_missing(tmp_path):
     assert sorted(made) == ["a", "b"]
 
 
+def _both(root):
+    def make(folders):
+        assert list(folders) == ["a", "c"]  # b is a
+        return {"a"}  # c failed
+
+    made = Store(root).get_all("stage", {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 2}}, make)
+    assert sorted(made) == ["a", "b"]
+    assert made["a"] == made["b"]
+
+
 def _slow(root, log):
     def make(folder):
         with log.open("a") as file:
@@ -104,3 +114,12 @@ def test_two_processes_make_it_once(tmp_path):
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert log.read_text() == "made\n"
+
+
+def test_two_names_of_one_result_do_not_wait_for_each_other(tmp_path):
+    worker = multiprocessing.get_context("fork").Process(target=_both, args=(tmp_path,))
+    worker.start()
+    worker.join(timeout=30)
+    worker.kill()  # where it still waits
+    worker.join()
+    assert worker.exitcode == 0

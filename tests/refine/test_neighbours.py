@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from camzoo.errors import ConfigError
-from camzoo.refine.neighbours import ends, half_plane, line, valid_pairs
+from camzoo.refine.neighbours import ends, half_plane, line
 
 
 def test_offsets_within_a_radius_of_two_and_three():
@@ -55,4 +55,3 @@ def test_ends_are_all_pairs_on_the_grid(offset, size):
         if y + offset[0] < size[0] and 0 <= x + offset[1] < size[1]
     ]
     assert list(zip(first, second, strict=True)) == expected
-    assert int(valid_pairs((offset,), *size).sum()) == len(expected)

@@ -57,9 +57,14 @@ def test_features_give_the_exponential_of_the_mean_distance():
 
 
 @pytest.mark.parametrize("make", [affinity_from_edges, affinity_from_features])
-def test_pairs_off_the_grid_have_no_affinity_and_are_marked(make):
+def test_pairs_have_an_affinity_where_both_pixels_lie_on_the_grid(make):
     planes = rand(2, 4, 6) if make is affinity_from_edges else rand(2, 3, 4, 6)
     affinity = make(0.9 * planes, 5)
-    assert affinity.valid.shape == affinity.values.shape[1:]
-    assert (affinity.values[:, ~affinity.valid] == 0).all()
-    assert (affinity.values[:, affinity.valid] > 0).all()
+    on_grid = torch.tensor(
+        [
+            [[y + dy < 4 and 0 <= x + dx < 6 for x in range(6)] for y in range(4)]
+            for dy, dx in affinity.offsets
+        ]
+    )
+    assert torch.equal(affinity.values > 0, on_grid.expand(2, -1, -1, -1))
+    assert (affinity.values >= 0).all()
