@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from camzoo.backbone import Classifier, Trainable
-from camzoo.cams.pipeline import MapArrays, rewrite
+from camzoo.errors import ConfigError
+from camzoo.refine.affinity import enlarged_parts
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.confidence import alpha_scores, labels_from_alphas, with_background
 from camzoo.refine.crf import CrfSettings
@@ -45,8 +46,10 @@ from camzoo.refine.stages import run_stages, stage_channels, starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
 from camzoo.training import autocast
+from camzoo_baselines.own_maps import walked_maps
 
 if TYPE_CHECKING:
+    from camzoo.cams.pipeline import MapArrays
     from camzoo.config import TrainingConfig
     from camzoo.data.slices import TaggedSlices
     from camzoo.segment.context import BaselineContext
@@ -55,8 +58,6 @@ if TYPE_CHECKING:
 STRIDE: Final = 8
 #: Channels that the last three stages are squeezed to.
 _WIDTHS: Final = (64, 128, 256)
-#: Slices at a time where nothing is learnt.
-_BATCH: Final = 16
 
 
 class AffinityNet(Trainable):
@@ -118,6 +119,9 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         exp_times: The walk takes 2 to the power of this many steps.
         epochs: Of the affinity network.
         batch: Slices per step of its training.
+
+    Raises:
+        ConfigError: A value is out of its range.
     """
 
     title = "AffinityNet"
@@ -136,6 +140,16 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         epochs: int = 8,
         batch: int = 8,
     ) -> None:
+        if not (0 < low_alpha < high_alpha and walk_alpha > 0):
+            raise ConfigError(
+                "affinitynet: expected 0 < low_alpha < high_alpha and walk_alpha > 0, got "
+                f"{low_alpha}, {high_alpha} and {walk_alpha}"
+            )
+        if not (radius > 0 and beta > 0 and exp_times >= 0 and min(epochs, batch) >= 1):
+            raise ConfigError(
+                "affinitynet: expected radius > 0, beta > 0, exp_times >= 0, epochs >= 1 and "
+                f"batch >= 1, got {radius}, {beta}, {exp_times}, {epochs} and {batch}"
+            )
         self._alphas = low_alpha, high_alpha
         self._walk_alpha = walk_alpha
         self._radius = radius
@@ -179,21 +193,17 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         """Labels of confident pixels on the grid of the features: scores are pooled, then cut."""
         side = -(-slices.size // STRIDE)
         crf = CrfSettings(iterations=1).on_slices(slices.size)
-        device = context.device
         labels = np.empty((len(slices), side, side), np.uint8)
         with context.reporter.stage("labels of confident pixels") as tick:
-            for which, images, tags in slices.batches(_BATCH):
-                grey = images.to(device).float() / 255
-                coarse = torch.from_numpy(np.array(maps[which])).to(device).float()
-                fine = F.interpolate(coarse, grey.shape[1:], mode="bilinear", align_corners=False)
+            parts = enlarged_parts(maps, slices, context.device, tick=tick)
+            for which, fine, tags, grey in parts:
                 low, high = (
                     F.adaptive_avg_pool2d(
-                        alpha_scores(fine, tags.to(device), grey, alpha=alpha, crf=crf), side
+                        alpha_scores(fine, tags, grey, alpha=alpha, crf=crf), side
                     )
                     for alpha in self._alphas
                 )
                 labels[which] = labels_from_alphas(low, high).cpu().numpy()
-                tick(which.stop, len(slices))
         return labels
 
     def _walked(
@@ -202,13 +212,10 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         """Shares of the organs after the walk, for all slices."""
         precision = context.config.training.precision
 
-        def change(planes: Tensor, which: slice) -> Tensor:
-            grey = slices.images(which).to(context.device).float() / 255
+        def walk(planes: Tensor, grey: Tensor) -> Tensor:
             return self.walk(network, planes, grey, precision=precision)
 
-        out = MapArrays.empty(*maps.maps.shape[:3])
-        rewrite(maps, slices, out, change, normalisation="none", device=context.device)
-        return out
+        return walked_maps(maps, slices, context, walk, normalisation="none")
 
     @torch.no_grad()
     def walk(self, network: AffinityNet, maps: Tensor, grey: Tensor, *, precision: str) -> Tensor:

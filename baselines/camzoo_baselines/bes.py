@@ -31,7 +31,7 @@ from torch import Tensor
 
 from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.activation import Cam
-from camzoo.cams.pipeline import MapArrays, resize, rewrite
+from camzoo.cams.pipeline import MapArrays, resize
 from camzoo.config import Precision, TrainingConfig
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError, DataError
@@ -45,12 +45,12 @@ from camzoo.refine.boundary import STRIDE, BoundaryNet
 from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels
 from camzoo.refine.label_loss import LabelLoss, mean_over
-from camzoo.refine.scale import pair_radius, shrunk
+from camzoo.refine.scale import LINEAGE_SIDE, pair_radius, shrunk
 from camzoo.refine.stages import starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
 from camzoo.training import ViewLoss, autocast, mirrored, require_both_tags
-from camzoo_baselines.own_maps import own_maps
+from camzoo_baselines.own_maps import own_maps, walked_maps
 
 if TYPE_CHECKING:
     from camzoo.data.slices import TaggedSlices
@@ -79,6 +79,9 @@ class Bes(PseudoMaskBaseline):
         exp_times: The walk takes 2 to the power of this many steps.
         epochs: Of the boundary network.
         crf_iterations: Of the last CRF.
+
+    Raises:
+        ConfigError: A value is out of its range.
     """
 
     title = "BES"
@@ -98,12 +101,18 @@ class Bes(PseudoMaskBaseline):
         epochs: int = 6,
         crf_iterations: int = 1,
     ) -> None:
+        if not (sharpness >= 0 and window > 0 and 0 < share < 0.5 and margin >= 0 and epochs >= 1):
+            raise ConfigError(
+                "bes: expected sharpness >= 0, window > 0, 0 < share < 0.5, margin >= 0 and "
+                f"epochs >= 1, got {sharpness}, {window}, {share}, {margin} and {epochs}"
+            )
         self._sharpness = sharpness
         self._confidence = foreground, background
         self._window, self._share, self._margin = window, share, margin
         self._walk = beta, exp_times
         self._epochs = epochs
-        self._crf_iterations = crf_iterations
+        self._settings(LINEAGE_SIDE, "fp32")  # a wrong value is found here
+        self._last_crf = CrfSettings(iterations=crf_iterations, bilateral_sxy=20)
 
     def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
         """Train the classifier, then the boundary network; walk, cut and smooth."""
@@ -192,8 +201,7 @@ class Bes(PseudoMaskBaseline):
 
     def _smooth(self, labels: NDArray[np.uint8], context: BaselineContext) -> NDArray[np.uint8]:
         """Refine labels of positive slices by the last CRF."""
-        crf = CrfSettings(iterations=self._crf_iterations, bilateral_sxy=20)
-        crf = crf.on_slices(labels.shape[-1])
+        crf = self._last_crf.on_slices(labels.shape[-1])
         smooth = labels.copy()
         rows = context.train.positive_rows
         with context.reporter.stage("the last CRF") as tick:
@@ -335,13 +343,7 @@ def _walked(
 ) -> MapArrays:
     """Maps of all slices after the walk."""
 
-    def change(planes: Tensor, which: slice) -> Tensor:
-        grey = slices.images(which).to(context.device).float() / 255
+    def walk(planes: Tensor, grey: Tensor) -> Tensor:
         return refine_slices(planes, grey, network, settings)
 
-    out = MapArrays.empty(*maps.maps.shape[:3])
-    rewrite(
-        maps, slices, out, change,
-        normalisation=context.config.maps.normalisation, device=context.device,
-    )  # fmt: skip
-    return out
+    return walked_maps(maps, slices, context, walk, normalisation=context.config.maps.normalisation)

@@ -38,6 +38,7 @@ from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
 from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.segment.losses import balanced_cross_entropy
+from camzoo.segment.maps import resized_parts
 from camzoo.supervision import Supervision
 from camzoo.training import ViewLoss, autocast, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit
@@ -45,9 +46,6 @@ from camzoo_baselines.sizes import bounds_of, organ_sizes, size_penalty
 
 if TYPE_CHECKING:
     from camzoo.segment.context import BaselineContext
-
-#: Slices whose maps are turned into cues at a time.
-_PART = 64
 
 
 @register_baseline("issoc-style")
@@ -114,10 +112,7 @@ class IssocStyle(UNetBaseline):
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Labels and codes [N, side, side] of maps [N, C, s, s] of organs that are shown [N, C]."""
         labels, codes = np.empty((2, len(maps), side, side), np.uint8)
-        for start in range(0, len(maps), _PART):
-            part = torch.from_numpy(np.array(maps[start : start + _PART])).float()
-            fine = F.interpolate(part, size=(side, side), mode="bilinear", align_corners=False)
-            which = slice(start, start + len(part))
+        for which, fine in resized_parts(maps, side):
             there = torch.from_numpy(shown[which])
             label, weight = confidence_cues(fine, there, self._high, self._low)
             labels[which] = label.numpy()

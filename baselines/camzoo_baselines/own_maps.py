@@ -1,14 +1,15 @@
-"""Maps of a network that a baseline has trained itself."""
+"""Maps of networks that a baseline has trained itself: read off one, or led by one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
 
 from camzoo.cams.linear import classifier_of
-from camzoo.cams.pipeline import MapArrays, divide_by_volume_maximum, make_maps
+from camzoo.cams.pipeline import MapArrays, divide_by_volume_maximum, make_maps, rewrite
 from camzoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,6 +52,36 @@ def own_maps(
     if config.maps.normalisation == "volume-max":
         divide_by_volume_maximum(maps, slices.cases)
     return maps
+
+
+def walked_maps(
+    maps: MapArrays,
+    slices: TaggedSlices,
+    context: BaselineContext,
+    walk: Callable[[Tensor, Tensor], Tensor],
+    *,
+    normalisation: str,
+) -> MapArrays:
+    """Let maps walk through what their slices show.
+
+    Args:
+        maps: Finished, of ``slices``.
+        slices: Training or validation slices of ``context``.
+        context: Of the baseline.
+        walk: From maps [b, C, s, t], float32, and their slices on [0, 1], [b, S, S], to evidence
+            [b, C, s, t].
+        normalisation: Of the evidence, as in :class:`~camzoo.config.MapsConfig`.
+
+    Returns:
+        Finished maps, rows as in ``slices``.
+    """
+
+    def change(planes: Tensor, which: slice) -> Tensor:
+        return walk(planes, slices.images(which).to(context.device).float() / 255)
+
+    out = MapArrays.empty(*maps.maps.shape[:3])
+    rewrite(maps, slices, out, change, normalisation=normalisation, device=context.device)
+    return out
 
 
 def linear_cam(classifier: Classifier, features: Tensor) -> Tensor:

@@ -84,13 +84,15 @@ class SizeLoss(UNetBaseline):
         self.learn(context, self.seeds(context), loss)
 
     def seeds(self, context: BaselineContext) -> NDArray[np.uint8]:
-        """Mark the organs of the training slices: uint8 [N, s, s], UNKNOWN where no mark is."""
+        """Mark the organs that tags show: uint8 [N, s, s], UNKNOWN where no mark is."""
         side = context.config.segmentation.side
         marks = np.full((len(context.train), side, side), UNKNOWN, np.uint8)
-        for label, mark in zip(reference_labels(context, side), marks, strict=True):
+        labels = reference_labels(context, side)
+        for label, mark, tags in zip(labels, marks, context.train.tags, strict=True):
             for number, organ in enumerate(context.train.organs, start=1):
                 place = label == number
-                if place.any():
+                # Too few pixels for a tag: there the penalty says that nothing is there.
+                if tags[number - 1] > 0 and place.any():
                     mark[self._seed(place, organ in self._discs, context.generator)] = number
         return marks
 

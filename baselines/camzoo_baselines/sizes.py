@@ -6,6 +6,7 @@ weight of the penalty serve networks of any side.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -39,6 +40,9 @@ def bounds_of(
         organs: Names of the C classes.
         given: Bounds in pixels at 256 x 256 that go before the common ones.
 
+    Warns:
+        UserWarning: Nothing is known of an organ: its bounds say next to nothing.
+
     Raises:
         ConfigError: A pair is not 0 <= lower <= upper, or names an organ that is not there.
     """
@@ -53,6 +57,16 @@ def bounds_of(
                 f"bounds are given for {organ!r}, but the organs are {', '.join(organs)}"
             )
     known = {**COMMON_BOUNDS, **given}
+    unknown = [organ for organ in organs if organ not in known]
+    if unknown:
+        lowest, highest = WIDE_BOUNDS
+        warnings.warn(
+            f"no bounds are known of the size of {', '.join(unknown)}; {lowest:.0f} and "
+            f"{highest:.0f} pixels at 256 x 256 are taken, which say next to nothing: give the "
+            f"baseline bounds={{{unknown[0]!r}: (lower, upper)}}",
+            UserWarning,
+            stacklevel=2,
+        )
     lower, upper = torch.tensor([known.get(organ, WIDE_BOUNDS) for organ in organs]).float().T
     return lower, upper
 

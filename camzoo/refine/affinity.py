@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,13 +104,36 @@ def label_slices(
         [N, S, S]: 0 background, 1..C classes, UNKNOWN.
     """
     labels = np.empty((len(slices), slices.size, slices.size), np.uint8)
+    for which, fine, tags, grey in enlarged_parts(maps, slices, device, batch=batch, tick=tick):
+        labels[which] = confident_labels(fine, tags, grey, settings).cpu().numpy()
+    return labels
+
+
+def enlarged_parts(
+    maps: NDArray[np.float16],
+    slices: TaggedSlices,
+    device: torch.device,
+    *,
+    batch: int = 16,
+    tick: Tick = silent,
+) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+    """Walk through slices with their maps on the grid of the slices.
+
+    Args:
+        maps: [N, C, s, s].
+        slices: N slices.
+        device: Where all tensors go.
+        batch: Slices at a time.
+        tick: Told (slices done, slices in all) when a part has been worked on.
+
+    Yields:
+        Which slices; maps float32 [b, C, S, S]; tags [b, C]; slices on [0, 1], [b, S, S].
+    """
     for which, images, tags in slices.batches(batch):
         coarse = torch.from_numpy(np.array(maps[which])).to(device).float()
         fine = F.interpolate(coarse, images.shape[1:], mode="bilinear", align_corners=False)
-        grey = images.to(device).float() / 255
-        labels[which] = confident_labels(fine, tags.to(device), grey, settings).cpu().numpy()
+        yield which, fine, tags.to(device), images.to(device).float() / 255
         tick(which.stop, len(slices))
-    return labels
 
 
 def fit_boundary(

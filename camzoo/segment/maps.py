@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.segment.base import PseudoMaskBaseline
@@ -62,8 +64,18 @@ def cut_maps(maps: NDArray[np.float16], threshold: float, side: int) -> NDArray[
     The rule is that of the threshold sweep: a constant background plane and argmax.
     """
     labels = np.empty((len(maps), side, side), np.uint8)
+    for which, fine in resized_parts(maps, side):
+        labels[which] = apply_threshold(fine.transpose(0, 1), threshold).numpy()
+    return labels
+
+
+def resized_parts(maps: NDArray[np.float16], side: int) -> Iterator[tuple[slice, Tensor]]:
+    """Resize maps [N, C, s, s] bilinearly, some slices at a time: finer maps are not kept for all.
+
+    Yields:
+        Which slices they are, and their maps float32 [b, C, side, side] on the CPU.
+    """
     for start in range(0, len(maps), _PART):
         part = torch.from_numpy(np.array(maps[start : start + _PART])).float()
         fine = F.interpolate(part, size=(side, side), mode="bilinear", align_corners=False)
-        labels[start : start + _PART] = apply_threshold(fine.transpose(0, 1), threshold).numpy()
-    return labels
+        yield slice(start, start + len(part)), fine

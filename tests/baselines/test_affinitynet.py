@@ -10,12 +10,15 @@ from torch import nn
 from camzoo.backbone import build_classifier
 from camzoo.config import BackboneConfig, TrainingConfig
 from camzoo.data.labels import UNKNOWN
+from camzoo.errors import ConfigError
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.pair_affinity import affinity_from_features
 from camzoo.segment.base import clear_absent
+from camzoo.segment.maps import cut_maps
 from camzoo.training import minimise
-from tests.baselines.scenes import spilt_maps
+from tests.baselines.scenes import best_dice, spilt_maps
+from tests.baselines.tiny import tiny_classifier
 from tests.refine.test_affinity import scenes
 from tests.segment.toy import toy_context
 
@@ -92,27 +95,55 @@ def test_shares_of_a_single_region_in_the_end_are_those_of_the_means():
     torch.testing.assert_close(shares, expected)
 
 
-def test_pseudo_masks_of_maps_that_spill_over(tmp_path):
-    """Learnt from maps, cut where the paper does: where the organ beats the background."""
-    slices, truth = scenes(count=16)
-    maps = spilt_maps(truth, spill=13)
+def test_maps_that_spill_over_walk_back_along_learnt_affinities(tmp_path):
+    """Learnt from maps, cut where the paper does: where the organ beats the background.
+
+    Over affinities of a network that has learnt nothing the same walk makes the maps worse.
+    """
+    slices, truth = scenes(count=8)
+    twice = np.ones((1, 2, 2), np.uint8)  # organs of four to six cells, not two or three
+    slices, fine = replace(slices, store=np.kron(slices.store, twice)), np.kron(truth, twice)
+    maps = spilt_maps(fine, spill=41)
     asked = []
     context = toy_context(tmp_path, side=64)
     context = replace(
         context, train=slices, val=slices, maps=lambda name: maps, val_maps=lambda name: maps,
-        threshold=lambda planes: asked.append(planes) or 0.5,
+        threshold=lambda planes: asked.append(planes.numpy()) or 0.5, classifier=tiny_classifier(),
         config=context.config.changed({"training": RECIPE.model_dump()}),
     )  # fmt: skip
-    labels = AffinityNetBaseline(epochs=10, batch=4, walk_alpha=2.0, exp_times=3).pseudo_masks(
-        context
-    )
-    assert labels.shape == truth.shape
-    assert asked[0].shape == (16, 2, 32, 32)
-    assert ((asked[0] >= 0) & (asked[0] <= 1)).all()
+    baseline = AffinityNetBaseline(radius=13.0, beta=4.0, exp_times=5, epochs=20, batch=4)
+    labels = baseline.pseudo_masks(context)
+    (walked,) = asked
+    assert best_dice(walked, fine) > best_dice(maps.maps, fine) + 0.05
+    fresh = AffinityNet(context.classifier, seed=0).eval()
+    unlearnt = baseline._walked(fresh, maps, slices, context).maps
+    assert best_dice(unlearnt, fine) < best_dice(maps.maps, fine)
+    assert walked.shape == (8, 2, 32, 32)
+    assert ((walked >= 0) & (walked <= 1)).all()
+    assert np.array_equal(labels, cut_maps(walked, 0.5, 64))  # training slices walk, too
     assert np.array_equal(labels, clear_absent(labels, slices))
     agreement = (labels == truth)[truth > 0].mean(), (labels == truth)[truth == 0].mean()
     assert min(agreement) > 0.8
     assert (tmp_path / "affinities.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"low_alpha": 0.0}, "0 < low_alpha < high_alpha and walk_alpha > 0, got 0.0, 4.0 and 2.0"),
+        ({"low_alpha": 4.0}, "0 < low_alpha < high_alpha .*got 4.0, 4.0 and 2.0"),
+        ({"walk_alpha": 0.0}, "walk_alpha > 0, got 0.5, 4.0 and 0.0"),
+        ({"radius": 0.0}, "radius > 0.*got 0.0, 8.0, 8, 8 and 8"),
+        ({"beta": 0.0}, "beta > 0.*got 5.0, 0.0, 8, 8 and 8"),
+        ({"exp_times": -1}, "exp_times >= 0.*got 5.0, 8.0, -1, 8 and 8"),
+        ({"epochs": 0}, "epochs >= 1.*got 5.0, 8.0, 8, 0 and 8"),
+        ({"batch": 0}, "batch >= 1.*got 5.0, 8.0, 8, 8 and 0"),
+    ],
+)
+def test_what_it_cannot_use_is_refused(change, message):
+    AffinityNetBaseline(exp_times=0)
+    with pytest.raises(ConfigError, match=f"affinitynet: expected.*{message}"):
+        AffinityNetBaseline(**change)
 
 
 @pytest.mark.parametrize(

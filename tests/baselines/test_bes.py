@@ -11,6 +11,7 @@ from camzoo_baselines.bes import (
     ORGAN,
     AttentionLoss,
     Bes,
+    _walked,
     attended,
     boundary_labels,
     boundary_loss,
@@ -22,9 +23,12 @@ from camzoo.cams.pipeline import MapArrays
 from camzoo.config import BackboneConfig, TrainingConfig
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError, DataError
-from camzoo.refine.boundary import find_edges
+from camzoo.refine.boundary import BoundaryNet, find_edges
 from camzoo.refine.label_loss import LabelLoss
+from camzoo.segment.maps import cut_maps
 from camzoo.training import minimise
+from tests.baselines.scenes import best_dice, spilt_maps
+from tests.baselines.tiny import tiny_classifier
 from tests.refine.test_affinity import boundaries, network, scenes
 from tests.segment.toy import toy_context
 from tests.toy import toy_slices
@@ -185,3 +189,49 @@ def test_maps_without_a_boundary_are_named(tmp_path):
     context = replace(toy_context(tmp_path), train=slices)
     with pytest.raises(DataError, match=r"no window of 3 pixels .* in any of 8 slices"):
         baseline._boundary_labels(maps.maps, slices, settings.confidence, context)
+
+
+def test_maps_that_spill_over_walk_back_to_explored_boundaries(tmp_path, monkeypatch):
+    """Up to boundaries that nobody has learnt the same walk makes the maps worse."""
+    slices, truth = scenes(count=16)
+    maps = spilt_maps(truth)
+    asked = []
+    context = replace(
+        toy_context(tmp_path, side=64), train=slices, val=slices, classifier=tiny_classifier(),
+        threshold=lambda planes: asked.append(planes.numpy()) or 0.5,
+    )  # fmt: skip
+    monkeypatch.setattr("camzoo_baselines.bes.own_maps", lambda *_, **__: maps)
+    monkeypatch.setattr(Bes, "_classifier", lambda _, context: context.classifier)
+    baseline = Bes(foreground=0.4, background=0.4, epochs=80)
+    labels = baseline.pseudo_masks(context)
+    (walked,) = asked
+    assert best_dice(walked, truth) > best_dice(maps.maps, truth) + 0.02
+    fresh = BoundaryNet(context.classifier, seed=0)
+    settings = baseline._settings(64, "fp32")
+    unlearnt = _walked(fresh, maps, slices, settings, context).maps
+    assert best_dice(unlearnt, truth) < best_dice(maps.maps, truth)
+    expected = baseline._smooth(cut_maps(walked, 0.5, 64), context)  # training slices walk, too
+    assert np.array_equal(labels, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sharpness": -1.0}, "bes: expected sharpness >= 0.*got -1.0, 13.0, 0.3, 0.1 and 6"),
+        ({"window": 0.0}, "window > 0.*got 0.001, 0.0, 0.3"),
+        ({"share": 0.0}, "0 < share < 0.5.*got 0.001, 13.0, 0.0"),
+        ({"share": 0.5}, "0 < share < 0.5.*got 0.001, 13.0, 0.5"),
+        ({"margin": -0.1}, "margin >= 0.*0.3, -0.1 and 6"),
+        ({"epochs": 0}, "epochs >= 1.*0.3, 0.1 and 0"),
+        ({"foreground": 0.4}, "background must lie below .*got 0.5 and 0.4"),
+        ({"foreground": 1.1}, r"both on \[0, 1\]; got 0.5 and 1.1"),
+        ({"background": -0.1}, r"both on \[0, 1\]; got -0.1 and 0.5"),
+        ({"beta": 0.0}, "beta of the affinities must be positive .*got 0.0 and 4"),
+        ({"exp_times": -1}, "exp_times 0 or more, got 5.0 and -1"),
+        ({"crf_iterations": -1}, r"a CRF needs iterations of 0 or more.*iterations=-1"),
+    ],
+)
+def test_what_it_cannot_use_is_refused(change, message):
+    Bes(sharpness=0.0, margin=0.0, exp_times=0, crf_iterations=0)
+    with pytest.raises(ConfigError, match=message):
+        Bes(**change)

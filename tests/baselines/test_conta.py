@@ -4,7 +4,7 @@ import torch
 from camzoo_baselines.conta import Conta, attention, found_masks, mean_masks, numbered_from_one
 
 from camzoo.cams.ccam.category import CategoryAttention
-from camzoo.cams.ccam.causal import CausalClassifier, CausalLoss
+from camzoo.cams.ccam.causal import CausalCam, CausalClassifier, CausalLoss
 from camzoo.errors import ConfigError, DataError
 from camzoo.segment.base import baselines
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
@@ -80,6 +80,50 @@ def test_masks_are_the_networks_own():
     assert masks.shape == (20, GRID, GRID)
     assert (masks[:, :, :8] == 2).all()
     assert not masks[:, :, 8:].any()
+
+
+class GreyLevels:
+    """Finds organ 1 where a slice is bright and organ 2 where it is dark."""
+
+    def predict(self, images):
+        grey = images.float()
+        bright, dark = (grey > 200).float(), (grey < 50).float()
+        return torch.stack([1 - bright - dark, bright, dark], dim=1)
+
+
+def test_maps_are_made_with_what_the_segmentation_found(tmp_path, monkeypatch):
+    """12 of 16 slices show an organ, 8 of them the bright one, 8 the dark one."""
+    recipe = RECIPE.model_copy(update={"epochs": 1})
+    context, _ = tiny_context(tmp_path, recipe, epochs=1)
+    cams, networks = [], []
+
+    class SpiedCam(CausalCam):
+        def __init__(self, method, weight, shares, context, *, aligned):
+            cams.append((weight, shares, context))
+            super().__init__(method, weight, shares, context, aligned=aligned)
+
+    monkeypatch.setattr("camzoo_baselines.conta.CausalCam", SpiedCam)
+    monkeypatch.setattr(
+        "camzoo_baselines.conta.CausalClassifier",
+        lambda *args: networks.append(CausalClassifier(*args)) or networks[-1],
+    )
+    monkeypatch.setattr("camzoo_baselines.conta.train_unet", lambda *_, **__: GreyLevels())
+    Conta(grid=GRID).fit(context)
+
+    expected = torch.zeros(3, GRID, GRID)
+    expected[1, 4:8, 2:6] = expected[2, 8:12, 8:12] = 2 / 3
+    expected[0] = 1 - expected.sum(dim=0)
+    (network,) = networks
+    assert len(cams) == 2
+    for (weight, shares, confounders), slices in zip(
+        cams, (context.train, context.val), strict=True
+    ):
+        torch.testing.assert_close(confounders, expected)
+        assert torch.equal(weight, network.weight)
+        own = attention(network, found_masks(GreyLevels(), slices, GRID), expected)
+        torch.testing.assert_close(shares, own)
+        assert len(shares) == len(slices)
+        assert shares.std(dim=0).max() > 1e-4  # slices differ, so rows in another order would, too
 
 
 @pytest.mark.parametrize("organs", [("bright",), ("bright", "dark")])

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from camzoo_baselines.issoc import (
     CuesAndSize,
     IssocStyle,
@@ -16,6 +17,7 @@ from camzoo_baselines.own_maps import linear_cam, unit
 from camzoo_baselines.sizes import organ_sizes
 
 from camzoo.cams.base import cams
+from camzoo.cams.pipeline import MapArrays
 from camzoo.cams.view import Viewer
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
@@ -24,6 +26,8 @@ from camzoo.supervision import Supervision
 from camzoo.training import minimise
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.toy import toy_slices
+
+BOUNDS = {"bright": (0, 4000), "dark": (0, 5000)}
 
 
 def test_cues_by_hand():
@@ -135,10 +139,49 @@ def _map_sizes(classifier, slices):
     return organ_sizes(unit(cam))[slices.tag_tensor(slice(None)) > 0]
 
 
+def test_cues_are_those_of_maps_of_the_classifier_trained_for_size(tmp_path, monkeypatch):
+    context, _ = tiny_context(tmp_path, RECIPE, reads=())
+    shown = torch.from_numpy(context.train.tags > 0)
+    planes = torch.rand(16, 2, 8, 8, generator=torch.Generator().manual_seed(0)).half()
+    planes *= shown[:, :, None, None]
+    planes[3, 0] = 0  # shown, but not found
+    maps = MapArrays(planes.numpy(), np.zeros((16, 2), np.uint8), np.ones((16, 2), np.float32))
+    trained, read, learnt = [], [], []
+    monkeypatch.setattr(
+        "camzoo.training.minimise", lambda loss, network, *_, **__: trained.append((loss, network))
+    )
+    monkeypatch.setattr(
+        "camzoo_baselines.issoc.own_maps",
+        lambda classifier, *_: read.append(classifier) or maps,
+    )
+    monkeypatch.setattr(
+        IssocStyle, "learn", lambda _, context, codes, loss: learnt.append((codes, loss))
+    )
+    baseline = IssocStyle(bounds=BOUNDS, map_weight=0.25, weight=0.5)
+    baseline.fit(context)
+
+    ((size, network),) = trained
+    assert isinstance(size, TagsAndSize)
+    assert (size.upper.tolist(), size.weight) == ([4000, 5000], 0.25)
+    assert read == [network] == [size.classifier]
+    assert network is not context.classifier
+
+    ((codes, loss),) = learnt
+    assert (loss.upper.tolist(), loss.weight) == ([4000, 5000], 0.5)
+    fine = F.interpolate(planes.float(), size=(32, 32), mode="bilinear", align_corners=False)
+    labels, weights = confidence_cues(fine, shown, 0.7, 0.3)
+    np.testing.assert_array_equal(baseline.pseudo, labels)
+    known = labels != UNKNOWN
+    found, restored = decode(torch.from_numpy(codes), 3)
+    assert torch.equal(found[known], labels[known].long())
+    assert (restored - weights)[known].abs().max() <= 1 / 168 + 1e-6  # half a step of 85 levels
+    assert not restored[~known].any()
+
+
 def test_it_trains_and_predicts(tmp_path):
     recipe = RECIPE.model_copy(update={"epochs": 1})
     context, _ = tiny_context(tmp_path, recipe, epochs=1, reads=())
-    baseline = IssocStyle(bounds={"bright": (0, 4000)})
+    baseline = IssocStyle(bounds=BOUNDS)
     assert (baseline.reads, baseline.supervision) == ((), Supervision.IMAGE_SIZE)
     baseline.fit(context)
     assert set(np.unique(baseline.pseudo)) <= {0, 1, 2, UNKNOWN}

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,19 @@ def test_seeds_lie_in_the_masks_of_their_organs(tmp_path):
     assert set(dark) == {1}  # the disc is one pixel wide
 
 
+def test_what_is_too_small_for_a_tag_is_not_marked(tmp_path):
+    """A slice may hold pixels of an organ, yet fewer than a tag takes."""
+    context = seeded_context(tmp_path, side=64)
+    assert context.train.tags[3].tolist() == [1, 1]
+    tags = context.train.tags.copy()
+    tags[3, 0] = tags[1, 0] = 0  # one slice keeps the other organ, one has none left
+    context = replace(context, train=replace(context.train, tags=tags))
+    seeds = SizeLoss().seeds(context)
+    assert set(np.unique(seeds[3])) == {2, UNKNOWN}
+    assert set(np.unique(seeds[1])) == {UNKNOWN}
+    assert set(np.unique(seeds[5])) == {1, UNKNOWN}
+
+
 def test_sizes_move_into_the_bounds_and_slices_are_predicted(tmp_path):
     context = seeded_context(tmp_path, epochs=20, lr=2e-2, rotate=0)
     images, tags = context.val.images(slice(None)), context.val.tag_tensor(slice(None)) > 0
@@ -111,6 +125,6 @@ def test_sizes_move_into_the_bounds_and_slices_are_predicted(tmp_path):
 def test_it_needs_its_supervision(tmp_path):
     assert baselines.get("sizeloss") is SizeLoss
     with pytest.raises(FirewallError):
-        SizeLoss().fit(toy_context(tmp_path, supervision=Supervision.IMAGE_SIZE))
+        SizeLoss(bounds=BOUNDS).fit(toy_context(tmp_path, supervision=Supervision.IMAGE_SIZE))
     with pytest.raises(ConfigError, match="sizeloss: weight"):
         SizeLoss(weight=-1)

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 from camzoo_baselines.sizes import WIDE_BOUNDS, bounds_of, organ_sizes, size_penalty
@@ -30,9 +32,22 @@ def test_the_gradient_of_the_penalty_pulls_towards_the_bounds():
 
 
 def test_bounds_are_given_or_known_or_wide():
-    lower, upper = bounds_of(("prostate", "spleen", "ulna"), {"spleen": (80, 4000)})
+    organs = ("prostate", "spleen", "ulna")
+    with pytest.warns(UserWarning, match=r"bounds are known of the size of ulna; 1 and 16384 .*"):
+        lower, upper = bounds_of(organs, {"spleen": (80, 4000)})
     assert lower.tolist() == [60, 80, WIDE_BOUNDS[0]]
     assert upper.tolist() == [9000, 4000, WIDE_BOUNDS[1]]
+
+
+def test_organs_without_bounds_are_named_once_with_what_to_do():
+    with pytest.warns(UserWarning, match="next to nothing") as caught:
+        bounds_of(("ulna", "spleen", "radius"), {})
+    (warning,) = caught
+    assert "size of ulna, radius; 1 and 16384 pixels at 256 x 256" in str(warning.message)
+    assert "bounds={'ulna': (lower, upper)}" in str(warning.message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bounds_of(("ulna", "spleen"), {"ulna": (20, 300)})
 
 
 def test_wrong_bounds_are_refused():

@@ -10,7 +10,13 @@ from camzoo.config import BackboneConfig, TrainingConfig
 from camzoo.data.labels import UNKNOWN
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError, ConfigError, DataError
-from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices, refine_maps
+from camzoo.refine.affinity import (
+    AffinitySettings,
+    enlarged_parts,
+    fit_boundary,
+    label_slices,
+    refine_maps,
+)
 from camzoo.refine.boundary import BoundaryNet, find_edges
 from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings
@@ -155,6 +161,17 @@ def test_confident_labels_of_slices_part_by_part():
     sure = labels != UNKNOWN
     assert 0.8 < sure.mean() < 1
     assert (labels[sure] == truth[sure]).mean() > 0.97
+
+
+def test_parts_hold_maps_tags_and_slices_on_one_grid():
+    slices, _ = scenes(count=3)
+    coarse = np.arange(6, dtype=np.float16).reshape(3, 2, 1, 1)
+    parts = list(enlarged_parts(coarse, slices, CPU, batch=2))
+    assert [which for which, *_ in parts] == [slice(0, 2), slice(2, 3)]
+    maps, tags, grey = (torch.cat(tensors) for tensors in list(zip(*parts, strict=True))[1:])
+    assert torch.equal(maps, torch.arange(6.0).view(3, 2, 1, 1).expand(3, 2, 64, 64))
+    assert torch.equal(tags, torch.ones(3, 2))
+    np.testing.assert_array_equal((grey * 255).round(), slices.store)
 
 
 def test_divergence_is_named(tmp_path):
