@@ -1,4 +1,4 @@
-"""Settings that a user gives as KEY=VALUE."""
+"""What a user writes on the command line: lists of names, and settings as KEY=VALUE."""
 
 from __future__ import annotations
 
@@ -27,3 +27,17 @@ def parse_pairs(flag: str, texts: Iterable[str] | None) -> dict[str, Any]:
         except json.JSONDecodeError:  # plain text
             pairs[key] = value
     return pairs
+
+
+def split_names(text: str) -> list[str]:
+    """Split at commas that stand in no brackets, braces or quotes; empty parts are left out."""
+    parts, depth, quoted = [""], 0, False
+    for mark in text:
+        quoted ^= mark == '"'
+        if not quoted:
+            depth += (mark in "[{") - (mark in "]}")
+        if mark == "," and not quoted and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += mark
+    return [part.strip() for part in parts if part.strip()]

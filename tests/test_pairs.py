@@ -1,7 +1,7 @@
 import pytest
 
 from camzoo.errors import ConfigError
-from camzoo.pairs import parse_pairs
+from camzoo.pairs import parse_pairs, split_names
 
 
 def test_values_are_json_or_text():
@@ -20,3 +20,9 @@ def test_values_are_json_or_text():
 def test_wrong_pairs_are_named(texts, message):
     with pytest.raises(ConfigError, match=message):
         parse_pairs("--set", texts)
+
+
+def test_names_are_split_outside_of_brackets_and_quotes():
+    text = ' a, b[c,d]:e=1,f:g={"h": [1, 2], "i": 3}, j:k="l,m" ,,'
+    assert split_names(text) == ["a", "b[c,d]:e=1", 'f:g={"h": [1, 2], "i": 3}', 'j:k="l,m"']
+    assert split_names(" , ") == []

@@ -7,9 +7,6 @@ such chains (:data:`NAMED`), and take further steps in the same way: ``p-cam[aff
 
 from __future__ import annotations
 
-import inspect
-import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +17,7 @@ from camzoo.cams.base import CamMethod, cams
 from camzoo.cams.steps import MapStep, steps
 from camzoo.errors import ConfigError, UnknownNameError
 from camzoo.pairs import parse_pairs
+from camzoo.settings import defaults, require_like, written
 from camzoo.supervision import Supervision
 
 #: Names that are short for a chain.
@@ -90,11 +88,7 @@ class Chain:
     @property
     def _written(self) -> list[str]:
         """Settings that differ from what the label stands for, as they are written."""
-        return [
-            f"{key}={value if isinstance(value, str) else json.dumps(value)}"
-            for key, value in self.settings
-            if key not in self.own
-        ]
+        return written({key: value for key, value in self.settings if key not in self.own})
 
 
 def parse_chain(text: str) -> Chain:
@@ -158,20 +152,8 @@ def _require_settings(text: str, names: tuple[str, ...], settings: Mapping[str, 
                 f"{'there are ' + ', '.join(every) if every else 'it has no steps'}"
             )
         for name, own in known:
-            if key in own and not _is_like(value, own[key]):
-                raise ConfigError(
-                    f"{name}: {key} is of type {type(own[key]).__name__}, got {value!r}; "
-                    "write values as JSON (true, 3, 0.5)"
-                )
-
-
-def _is_like(value: Any, default: Any) -> bool:
-    """Whether a value is of the type of a default; ``faithful=no`` is text, and text is true."""
-    if default is None or default is inspect.Parameter.empty:
-        return True
-    if type(default) is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is type(default)
+            if key in own:
+                require_like(name, key, value, own[key])
 
 
 def _require_own(head: str, own: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -195,12 +177,6 @@ def _tells(names: tuple[str, ...], key: str, value: Any) -> bool:
     """Whether a setting is another than the default of a step that has it."""
     known = [defaults(steps.get(name)) for name in names]
     return any(key in own and own[key] != value for own in known)
-
-
-def defaults(step: type[MapStep]) -> dict[str, Any]:
-    """Return the settings of a step with the values they have unless told."""
-    parameters = inspect.signature(step).parameters
-    return {name: parameter.default for name, parameter in parameters.items()}
 
 
 def _build(name: str, settings: Mapping[str, Any]) -> MapStep:

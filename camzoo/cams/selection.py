@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from camzoo.cams.base import cams
 from camzoo.cams.chain import NAMED, parse_chain
 from camzoo.errors import ConfigError
+from camzoo.pairs import split_names
 
 #: Sets of methods that have a name of their own.
 SETS: Final[dict[str, tuple[str, ...]]] = {
@@ -41,9 +41,8 @@ def select_methods(text: str) -> tuple[str, ...]:
         ConfigError: A name or pattern fits nothing.
     """
     chosen: dict[str, None] = {}
-    for part in (piece.strip() for piece in re.split(r",(?![^\[]*\])", text)):
-        if part:
-            chosen.update(dict.fromkeys(_named(part)))
+    for part in split_names(text):
+        chosen.update(dict.fromkeys(_named(part)))
     if not chosen:
         raise ConfigError("--methods names no method; camzoo list cams shows all")
     return tuple(chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from camzoo.harness.stages import (
 from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Quiet, Reporter
 from camzoo.rows import PSEUDO_MASK, line_name, make_rows, write_rows
-from camzoo.segment import baselines
+from camzoo.segment.written import parse_baseline
 
 
 @dataclass(frozen=True)
@@ -114,20 +114,19 @@ def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:
     Raises:
         ConfigError: There is one.
     """
-    _require_different(config.methods)
-    for name in config.baselines:
-        baselines.get(name)
+    _require_different(config.methods, parse_chain)
+    _require_different(config.baselines, parse_baseline)
     classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)
     Viewer(classifier.model, config.backbone.layer)
 
 
-def _require_different(methods: Sequence[str]) -> None:
-    """Refuse two names of one chain: tables would hold every number of it twice."""
+def _require_different(texts: Sequence[str], parse: Callable[[str], object]) -> None:
+    """Refuse two names of one thing: tables would hold every number of it twice."""
     first: dict[str, str] = {}
-    for text in methods:
-        other = first.setdefault(str(parse_chain(text)), text)
+    for text in texts:
+        other = first.setdefault(str(parse(text)), text)
         if other != text:
-            raise ConfigError(f"{other} and {text} are one method; give one of the names")
+            raise ConfigError(f"{other} and {text} are one and the same; give one of the names")
 
 
 @dataclass(frozen=True)

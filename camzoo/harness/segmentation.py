@@ -28,9 +28,11 @@ from camzoo.metrics.curves import curve_records
 from camzoo.metrics.protocols import choose_threshold
 from camzoo.metrics.sweep import threshold_sweep
 from camzoo.randomness import seeded
-from camzoo.segment.base import Baseline, baselines, require_labels
+from camzoo.rows import line_name
+from camzoo.segment.base import Baseline, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
+from camzoo.segment.written import WrittenBaseline, parse_baseline
 
 #: Raised whenever the result changes for the same key.
 VERSION: Final = 1
@@ -72,13 +74,11 @@ def segment_cell(
     for name, methods in reads.items():
         try:
             _require_maps(methods, mapped.failures)
-            artifacts[name] = _segment_stage(cell, trained.artifact, baselines.get(name)())
+            artifacts[name] = _segment_stage(cell, trained.artifact, parse_baseline(name))
         except Exception as error:  # a plug-in may raise anything; it fails its own row
             result.failures[name] = _reason(error)
     for name, rows in segmentation_scores(cell, artifacts).items():
-        supervision = baselines.get(name).supervision.value
-        columns = {"method": name, "variant": "", "supervision": supervision}
-        result.records.extend(columns | row for row in rows)
+        result.records.extend(_columns(parse_baseline(name)) | row for row in rows)
     result.costs.extend(
         {**_cost(context, name, artifact), "maps": mapped.cost(reads[name])}
         for name, artifact in artifacts.items()
@@ -86,12 +86,21 @@ def segment_cell(
     return result
 
 
+def _columns(baseline: WrittenBaseline) -> dict[str, str]:
+    """What result rows say of a baseline itself."""
+    return {
+        "method": baseline.name,
+        "variant": baseline.variant,
+        "supervision": baseline.kind.supervision.value,
+    }
+
+
 def _reads(names: Sequence[str], failures: dict[str, str]) -> dict[str, tuple[str, ...]]:
     """Which maps each baseline reads; one that cannot even be made has failed."""
     reads = {}
     for name in names:
         try:
-            baseline = baselines.get(name)()
+            baseline = parse_baseline(name).build()
             for method in baseline.reads:
                 _require_as_weak(baseline, method)
             reads[name] = baseline.reads
@@ -132,12 +141,14 @@ def _require_maps(methods: Sequence[str], failures: Mapping[str, str]) -> None:
             raise CamzooError(f"the maps of {method}, which it reads, failed: {failures[method]}")
 
 
-def _segment_stage(cell: BaselineCell, train: Artifact, baseline: Baseline) -> Artifact:
+def _segment_stage(cell: BaselineCell, train: Artifact, named: WrittenBaseline) -> Artifact:
     """Train a baseline and segment the test volumes."""
     context, split = cell.context, cell.split
+    baseline = named.build()
     key = {
         "version": VERSION,
-        "baseline": baseline.name,
+        "baseline": named.name,
+        **({"settings": dict(named.settings)} if named.settings else {}),
         "code": [source_digest(written) for written in (type(baseline), *_AROUND)],
         "supervision": baseline.supervision.value,
         "train": train.digest,
@@ -190,7 +201,7 @@ def _cost(context: Context, name: str, artifact: Artifact) -> dict[str, Any]:
     """What a baseline took when it was made, and where its predictions are, below the run's out."""
     cost: dict[str, Any] = json.loads((artifact.folder / "cost.json").read_text("utf-8"))
     place = (artifact.folder / PREDICTIONS).relative_to(context.store.root.parent)
-    return {"method": name, **cost, "predictions": place.as_posix()}
+    return {"method": _line(name), **cost, "predictions": place.as_posix()}
 
 
 def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> None:
@@ -202,6 +213,12 @@ def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> None:
     ]
     if costs:
         write_text(folder / "costs.json", json.dumps(costs, indent=1) + "\n")
+
+
+def _line(name: str) -> str:
+    """How tables call a baseline."""
+    baseline = parse_baseline(name)
+    return line_name(baseline.name, baseline.variant)
 
 
 def _reason(error: Exception) -> str:

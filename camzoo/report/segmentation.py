@@ -22,10 +22,10 @@ from camzoo.report.cells import (
 )
 from camzoo.report.reported_volumes import reported_volumes
 from camzoo.report.tables import pooled_dsc
-from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
+from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION, line_name
 from camzoo.supervision import Supervision
 
-_BASELINE: Final = ["method", "supervision"]
+_BASELINE: Final = ["method", "variant", "supervision"]
 _METRICS: Final = {"dsc": ("DSC (%)", 100), "asd_mm": ("ASD (mm)", 1), "mad_mm": ("MAD (mm)", 1)}
 #: What is measured of a baseline, in time.
 _STAGES: Final = ("maps", "fit", "predict")
@@ -63,12 +63,12 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
                 "95 % interval": interval(dsc),
                 **over_seeds(dsc),
                 "ASD with failures": f"{summary(mine, 'asd_mm')['mean_with_failures']:.2f}",
-                "volumes": f"{int(dsc['n'])}{'' if key['method'] in complete else ' (incomplete)'}",
+                "volumes": f"{int(dsc['n'])}{'' if _name(key) in complete else ' (incomplete)'}",
                 "failed": f"{int(dsc['n_failed'])}",
             }
-            | order.get(key["method"], {})
-            | _paper(paper, key["method"])
-            | {"_rank": (key["method"] not in complete, -dsc["mean"])}
+            | order.get((key["method"], key["variant"]), {})
+            | _paper(paper, _name(key))
+            | {"_rank": (_name(key) not in complete, -dsc["mean"])}
         )
     there = {line["method"] for line in lines}
     absent = dict.fromkeys((*failed, *paper))
@@ -107,7 +107,7 @@ def segmentation_region_table(rows: pd.DataFrame) -> pd.DataFrame:
                 | _baseline(key)
                 | _measured(mine)
                 | {"failed": f"{int(summary(mine, 'dsc')['n_failed'])}"}
-                | _paper(paper, key["method"])
+                | _paper(paper, _name(key))
                 | {"_rank": (position, -summary(mine, "dsc")["mean"])}
             )
     return ranked(lines)
@@ -154,7 +154,11 @@ def _subject(rows: pd.DataFrame) -> tuple[str, tuple[str, ...]]:
 
 
 def _baseline(key: Mapping[str, Any]) -> dict[str, Any]:
-    return {"method": key["method"], "supervision": key["supervision"]}
+    return {"method": _name(key), "supervision": key["supervision"]}
+
+
+def _name(key: Mapping[str, Any]) -> str:
+    return line_name(key["method"], key["variant"])
 
 
 def _measured(rows: pd.DataFrame) -> dict[str, str]:
@@ -171,25 +175,28 @@ def _paper(paper: Mapping[str, Mapping[str, str]], name: str) -> dict[str, str]:
     return {f"paper {label}": numbers.get(metric, NONE) for metric, (label, _) in _METRICS.items()}
 
 
-def _order(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
+def _order(rows: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
     """How sure the order of those is that see no masks, not even marks cut from them.
 
     A baseline that failed in some folds or seeds has no pairs for the others' cases, and is left
     out.
     """
     weak = rows[~rows["supervision"].map(lambda name: Supervision(name).opens_masks).astype(bool)]
-    whole = weak[weak["method"].isin(_complete(rows))]
-    return {method: cells for (method, _), cells in comparison(whole).items()}
+    return comparison(weak[_names(weak).isin(_complete(rows))])
 
 
 def _complete(rows: pd.DataFrame) -> list[str]:
     """Baselines that were scored on every volume of every fold and seed that any was scored on."""
     keys = {
         str(name): set(mine[["fold", "seed", "case"]].itertuples(index=False, name=None))
-        for name, mine in rows.groupby("method")
+        for name, mine in rows.groupby(_names(rows))
     }
     everything = set().union(*keys.values())
     return [name for name, mine in keys.items() if mine == everything]
+
+
+def _names(rows: pd.DataFrame) -> pd.Series[str]:
+    return (rows["method"] + " " + rows["variant"]).str.strip()
 
 
 def _duration(seconds: float, resumed: bool = False) -> str:

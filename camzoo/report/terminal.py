@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from camzoo.cams.base import cams
-from camzoo.cams.chain import NAMED, defaults, parse_chain
+from camzoo.cams.chain import NAMED, parse_chain
 from camzoo.cams.steps import steps
 from camzoo.data.datasets import datasets
 from camzoo.data.opening import dataset_options
@@ -20,6 +20,7 @@ from camzoo.registry import Registry
 from camzoo.report.segmentation import NOT_RUN, of_baselines, of_maps, segmentation_table
 from camzoo.report.tables import of_oracles, of_weak, pooled_table, volume_table
 from camzoo.segment import baselines
+from camzoo.settings import defaults, written
 
 _SHORT: Final = ["method", "DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)"]
 
@@ -95,11 +96,10 @@ def _describe_chain(name: str) -> dict[str, str]:
 
 def _describe_step(name: str) -> dict[str, str]:
     step = steps.get(name)
-    settings = (f"{key}={value}" for key, value in defaults(step).items())
     return {
         "name": name,
         "from": _package(steps, name),
-        "settings": " ".join(settings),
+        "settings": " ".join(written(defaults(step))),
         "cost": step.cost,
         "paper": step.paper,
     }
@@ -112,6 +112,7 @@ def _describe_baseline(name: str) -> dict[str, str]:
         "from": _package(baselines, name),
         "supervision": baseline.supervision.value,
         "title": baseline.title,
+        "settings": " ".join(written(defaults(baseline))),
         "cost": baseline.cost,
         "paper": baseline.paper,
     }

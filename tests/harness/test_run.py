@@ -253,7 +253,11 @@ def test_only_methods_that_learn_have_a_version_of_learning_in_their_key(undistu
     ("changes", "error", "message"),
     [
         ({"methods": ["cam", "gard-cam"]}, UnknownNameError, "did you mean grad-cam"),
-        ({"methods": ["cam", "eigen-cam", "p-cam"]}, ConfigError, "cam and p-cam are one method"),
+        (
+            {"methods": ["cam", "eigen-cam", "p-cam"]},
+            ConfigError,
+            "cam and p-cam are one",
+        ),
         ({"data.name": "chaoss"}, UnknownNameError, "did you mean chaos"),
         ({"backbone.name": "resnet10x"}, ConfigError, "unknown backbone 'resnet10x'"),
         ({"backbone.layer": "layer9"}, ConfigError, "has no layer 'layer9'"),

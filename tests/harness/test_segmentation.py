@@ -21,7 +21,7 @@ from camzoo.harness.stages import Context, train_stage
 from camzoo.harness.store import Store
 from camzoo.progress import Quiet
 from camzoo.report.leaderboards import write_page
-from camzoo.report.segmentation import of_baselines, segmentation_region_table
+from camzoo.report.segmentation import of_baselines, segmentation_region_table, segmentation_table
 from camzoo.segment.base import Baseline, PseudoMaskBaseline, UNetBaseline, baselines
 from camzoo.segment.selection import select_baselines
 from camzoo.supervision import Supervision
@@ -121,6 +121,22 @@ class SizedCam(Cam):
     supervision = Supervision.IMAGE_SIZE
 
 
+class Above(Failing):
+    """What is brighter than a level, which is a setting, is the organ."""
+
+    supervision = Supervision.IMAGE
+
+    def __init__(self, level: int = 128) -> None:
+        self._level = level
+
+    def fit(self, context):
+        pass
+
+    def predict(self, images):
+        organ = (images > self._level).long()
+        return torch.nn.functional.one_hot(organ, 2).movedim(-1, 1).float()
+
+
 class Watching(Failing):
     """Predicts background; writes down what it was handed."""
 
@@ -155,7 +171,7 @@ def _doubles():
         "failing": Failing, "curious": Curious, "undeclared": Undeclared, "of-nothing": OfNothing,
         "mislabelled": Mislabelled, "mislearning": Mislearning, "failing-once": FailingOnce,
         "back-door": ThroughTheBackDoor, "side-door": ThroughTheSideDoor, "open": InTheOpen,
-        "measuring": Measuring, "watching": Watching,
+        "measuring": Measuring, "watching": Watching, "above": Above,
     }  # fmt: skip
     for name, double in doubles.items():
         double.name = name
@@ -225,6 +241,24 @@ def test_labels_learnt_from_cam_are_its_masks_at_the_validated_threshold(done):
     left, right = (frame[keys].sort_values(keys).reset_index(drop=True) for frame in (learnt, cam))
     pd.testing.assert_frame_equal(left, right)
     assert set(learnt["stage"]) == {"pseudo-mask"}
+
+
+def test_one_baseline_runs_with_several_settings(tmp_path):
+    config = TINY.changed({"baselines": ["above", "above:level=0", "above:level=255"]})
+    result = bench(config, tmp_path)
+    assert not result.failures
+    rows = segmented(result.rows)
+    rows = rows[rows["region"] == "whole"].set_index("variant")
+    assert set(rows["method"]) == {"above"}
+    found = rows.groupby("variant")["n_pred"].sum()
+    assert found["level=0"] > found[""] > found["level=255"] == 0
+    assert [cost["method"] for cost in json.loads(_costs(result))] == [
+        "above", "above level=0", "above level=255",
+    ]  # fmt: skip
+    table = segmentation_table(rows.reset_index())
+    assert set(table["method"]) == {"above", "above level=0", "above level=255"}
+    with pytest.raises(ConfigError, match="above:level=128 and above are one and the same"):
+        bench(TINY.changed({"baselines": ["above:level=128", "above"]}), tmp_path)
 
 
 def test_costs_are_kept_apart_from_the_rows(done):

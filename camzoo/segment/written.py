@@ -1,0 +1,75 @@
+"""Baselines as one writes them: a name, and settings that differ from its defaults.
+
+``sizeloss:weight=0.1`` is SizeLoss with another argument of its constructor, and
+``p-cam:method=layer-cam`` trains the U-Net on other maps. Quotes keep what is a setting of the maps
+together: ``irnet:method="cam[aff]:beta=5"``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from camzoo.errors import ConfigError
+from camzoo.pairs import parse_pairs
+from camzoo.segment import baselines
+from camzoo.segment.base import Baseline
+from camzoo.settings import defaults, require_like, written
+
+#: In front of a setting, and in no quotes.
+_SEPARATOR: Final = re.compile(r':(?=\w+=)(?=(?:[^"]*"[^"]*")*[^"]*$)')
+
+
+@dataclass(frozen=True)
+class WrittenBaseline:
+    """A baseline and its settings.
+
+    Attributes:
+        name: In the registry.
+        settings: That differ from the defaults.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return ":".join([self.name, *written(self.settings)])
+
+    @property
+    def variant(self) -> str:
+        """Its settings, as rows and tables have them."""
+        return " ".join(written(self.settings))
+
+    @property
+    def kind(self) -> type[Baseline]:
+        """Its class."""
+        return baselines.get(self.name)
+
+    def build(self) -> Baseline:
+        """Construct it.
+
+        Raises:
+            ConfigError: A value is out of its range.
+        """
+        return self.kind(**self.settings)
+
+
+def parse_baseline(text: str) -> WrittenBaseline:
+    """Read a baseline; it is not constructed yet.
+
+    Raises:
+        UnknownNameError: No such baseline.
+        ConfigError: It has no such setting, or the setting takes values of another type.
+    """
+    name, *pieces = _SEPARATOR.split(text)
+    known = defaults(baselines.get(name))
+    settings = parse_pairs(name, pieces)
+    for key, value in settings.items():
+        if key not in known:
+            there = f"there are {', '.join(known)}" if known else "it has none"
+            raise ConfigError(f"baseline {name} has no setting {key!r}; {there}")
+        require_like(name, key, value, known[key])
+    told = {key: value for key, value in sorted(settings.items()) if value != known[key]}
+    return WrittenBaseline(name, told)
