@@ -63,7 +63,7 @@ def bounds_of(
         warnings.warn(
             f"no bounds are known of the size of {', '.join(unknown)}; {lowest:.0f} and "
             f"{highest:.0f} pixels at 256 x 256 are taken, which say next to nothing: give the "
-            f"baseline bounds={{{unknown[0]!r}: (lower, upper)}}",
+            f'baseline bounds={{"{unknown[0]}": [lower, upper]}}',
             UserWarning,
             stacklevel=2,
         )

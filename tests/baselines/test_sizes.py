@@ -44,7 +44,7 @@ def test_organs_without_bounds_are_named_once_with_what_to_do():
         bounds_of(("ulna", "spleen", "radius"), {})
     (warning,) = caught
     assert "size of ulna, radius; 1 and 16384 pixels at 256 x 256" in str(warning.message)
-    assert "bounds={'ulna': (lower, upper)}" in str(warning.message)
+    assert 'bounds={"ulna": [lower, upper]}' in str(warning.message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bounds_of(("ulna", "spleen"), {"ulna": (20, 300)})
