@@ -7,6 +7,8 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
+from camzoo.environment import processor
+
 RESULTS = Path(__file__).parent / "RESULTS.md"
 _TITLE = "# Benchmark results\n\nWritten by the benchmarks (`make benchmarks`), never by hand.\n"
 _SECTION = re.compile(r"^## (?P<name>.+?)\n+(?P<body>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -37,7 +39,7 @@ def machine(*packages: str) -> str:
     python = f"Python {platform.python_version()}"
     threads = torch.get_num_threads()
     plural = "s" if threads > 1 else ""
-    return f"{', '.join([python, *versions])}; {_processor()}, {threads} thread{plural}"
+    return f"{', '.join([python, *versions])}; {processor()}, {threads} thread{plural}"
 
 
 def table(rows: list[dict[str, object]]) -> str:
@@ -49,9 +51,3 @@ def table(rows: list[dict[str, object]]) -> str:
 
 def _cell(value: object) -> str:
     return str(value).replace("|", "\\|")
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.+)", info.read_text()) if info.exists() else []
-    return names[0] if names else platform.processor() or platform.machine()

@@ -63,7 +63,7 @@ def describe(device: torch.device) -> dict[str, object]:
     cuda = device.type == "cuda"
     return {
         "device": device.type,
-        "device_name": torch.cuda.get_device_name(device) if cuda else _processor(),
+        "device_name": torch.cuda.get_device_name(device) if cuda else processor(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "platform": platform.system(),
@@ -72,7 +72,7 @@ def describe(device: torch.device) -> dict[str, object]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """Model of the processor; its architecture where the system does not tell."""
     if _CPU_INFO.is_file():
         for line in _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,8 +1,10 @@
+import platform
+
 import pytest
 import torch
 
 from camzoo.config import BenchConfig
-from camzoo.environment import use_threads
+from camzoo.environment import describe, processor, use_threads
 from camzoo.harness import run
 from camzoo.presets import preset
 
@@ -43,3 +45,15 @@ def test_a_run_computes_on_the_threads_of_its_configuration(config, threads, mon
 
 def test_threads_are_no_part_of_the_name_of_a_run():
     assert BenchConfig().run == BenchConfig(threads=4).run
+
+
+def test_the_processor_is_named_by_its_model(tmp_path, monkeypatch):
+    """The same seeds on another processor are another classifier: a record tells them apart."""
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\nmodel name\t: Some Model @ 3 GHz\nprocessor\t: 1\n")
+    monkeypatch.setattr("camzoo.environment._CPU_INFO", info)
+    assert describe(torch.device("cpu"))["device_name"] == "Some Model @ 3 GHz"
+    info.write_text("processor\t: 0\nmodel name\t: \n")
+    assert processor() == (platform.processor() or platform.machine())
+    info.unlink()
+    assert processor() == (platform.processor() or platform.machine())
