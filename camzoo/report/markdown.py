@@ -41,19 +41,9 @@ _POOLED = (
     "paper's Tables 1 and 2. `gap` is what choosing the threshold on the scored masks (`oracle`) "
     "adds over choosing it on other patients (`validated`).\n"
 )
-_SPREAD = (
-    "Mean ± sample standard deviation over volumes, whose seeds are averaged first; the interval "
-    "is a bootstrap over patients. Neither holds what another training would change: that is "
-    "`seeds`, the lowest and the highest mean of a seed. `failed`: volumes in which at least one "
-    "organ was missed altogether; ASD and MAD leave that organ out, `ASD with failures` takes the "
-    "diagonal of the volume for it. `p`: two-sided Wilcoxon test over patients against the best "
-    "line, with Holm's correction over all pairs of lines; of fewer than 6 patients, `too few`, no "
-    "difference can bring it to 0.05. `first`: how often a line is best when patients are "
-    "resampled."
-)
 _VOLUMES = (
-    f"In 3-D on the grid of the scan. {_SPREAD} `nothing there`: volumes with the organ neither in "
-    "the reference nor in the mask, left out.\n"
+    "Mean ± sample standard deviation over volumes, in 3-D on the grid of the scan. The columns are "
+    "explained at the end of the page.\n"
 )
 _ORACLES = (
     "The context map is counted from reference masks of the training slices (map B). This is an "
@@ -75,10 +65,11 @@ _BASELINES = (
     "Every baseline learns from the training slices and predicts slices without tags. Labels made "
     "of maps are cut at the threshold that is best on validation patients, whose masks that takes; "
     "at test time there is no threshold: class probabilities are brought to the grid of the scan "
-    f"before the argmax. {_SPREAD} p and `first` compare baselines that see tags and sizes alone, "
-    "not those with marks (`image+seed`) or masks, which are an upper bound. `paper`: Tables 3 and "
-    "4 of C-CAM, on its own data and split; a baseline of it that this run left out is `not run` "
-    "(`issoc` is not part of camzoo, which has a reconstruction, `issoc-style`).\n"
+    "before the argmax. Mean ± sample standard deviation over volumes; the columns are explained at "
+    "the end of the page. p and `first` compare baselines that see tags and sizes alone, not those "
+    "with marks (`image+seed`) or masks. `paper`: Tables 3 and 4 of C-CAM, on its own data and "
+    "split; a baseline of it that is not in this run is `not run`. `issoc` is no part of camzoo, "
+    "which has a reconstruction, `issoc-style`.\n"
 )
 _LEARNT = (
     "What the baselines made of the training slices for their U-Net, scored as volumes; unknown "
@@ -91,6 +82,19 @@ _COSTS = (
     "taken. The memory is the largest of the whole process. `*`: went on after an interruption, "
     "whose time is not counted.\n"
 )
+_COLUMNS = {
+    "±": "sample standard deviation over volumes; seeds of a volume are averaged first.",
+    "95 % interval": "bootstrap over patients. Neither it nor ± holds what another training would "
+    "change.",
+    "seeds": "lowest and highest mean of a seed: what another training changes.",
+    "failed": "volumes in which at least one organ was missed altogether. ASD and MAD leave that "
+    "organ out; `ASD with failures` takes the diagonal of the volume for it.",
+    "nothing there": "volumes with the organ neither in the reference nor in the mask; left out.",
+    "p (Holm)": "two-sided Wilcoxon test over patients against the best line, with Holm's "
+    "correction over all pairs of lines. `too few`: below 6 patients no difference can bring it "
+    "to 0.05.",
+    "first": "how often a line is the best when patients are resampled.",
+}
 
 
 def page(dataset: str, records: list[Record]) -> str:
@@ -207,7 +211,8 @@ def _definitions(records: list[Record]) -> str:
         f"One mask empty: {m.one_empty}; a failure counts as: {m.worst}."
         for m in (get_metric(name) for name in ("dsc", "asd_mm", "mad_mm"))
     ]
-    return "## What the words mean\n\n" + "\n".join([*protocols, *metrics]) + "\n"
+    columns = [f"- `{name}`: {meaning}" for name, meaning in _COLUMNS.items()]
+    return "## What the words mean\n\n" + "\n".join([*protocols, *metrics, *columns]) + "\n"
 
 
 def table(frame: pd.DataFrame) -> str:
