@@ -42,7 +42,7 @@ _POOLED = (
     "adds over choosing it on other patients (`validated`).\n"
 )
 _VOLUMES = (
-    "Mean ± sample standard deviation over volumes, in 3-D on the grid of the scan. The columns are "
+    "Mean ± sample standard deviation over volumes, in 3-D on the grid of the scan. Columns are "
     "explained at the end of the page.\n"
 )
 _ORACLES = (
@@ -65,8 +65,8 @@ _BASELINES = (
     "Every baseline learns from the training slices and predicts slices without tags. Labels made "
     "of maps are cut at the threshold that is best on validation patients, whose masks that takes; "
     "at test time there is no threshold: class probabilities are brought to the grid of the scan "
-    "before the argmax. Mean ± sample standard deviation over volumes; the columns are explained at "
-    "the end of the page. p and `first` compare baselines that see tags and sizes alone, not those "
+    "before the argmax. Mean ± sample standard deviation over volumes; columns are explained at the "
+    "end of the page. p and `first` compare baselines that see tags and sizes alone, not those "
     "with marks (`image+seed`) or masks. `paper`: Tables 3 and 4 of C-CAM, on its own data and "
     "split; a baseline of it that is not in this run is `not run`. `issoc` is no part of camzoo, "
     "which has a reconstruction, `issoc-style`.\n"
