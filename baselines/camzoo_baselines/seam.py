@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 #: Channels that the PCM takes from the two stages, and compares places in.
 _WIDTHS: Final = (64, 128)
 _SPACE: Final = 192
+#: Images whose stages are read at a time: all of a batch would take gigabytes at large scales.
+_FEW: Final = 4
 #: Keeps divisions finite (authors' code).
 _LEAST: Final = 1e-5
 
@@ -302,10 +304,14 @@ class CorrectedCam(CamMethod):
         """Return the PCM's maps of the organs with a minimum of 0, [B, C, h, w]."""
         classifier = self._network.classifier
         grey = (view.images * classifier.std + classifier.mean)[:, 0]
+        parts = zip(self._cam.saliency(view).split(_FEW), grey.split(_FEW), strict=True)
         with torch.no_grad():
-            stages = run_stages(classifier, grey)
-            spread = self._network.corrected(self._cam.saliency(view), grey, stages)[:, 1:]
+            spread = torch.cat([self._spread(cam, slices) for cam, slices in parts])
         return spread - spread.amin(dim=(2, 3), keepdim=True)
+
+    def _spread(self, cam: Tensor, grey: Tensor) -> Tensor:
+        stages = run_stages(self._network.classifier, grey)
+        return self._network.corrected(cam, grey, stages)[:, 1:]
 
 
 def _on_grid(planes: Tensor, grid: Sequence[int]) -> Tensor:
