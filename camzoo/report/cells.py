@@ -13,8 +13,8 @@ from camzoo.metrics.summary import summarise
 
 #: Where there is no number.
 NONE: Final = "n/a"
-#: The smallest p of a two-sided Wilcoxon test of n pairs is 2 / 2^n: 0.0625 for 5, 0.031 for 6.
-_FEWEST_PATIENTS: Final = 6
+#: What a difference has to reach to be believed.
+_LEVEL: Final = 0.05
 
 
 def comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
@@ -22,9 +22,14 @@ def comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
     if rows["method"].nunique() < 2:
         return {}
     compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc")
+    enough = _smallest_p(int(compared["n_patients"].min()), len(compared)) < _LEVEL
     return {
         (line["method"], line["variant"]): {
-            "p (Holm)": "best" if line["best"] else _believed(line["p_holm"], line["n_patients"]),
+            "p (Holm)": "best"
+            if line["best"]
+            else p_value(line["p_holm"])
+            if enough
+            else "too few",
             "first": f"{100 * line['p_first']:.0f} %",
         }
         for line in compared.to_dict("records")
@@ -36,8 +41,10 @@ def p_value(p: float) -> str:
     return f"{p:.3f}" if not p < 5e-4 else "< 0.001"
 
 
-def _believed(p: float, patients: int) -> str:
-    return p_value(p) if patients >= _FEWEST_PATIENTS else "too few"
+def _smallest_p(patients: int, lines: int) -> float:
+    """The smallest p that can be: 2 / 2^n of a Wilcoxon test, times the pairs that Holm counts."""
+    pairs = lines * (lines - 1) / 2
+    return float(pairs * 2 / 2**patients)
 
 
 def summary(rows: pd.DataFrame, metric: str) -> dict[str, float]:

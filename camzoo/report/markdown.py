@@ -91,8 +91,8 @@ _COLUMNS = {
     "organ out; `ASD with failures` takes the diagonal of the volume for it.",
     "nothing there": "volumes with the organ neither in the reference nor in the mask; left out.",
     "p (Holm)": "two-sided Wilcoxon test over patients against the best line, with Holm's "
-    "correction over all pairs of lines. `too few`: below 6 patients no difference can bring it "
-    "to 0.05.",
+    "correction over all pairs of lines. `too few`: so few patients for so many lines that no "
+    "difference can bring it below 0.05.",
     "first": "how often a line is the best when patients are resampled.",
 }
 

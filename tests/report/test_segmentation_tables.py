@@ -86,13 +86,18 @@ def test_the_best_weak_baseline_is_what_others_are_compared_with():
     assert lines.loc["supervised", "paper DSC (%)"] == "n/a"
 
 
-@pytest.mark.parametrize(("patients", "shown"), [(5, "too few"), (6, "0.031")])
-def test_p_stands_where_patients_are_enough_for_one(patients, shown):
-    """c-cam wins on all of them: the smallest p of n pairs, 2 / 2^n."""
+@pytest.mark.parametrize(
+    ("patients", "methods", "shown"),
+    [(5, 2, "too few"), (6, 2, "0.031"), (6, 3, "too few"), (7, 3, "0.047")],
+)
+def test_p_stands_where_patients_are_enough_for_one(patients, methods, shown):
+    """c-cam wins on all of them: the smallest p of n patients is 2 / 2^n; 3 lines are 3 pairs."""
+    hits = {"c-cam": 20, "p-cam": 10, "conta": 5}
     lines = [
-        record(method, i, (hits + i, 40, 40)) for method, hits in (("c-cam", 20), ("p-cam", 10))
+        record(method, i, (hits[method] + i, 40, 40))
+        for method in list(hits)[:methods]
         for i in range(patients)
-    ]  # fmt: skip
+    ]
     table = segmentation_table(make_rows(lines)).set_index("method")
     assert table.loc["p-cam", "p (Holm)"] == shown
 
