@@ -1,0 +1,19 @@
+"""Every baseline that is installed passes the conformance kit."""
+
+import pytest
+
+from camzoo.harness.check import check_baseline
+from camzoo.segment.base import baselines
+from camzoo.segment.selection import select_baselines
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One classifier for all of them."""
+    return tmp_path_factory.mktemp("kit")
+
+
+@pytest.mark.parametrize("name", select_baselines("all"))
+def test_it_holds_to_all_that_a_baseline_has_to(name, folder):
+    failed = [result for result in check_baseline(baselines.get(name), folder) if not result.passed]
+    assert not failed
