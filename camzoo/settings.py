@@ -31,9 +31,9 @@ def require_like(who: str, key: str, value: object, default: object) -> None:
 
 
 def written(settings: Mapping[str, Any]) -> list[str]:
-    """Write settings as a user would, KEY=VALUE each."""
+    """Write settings as a user would, KEY=VALUE each; text with a colon in it stands in quotes."""
     return [
-        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        f"{key}={value if isinstance(value, str) and ':' not in value else json.dumps(value)}"
         for key, value in settings.items()
     ]
 

@@ -15,6 +15,20 @@ def test_settings_reach_the_constructor():
     assert (built._discs, built._bounds) == (frozenset({"liver"}), {"liver": [20, 900]})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'irnet:method="cam[aff]:beta=5"', "p-cam:method=cam[cc,aff]", "p-cam:method=layer-cam",
+        'sizeloss:bounds={"a": [1, 2], "b": [3, 4]}:weight=0.5', "conta", "conta:rounds=3",
+    ],
+)  # fmt: skip
+def test_what_was_chosen_is_read_again(text):
+    """A run keeps the text, and parses it wherever it needs the baseline."""
+    (chosen,) = select_baselines(text)
+    assert chosen == text
+    assert parse_baseline(chosen) == parse_baseline(text)
+
+
 def test_what_is_written_is_told_apart_in_tables_and_read_again():
     baseline = parse_baseline("sizeloss:weight=0.5:erosions=3")
     assert baseline.variant == "erosions=3 weight=0.5"
