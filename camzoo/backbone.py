@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from camzoo.config import BackboneConfig
 from camzoo.errors import ConfigError
+from camzoo.randomness import seeded
 from camzoo.taps import TappedModel
 from camzoo.weights import read_state
 
@@ -105,8 +106,7 @@ def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Clas
     """
     state = read_state(config.weights) if isinstance(config.weights, Path) else None
     arguments = _arguments(config, state)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = _create(config, classes, arguments)
         if config.stages:
             model = TappedModel(model, config.stages, config.width, classes)

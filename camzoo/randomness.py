@@ -14,13 +14,13 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 @contextmanager
-def seeded(device: torch.device, seed: int) -> Iterator[None]:
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Seed what draws without a generator (dropout, new layers) and leave no trace of it.
 
     Args:
-        device: Where it draws, besides the CPU.
         seed: Of the CPU and of all CUDA devices.
+        device: Where it draws, if not on the CPU alone.
     """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[device] if device and device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

@@ -176,7 +176,7 @@ def minimise(
         totals = _Totals(len(slices.organs), device)
         network.train()
         order = _order(slices, config, generator)
-        with seeded(device, own_seed):
+        with seeded(own_seed, device):
             for step, (indices, images, tags) in enumerate(
                 _batches(slices, order, config.batch, device)
             ):

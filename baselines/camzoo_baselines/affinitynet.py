@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from camzoo.backbone import Classifier, Trainable
 from camzoo.errors import ConfigError
+from camzoo.randomness import seeded
 from camzoo.refine.affinity import enlarged_parts
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.confidence import alpha_scores, labels_from_alphas, with_background
@@ -79,8 +80,7 @@ class AffinityNet(Trainable):
         self._classifier = copy.deepcopy(classifier).eval()
         channels = stage_channels(self._classifier)[-len(_WIDTHS) :]
         widths = _WIDTHS[-len(channels) :]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.squeeze = nn.ModuleList(
                 nn.Conv2d(count, width, 1, bias=False)
                 for count, width in zip(channels, widths, strict=True)

@@ -40,6 +40,7 @@ from camzoo.cams.base import CamMethod
 from camzoo.cams.pipeline import input_side, resize
 from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
+from camzoo.randomness import seeded
 from camzoo.refine.stages import run_stages, run_with_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
@@ -164,8 +165,7 @@ class SeamNet(Trainable):
                 f"{type(self.classifier.model).__name__} has {len(channels)}: choose another "
                 "backbone"
             )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.correlation = PixelCorrelation(channels)
         self.correlation.to(classifier.mean.device)
 

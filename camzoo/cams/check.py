@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +19,7 @@ from camzoo.cams.view import Viewer
 from camzoo.conformance import BrokenError, Result, run_checks
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import ConfigError
+from camzoo.randomness import seeded
 
 Method = type[CamMethod]
 
@@ -184,7 +184,7 @@ def _context(
 
 def _network(classes: int, channels: int = 3) -> Any:
     """A small ResNet with pooling and a linear head, the same at every call."""
-    with _own_seed():
+    with seeded(0):
         network: Any = timm.create_model(
             "test_resnet",
             num_classes=classes,
@@ -200,13 +200,6 @@ def _network(classes: int, channels: int = 3) -> Any:
 def _images(count: int, channels: int = 3) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.randn(count, channels, 96, 64, generator=generator)
-
-
-@contextmanager
-def _own_seed() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 def _expect_close(got: Tensor, expected: Tensor, complaint: str) -> None:

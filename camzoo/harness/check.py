@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,16 +56,13 @@ def check_baseline(kind: type[Baseline], folder: Path | None = None) -> list[Res
 class _Subject:
     kind: type[Baseline]
     folder: Path
+    #: Of the second run, in which nothing but the baseline has to be done.
+    ticks: _Counting = field(default_factory=lambda: _Counting())
 
     @cached_property
     def first(self) -> Predictions:
         """What it predicts of one organ."""
         return self.run("prostate")
-
-    @cached_property
-    def ticks(self) -> _Counting:
-        """A second run, and how often it said that it went on."""
-        return _Counting()
 
     @cached_property
     def second(self) -> Predictions:

@@ -28,7 +28,6 @@ from camzoo.metrics.curves import curve_records
 from camzoo.metrics.protocols import choose_threshold
 from camzoo.metrics.sweep import threshold_sweep
 from camzoo.randomness import seeded
-from camzoo.rows import line_name
 from camzoo.segment.base import Baseline, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
@@ -70,17 +69,18 @@ def segment_cell(
     reads = _reads(context.config.baselines, result.failures)
     mapped = _maps(context, prepared, split, trained, seed, reads)
     cell = BaselineCell(context, prepared, split, trained.classifier, mapped.artifacts, seed)
+    named = {text: parse_baseline(text) for text in reads}
     artifacts: dict[str, Artifact] = {}
     for name, methods in reads.items():
         try:
             _require_maps(methods, mapped.failures)
-            artifacts[name] = _segment_stage(cell, trained.artifact, parse_baseline(name))
+            artifacts[name] = _segment_stage(cell, trained.artifact, named[name])
         except Exception as error:  # a plug-in may raise anything; it fails its own row
             result.failures[name] = _reason(error)
     for name, rows in segmentation_scores(cell, artifacts).items():
-        result.records.extend(_columns(parse_baseline(name)) | row for row in rows)
+        result.records.extend(_columns(named[name]) | row for row in rows)
     result.costs.extend(
-        {**_cost(context, name, artifact), "maps": mapped.cost(reads[name])}
+        {**_cost(context, named[name], artifact), "maps": mapped.cost(reads[name])}
         for name, artifact in artifacts.items()
     )
     return result
@@ -163,7 +163,7 @@ def _segment_stage(cell: BaselineCell, train: Artifact, named: WrittenBaseline) 
         inside = folder / "baseline"
         resumed = inside.exists()
         inside.mkdir(exist_ok=True)
-        with CostMeter(context.device) as fitting, seeded(context.device, cell.seed):
+        with CostMeter(context.device) as fitting, seeded(cell.seed, context.device):
             baseline.fit(cell.inputs(baseline, inside))
         if baseline.pseudo is not None:
             require_labels(baseline.pseudo, cell.prepared.tagged(split.train))
@@ -197,11 +197,11 @@ def _predict(cell: BaselineCell, baseline: Baseline, folder: Path) -> None:
             tick(done + 1, len(cases))
 
 
-def _cost(context: Context, name: str, artifact: Artifact) -> dict[str, Any]:
+def _cost(context: Context, baseline: WrittenBaseline, artifact: Artifact) -> dict[str, Any]:
     """What a baseline took when it was made, and where its predictions are, below the run's out."""
     cost: dict[str, Any] = json.loads((artifact.folder / "cost.json").read_text("utf-8"))
     place = (artifact.folder / PREDICTIONS).relative_to(context.store.root.parent)
-    return {"method": _line(name), **cost, "predictions": place.as_posix()}
+    return {"method": baseline.line, **cost, "predictions": place.as_posix()}
 
 
 def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> None:
@@ -213,12 +213,6 @@ def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> None:
     ]
     if costs:
         write_text(folder / "costs.json", json.dumps(costs, indent=1) + "\n")
-
-
-def _line(name: str) -> str:
-    """How tables call a baseline."""
-    baseline = parse_baseline(name)
-    return line_name(baseline.name, baseline.variant)
 
 
 def _reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from camzoo.backbone import Classifier, Trainable
+from camzoo.randomness import seeded
 from camzoo.refine.stages import run_stages, stage_channels
 from camzoo.training import autocast
 
@@ -39,8 +40,7 @@ class BoundaryNet(Trainable):
         self._frozen = copy.deepcopy(classifier).eval().requires_grad_(False)
         device = classifier.mean.device
         channels = stage_channels(self._frozen)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.branches = nn.ModuleList(map(_branch, channels)).to(device)
             self.edge = nn.Conv2d(_WIDTH * len(channels), 1, 1).to(device)
 

@@ -37,7 +37,7 @@ def listed(values: object) -> str:
 
 def _data(record: Record) -> str:
     dataset, options = record.manifest["dataset"], record.manifest["config"]["data"]["options"]
-    parts = [f"{dataset['title']}", f"organs: {', '.join(dataset['organs'])}"]
+    parts = [dataset["title"], f"organs: {', '.join(dataset['organs'])}"]
     return "; ".join([*parts, *(f"{name} {value}" for name, value in options.items())])
 
 

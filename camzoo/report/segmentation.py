@@ -196,7 +196,8 @@ def _complete(rows: pd.DataFrame) -> list[str]:
 
 
 def _names(rows: pd.DataFrame) -> pd.Series[str]:
-    return (rows["method"] + " " + rows["variant"]).str.strip()
+    names = [line_name(*pair) for pair in zip(rows["method"], rows["variant"], strict=True)]
+    return pd.Series(names, rows.index, dtype=str)
 
 
 def _duration(seconds: float, resumed: bool = False) -> str:

@@ -131,7 +131,7 @@ def fit(
         network.train()
         total = torch.zeros((), device=device)
         own_seed = epoch_seed(seed, epoch)
-        with seeded(device, own_seed):
+        with seeded(own_seed, device):
             for step, (views, target, tags) in enumerate(
                 training_batches(slices, labels, config, own_seed, device)
             ):

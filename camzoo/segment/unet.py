@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import nn
+
+from camzoo.randomness import seeded
 
 #: Most groups of the normalisation; fewer where the widths do not divide by it.
 _GROUPS = 8
@@ -27,8 +28,7 @@ def build_unet(classes: int, widths: Sequence[int], *, seed: int) -> nn.Module:
     """
     from monai.networks.nets.basic_unet import BasicUNet  # takes seconds to import
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network: nn.Module = BasicUNet(
             spatial_dims=2,
             in_channels=1,

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from camzoo.errors import ConfigError
 from camzoo.pairs import parse_pairs
+from camzoo.rows import line_name
 from camzoo.segment import baselines
 from camzoo.segment.base import Baseline
 from camzoo.settings import defaults, require_like, written
@@ -41,6 +42,11 @@ class WrittenBaseline:
     def variant(self) -> str:
         """Its settings, as rows and tables have them."""
         return " ".join(written(self.settings))
+
+    @property
+    def line(self) -> str:
+        """How tables call it."""
+        return line_name(self.name, self.variant)
 
     @property
     def kind(self) -> type[Baseline]:
