@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from camzoo.errors import ConfigError
+from camzoo.output import AsJson, BeQuiet, Output
 
 if TYPE_CHECKING:
     from camzoo.score import Scores
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 _ON_SCREEN: Final = [
     "rank", "method", "DSC (%)", "gap", "ASD (mm)", "MAD (mm)", "failed", "p (Holm)", "first",
 ]  # fmt: skip
-console = Console(soft_wrap=not sys.stdout.isatty())
 
 
 def score(
@@ -45,9 +43,10 @@ def score(
     ] = "none",
     fixed: Annotated[float, typer.Option(help="Threshold of the protocol fixed.")] = 0.5,
     out: Annotated[Path | None, typer.Option(help="Folder for rows, curves and tables.")] = None,
+    as_json: AsJson = False,
+    quiet: BeQuiet = False,
 ) -> None:
     """Score heat maps (--maps) or masks (--preds) against references (--masks)."""
-    from camzoo.progress import ConsoleReporter
     from camzoo.score import score_maps, score_masks
     from camzoo.scoring.files import parse_spacing
     from camzoo.scoring.options import ScoreOptions, parse_normalisation
@@ -63,36 +62,49 @@ def score(
         normalisation=parse_normalisation(normalise),
         fixed=fixed,
     )
-    reporter = ConsoleReporter(console)
-    if maps is not None:
-        scores = score_maps(maps, masks, options, reporter)
-    elif preds is not None:
-        scores = score_masks(preds, masks, options, reporter)
-    _show(scores)
+    output = Output(as_json, quiet)
+    with output.reporting() as reporter:
+        if maps is not None:
+            scores = score_maps(maps, masks, options, reporter)
+        elif preds is not None:
+            scores = score_masks(preds, masks, options, reporter)
     if out is not None:
         _write(scores, out)
+    if as_json:
+        output.document(_document(scores, out))
+        return
+    _show(scores, output)
+    if out is not None:
+        output.say(f"rows, curves, tables: {out}")
 
 
-def _show(scores: Scores) -> None:
+def _document(scores: Scores, out: Path | None) -> dict[str, Any]:
+    from camzoo.report.numbers import numbers
+
+    folder = None if out is None else str(out)
+    return {"results": numbers(scores.rows), "notes": list(scores.notes), "folder": folder}
+
+
+def _show(scores: Scores, output: Output) -> None:
     from camzoo.report.terminal import text_table
     from camzoo.scoring.tables import definitions, protocols, ranking
 
     for note in scores.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        output.say(f"note: {note}")
     for protocol in protocols(scores.rows):
         frame = ranking(scores.rows, protocol).filter(_ON_SCREEN)
-        console.print(text_table(f"protocol: {protocol}", frame))
-    console.print(f"\n{definitions(scores.rows)}", markup=False, highlight=False)
+        output.show(text_table(f"protocol: {protocol}", frame))
+    output.say(f"\n{definitions(scores.rows)}")
 
 
 def _write(scores: Scores, out: Path) -> None:
-    from camzoo.files import write_text
+    from camzoo.files import storing, write_text
     from camzoo.rows import write_rows
     from camzoo.scoring.tables import page
 
-    out.mkdir(parents=True, exist_ok=True)
-    write_rows(scores.rows, out / "rows.parquet")
-    if scores.curves is not None:
-        scores.curves.to_parquet(out / "curves.parquet", index=False)
-    write_text(out / "scores.md", page(scores.rows, scores.notes))
-    console.print(f"rows, curves, tables: {out}", highlight=False)
+    with storing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_rows(scores.rows, out / "rows.parquet")
+        if scores.curves is not None:
+            scores.curves.to_parquet(out / "curves.parquet", index=False)
+        write_text(out / "scores.md", page(scores.rows, scores.notes))

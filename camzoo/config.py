@@ -39,6 +39,7 @@ class DataConfig(_Frozen):
         split: Unit of the split.
         folds: Folds to run, for cross-validated data sets.
         split_seed: Of the permutation of patients.
+        limit: Most cases to take, so chosen that every subset keeps patients; None takes all.
     """
 
     name: str = "phantom"
@@ -50,6 +51,7 @@ class DataConfig(_Frozen):
     split: SplitKind = SplitKind.PATIENT
     folds: tuple[int, ...] = (0,)
     split_seed: int = 0
+    limit: Positive | None = None
 
 
 class BackboneConfig(_Frozen):
@@ -231,6 +233,8 @@ class BenchConfig(_Frozen):
         seeds: Of training; each seed is a cell of its own.
         device: "auto", "cpu", "cuda" or "cuda:N".
         threads: Of torch on the CPU; None is one per core.
+        plugins: Classes in files of one's own that are registered first: ``module:Class`` or
+            ``path/to/file.py:Class`` (:mod:`camzoo.plugins`).
     """
 
     preset: str = "custom"
@@ -245,6 +249,7 @@ class BenchConfig(_Frozen):
     seeds: tuple[int, ...] = (0,)
     device: str = "auto"
     threads: Positive | None = None
+    plugins: tuple[str, ...] = ()
 
     def changed(self, changes: dict[str, Any]) -> BenchConfig:
         """Return a copy with dotted ``changes`` ("training.epochs": 3) applied and validated.
@@ -260,7 +265,7 @@ class BenchConfig(_Frozen):
                 node = node.get(part) if isinstance(node, dict) else None
             if not isinstance(node, dict) or (last not in node and path != ["data", "options"]):
                 raise ConfigError(f"there is no setting {dotted!r}; {_near(dotted, tree)}")
-            node[last] = value
+            node[last] = _listed(value, node.get(last))
         return load_config(tree)
 
     def without_places(self) -> dict[str, Any]:
@@ -268,6 +273,11 @@ class BenchConfig(_Frozen):
         tree = self.model_dump(mode="json", exclude={"data": {"root"}})
         if isinstance(self.backbone.weights, Path):
             tree["backbone"]["weights"] = self.backbone.weights.name
+        tree["plugins"] = [place.replace("\\", "/").rpartition("/")[2] for place in self.plugins]
+        if not self.plugins:  # a run keeps the name that it had before there was such a setting
+            del tree["plugins"]
+        if self.data.limit is None:
+            del tree["data"]["limit"]
         return tree
 
     @property
@@ -282,6 +292,12 @@ class BenchConfig(_Frozen):
             del tree["baselines"], tree["segmentation"]
         text = json.dumps(tree, sort_keys=True)
         return f"{self.data.name}-{self.preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _listed(value: Any, before: Any) -> Any:
+    """A single number or name is a list of one where the setting is a list."""
+    single = isinstance(value, bool | int | float | str)
+    return [value] if isinstance(before, tuple | list) and single else value
 
 
 def _near(dotted: str, tree: dict[str, Any]) -> str:

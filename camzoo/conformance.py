@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
-
-from camzoo.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -34,25 +31,6 @@ class BrokenError(Exception):
 def run_checks(checks: Mapping[str, Callable[[T], None]], subject: T) -> list[Result]:
     """Run all checks on ``subject``; one that raises fails, and the others are still run."""
     return [_run(name, check, subject) for name, check in checks.items()]
-
-
-def find_class(place: str) -> type:
-    """Import the class at ``module:Class``.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    module, _, name = place.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"nothing at {place!r}: {error}; give module:Class, or a name of camzoo list cams or "
-            "camzoo list baselines"
-        ) from error
-    if not isinstance(found, type):
-        raise ConfigError(f"{place!r} is no class, but {found!r}")
-    return found
 
 
 def _run(name: str, check: Callable[[T], None], subject: T) -> Result:

@@ -34,3 +34,10 @@ class SplitError(CamzooError):
 
 class FirewallError(CamzooError):
     """Code asked for masks that its declared supervision does not allow it to see."""
+
+
+class StorageError(CamzooError):
+    """A folder cannot be written or read back: a fault of the machine, and of no method.
+
+    It ends a run. What is finished stays, and the same command goes on from there.
+    """

@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 
 from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.steps import MapStep, StepContext
+from camzoo.config import BenchConfig
 from camzoo.data.slices import Prepared, labels_on_grid
 from camzoo.data.splits import Split
+from camzoo.errors import StorageError
 from camzoo.files import write_text
 from camzoo.harness.cost import CostMeter
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained, maps_stage
-from camzoo.harness.store import Artifact
+from camzoo.harness.store import Artifact, Key
+from camzoo.harness.work import step_work
 
 VERSION = 3
 _REPORT = "report.json"
@@ -99,9 +102,47 @@ def chains_stage(
             continue
         try:
             made[text] = cell.run(chain, plain.artifacts[chain.head])
+        except StorageError:
+            raise
         except Exception as error:  # a plug-in may raise anything; it fails its own row
             failures[text] = f"{type(error).__name__}: {error}"
     return Mapped(made, failures)
+
+
+def step_key(
+    config: BenchConfig,
+    chain: Chain,
+    name: str,
+    step: MapStep,
+    *,
+    source: Artifact,
+    base: Artifact,
+    train: Artifact,
+    seed: int,
+) -> Key:
+    """What the maps after a step of a chain depend on.
+
+    Args:
+        config: Of the run.
+        chain: Whose step it is.
+        name: Of the step.
+        step: With its settings.
+        source: The maps that come in.
+        base: Those of the method at the head.
+        train: The classifier.
+        seed: Of the cell.
+    """
+    return {
+        "version": VERSION,
+        "step": name,
+        "settings": chain.step_settings(name),
+        "code": source_digest(type(step)),
+        "source": source.digest,
+        "base": base.digest,
+        "train": train.digest,
+        "training": config.training.model_dump(mode="json"),
+        "seed": seed,
+    }
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -131,18 +172,10 @@ class _CellOfSteps:
     def _step(
         self, chain: Chain, name: str, step: MapStep, base: Artifact, source: Artifact
     ) -> Artifact:
-        config = self.context.config
-        key = {
-            "version": VERSION,
-            "step": name,
-            "settings": chain.step_settings(name),
-            "code": source_digest(type(step)),
-            "source": source.digest,
-            "base": base.digest,
-            "train": self.trained.artifact.digest,
-            "training": config.training.model_dump(mode="json"),
-            "seed": self.seed,
-        }
+        key = step_key(
+            self.context.config, chain, name, step,
+            source=source, base=base, train=self.trained.artifact, seed=self.seed,
+        )  # fmt: skip
 
         def make(folder: Path) -> None:
             resumed = any(folder.iterdir())
@@ -159,7 +192,15 @@ class _CellOfSteps:
             }
             write_text(folder / _REPORT, json.dumps(told, indent=1) + "\n")
 
-        return self.context.store.get("steps", key, make, resumable=True)
+        slices = len(self.prepared.tagged())
+        return self.context.store.get(
+            "steps",
+            key,
+            make,
+            title=f"{name} of {chain}, fold {self.split.fold}, seed {self.seed}",
+            work=step_work(self.context.config, name, slices),
+            resumable=True,
+        )
 
     def _view(
         self, chain: Chain, step: MapStep, name: str, base: Artifact, folder: Path

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from camzoo.cams.pipeline import MapArrays
 from camzoo.data.slices import CaseInfo
+from camzoo.files import reserve
 
 _FILES = {"maps": np.float16, "status": np.uint8, "peak": np.float32}
 
@@ -27,12 +28,12 @@ class MapFiles(MapArrays):
             "status": (slices, classes),
             "peak": (slices, classes),
         }
-        return cls(
-            **{
-                name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shapes[name])
-                for name, dtype in _FILES.items()
-            }
-        )
+        arrays = {}
+        for name, dtype in _FILES.items():
+            path = folder / f"{name}.npy"
+            arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, shapes[name])
+            reserve(path)
+        return cls(**arrays)
 
     @classmethod
     def open(cls, folder: Path) -> MapFiles:

@@ -19,12 +19,13 @@ from camzoo.cams.pipeline import MULTIPLE
 from camzoo.cams.view import Viewer
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
+from camzoo.data.limit import limited
 from camzoo.data.opening import open_dataset
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split, make_split
 from camzoo.environment import choose_device, describe, use_threads
 from camzoo.errors import CamzooError, ConfigError
-from camzoo.files import write_text
+from camzoo.files import replace_atomically, storing, write_text
 from camzoo.harness.cells import Cell, cells
 from camzoo.harness.chains import Mapped, chains_stage
 from camzoo.harness.protocols import choose
@@ -39,6 +40,7 @@ from camzoo.harness.stages import (
     train_stage,
 )
 from camzoo.harness.store import Artifact, Store
+from camzoo.plugins import load_plugins
 from camzoo.progress import Quiet, Reporter
 from camzoo.rows import PSEUDO_MASK, line_name, make_rows, write_rows
 from camzoo.segment.written import parse_baseline
@@ -55,6 +57,8 @@ class BenchResult:
         failures: Why a method or baseline has no rows, by name.
         prepared: Slices, tags and masks of the data set.
         maps: Folder of the maps of the first cell, by method and variant as tables call them.
+        made: Number of results that were computed, by stage.
+        found: Number of results that were in the store, by stage.
     """
 
     rows: pd.DataFrame
@@ -63,6 +67,8 @@ class BenchResult:
     failures: Mapping[str, str]
     prepared: Prepared
     maps: Mapping[str, Path]
+    made: Mapping[str, int]
+    found: Mapping[str, int]
 
 
 def bench(
@@ -78,16 +84,31 @@ def bench(
     Raises:
         CamzooError: Something the user can mend; nothing half-written is left.
     """
+    load_plugins(config.plugins)
     with use_threads(config.threads):
         return _bench(config, out, reporter or Quiet())
 
 
+def open_limited(config: BenchConfig) -> Dataset:
+    """Open the data set of a run, with as many of its cases as the run takes."""
+    data = config.data
+    dataset = open_dataset(data.name, data.root, data.options)
+    return dataset if data.limit is None else limited(dataset, data.limit, seed=data.split_seed)
+
+
+def splits_of(config: BenchConfig, dataset: Dataset) -> dict[int, Split]:
+    """Divide the cases of a run, by fold."""
+    kind, seed = config.data.split, config.data.split_seed
+    return {fold: make_split(dataset, kind, fold=fold, seed=seed) for fold in config.data.folds}
+
+
 def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     began = time.time()
-    context = Context(config, Store(out / "store"), choose_device(config.device), reporter)
-    dataset = open_dataset(config.data.name, config.data.root, config.data.options)
-    splits = {fold: _split(config, dataset, fold) for fold in config.data.folds}
-    _refuse_early(config, dataset)
+    device = choose_device(config.device)
+    context = Context(config, Store(out / "store", reporter, device), device, reporter)
+    dataset = open_limited(config)
+    splits = splits_of(config, dataset)
+    refuse_early(config, dataset)
     prepared = prepare_stage(context, dataset)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
@@ -95,20 +116,23 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     if not any(result.mapped.artifacts for result in results):
         raise CamzooError(f"every method failed: {failures}")
     folder = out / config.run
-    folder.mkdir(parents=True, exist_ok=True)
     curves = pd.concat([result.curves for result in results], ignore_index=True)
-    write_rows(rows, folder / "rows.parquet")
-    curves.to_parquet(folder / "curves.parquet", index=False)
     manifest = _manifest(context, dataset, prepared, splits, results, failures)
-    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
-    write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
-    write_costs(folder, [(result.cell, result.segmented) for result in results])
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_rows(rows, folder / "rows.parquet")
+        with replace_atomically(folder / "curves.parquet") as partial:
+            curves.to_parquet(partial, index=False)
+        write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+        write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
+        write_costs(folder, [(result.cell, result.segmented) for result in results])
+    made, found = dict(context.store.made), dict(context.store.found)
     maps = _maps_by_line(results[0].mapped)
-    return BenchResult(rows, curves, folder, failures, prepared, maps)
+    return BenchResult(rows, curves, folder, failures, prepared, maps, made, found)
 
 
-def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:
+def refuse_early(config: BenchConfig, dataset: Dataset) -> None:
     """Find wrong names and weights that do not fit before hours are spent on reading.
 
     Raises:
@@ -162,11 +186,13 @@ def _failures(results: Sequence[_CellResult]) -> dict[str, str]:
     return texts
 
 
-def _split(config: BenchConfig, dataset: Dataset, fold: int) -> Split:
-    return make_split(dataset, config.data.split, fold=fold, seed=config.data.split_seed)
-
-
 def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) -> _CellResult:
+    everyone = cells(context.config)
+    if len(everyone) > 1:
+        number = everyone.index(cell) + 1
+        context.reporter.note(
+            f"cell {number} of {len(everyone)}: fold {cell.fold}, seed {cell.seed}"
+        )
     trained = train_stage(context, prepared, split, cell.seed)
     mapped = chains_stage(context, prepared, split, trained, cell.seed)
     curves = {

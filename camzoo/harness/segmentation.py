@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from camzoo.cams.chain import parse_chain
+from camzoo.config import BenchConfig
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
 from camzoo.environment import describe
-from camzoo.errors import CamzooError, FirewallError
+from camzoo.errors import CamzooError, FirewallError, StorageError
 from camzoo.files import write_text
 from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.cells import Cell
@@ -23,7 +24,8 @@ from camzoo.harness.cost import CostMeter
 from camzoo.harness.segmentation_scores import PREDICTIONS, PSEUDO_MASKS, segmentation_scores
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained
-from camzoo.harness.store import Artifact
+from camzoo.harness.store import Artifact, Key
+from camzoo.harness.work import segment_work
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.protocols import choose_threshold
 from camzoo.metrics.sweep import threshold_sweep
@@ -41,8 +43,9 @@ _AROUND: Final = (threshold_sweep, curve_records, choose_threshold, predict_volu
 #: weights are is in the key of the classifier.
 _IRRELEVANT: Final[Any] = {
     "preset": True, "methods": True, "baselines": True, "seeds": True, "device": True,
-    "threads": True,
-    "data": {"root", "folds"}, "backbone": {"weights"}, "evaluation": {"protocols", "fixed"},
+    "threads": True, "plugins": True,
+    "data": {"root", "folds", "limit"}, "backbone": {"weights"},
+    "evaluation": {"protocols", "fixed"},
 }  # fmt: skip
 
 
@@ -75,6 +78,8 @@ def segment_cell(
         try:
             _require_maps(methods, mapped.failures)
             artifacts[name] = _segment_stage(cell, trained.artifact, named[name])
+        except StorageError:
+            raise
         except Exception as error:  # a plug-in may raise anything; it fails its own row
             result.failures[name] = _reason(error)
     for name, rows in segmentation_scores(cell, artifacts).items():
@@ -141,23 +146,46 @@ def _require_maps(methods: Sequence[str], failures: Mapping[str, str]) -> None:
             raise CamzooError(f"the maps of {method}, which it reads, failed: {failures[method]}")
 
 
-def _segment_stage(cell: BaselineCell, train: Artifact, named: WrittenBaseline) -> Artifact:
-    """Train a baseline and segment the test volumes."""
-    context, split = cell.context, cell.split
-    baseline = named.build()
-    key = {
+def segment_key(
+    config: BenchConfig,
+    named: WrittenBaseline,
+    baseline: Baseline,
+    split: Split,
+    train: Artifact,
+    maps: Mapping[str, Artifact],
+    seed: int,
+) -> Key:
+    """What the predictions of a baseline in a cell depend on.
+
+    Args:
+        config: Of the run.
+        named: The baseline as it is written.
+        baseline: Constructed.
+        split: Of the cell.
+        train: The shared classifier.
+        maps: By method, those that the baseline reads among them.
+        seed: Of the cell.
+    """
+    return {
         "version": VERSION,
         "baseline": named.name,
         **({"settings": dict(named.settings)} if named.settings else {}),
         "code": [source_digest(written) for written in (type(baseline), *_AROUND)],
         "supervision": baseline.supervision.value,
         "train": train.digest,
-        "maps": {name: cell.maps[name].digest for name in baseline.reads},
+        "maps": {name: maps[name].digest for name in baseline.reads},
         "val": split.val,
         "test": split.test,
-        "config": context.config.model_dump(mode="json", exclude=_IRRELEVANT),
-        "seed": cell.seed,
+        "config": config.model_dump(mode="json", exclude=_IRRELEVANT),
+        "seed": seed,
     }
+
+
+def _segment_stage(cell: BaselineCell, train: Artifact, named: WrittenBaseline) -> Artifact:
+    """Train a baseline and segment the test volumes."""
+    context, split = cell.context, cell.split
+    baseline = named.build()
+    key = segment_key(context.config, named, baseline, split, train, cell.maps, cell.seed)
 
     def make(folder: Path) -> None:
         inside = folder / "baseline"
@@ -179,7 +207,15 @@ def _segment_stage(cell: BaselineCell, train: Artifact, named: WrittenBaseline) 
         }
         write_text(folder / "cost.json", json.dumps(cost, indent=1) + "\n")
 
-    return context.store.get("segment", key, make, resumable=True)
+    slices = len(cell.prepared.tagged(split.train))
+    return context.store.get(
+        "segment",
+        key,
+        make,
+        title=f"baseline {named.line}, fold {split.fold}, seed {cell.seed}",
+        work=segment_work(context.config, named, slices),
+        resumable=True,
+    )
 
 
 def _predict(cell: BaselineCell, baseline: Baseline, folder: Path) -> None:

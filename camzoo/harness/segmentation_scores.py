@@ -16,7 +16,8 @@ from camzoo.data.readers import read_volume
 from camzoo.data.slices import CaseInfo
 from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.scores import SCORES, read_scores, score_labels
-from camzoo.harness.store import Artifact
+from camzoo.harness.store import Artifact, Key
+from camzoo.harness.work import labels_work
 from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
 
 #: Raised whenever the result changes for the same key.
@@ -39,10 +40,7 @@ def segmentation_scores(
     Returns:
         By baseline: partial result rows, without the columns of the cell and the method.
     """
-    keys = {
-        name: {"version": VERSION, "segment": artifact.digest}
-        for name, artifact in segmented.items()
-    }
+    keys = {name: labels_key(artifact) for name, artifact in segmented.items()}
 
     def make(folders: dict[str, Path]) -> set[str]:
         places = {name: segmented[name].folder for name in folders}
@@ -59,8 +57,20 @@ def segmentation_scores(
             frame.to_parquet(folder / SCORES, index=False)
         return set(folders)
 
-    scored = cell.context.store.get_all("segment-scores", keys, make)
+    slices = cell.prepared.tagged(cell.split.test)
+    scored = cell.context.store.get_all(
+        "segment-scores",
+        keys,
+        make,
+        title=f"scores of baselines, fold {cell.split.fold}, seed {cell.seed}",
+        works=dict.fromkeys(keys, labels_work(len(slices), len(slices.organs))),
+    )
     return {name: read_scores(artifact.folder) for name, artifact in scored.items()}
+
+
+def labels_key(segmented: Artifact) -> Key:
+    """What the scores of a baseline's predictions depend on."""
+    return {"version": VERSION, "segment": segmented.digest}
 
 
 def _stored_labels(folder: Path) -> LabelsOf:
