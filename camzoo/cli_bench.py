@@ -284,6 +284,9 @@ def _plan_lines(plan: Plan, each: Sequence[Step]) -> Iterator[str]:
         yield f"{step.cell}, {_word(step.stage)} {step.name}: {step.found or 'to make'}"
     yield f"in the store: {len(plan.steps) - len(plan.to_make)} of {len(plan.steps)} results"
     unknown = f", and what these take: {', '.join(plan.unknown)}" if plan.unknown else ""
+    if not plan.to_make:
+        yield "nothing to make but tables and pictures"
+        return
     yield f"time: about {duration(plan.seconds)}{unknown}"
     if plan.memory_mib:
         yield f"memory: about {plan.memory_mib / 1024:.1f} GiB at the peak"

@@ -85,8 +85,14 @@ def _close_output() -> None:
 
 
 def _flush() -> None:
-    if sys.stdout is not None:
+    if sys.stdout is None:
+        return
+    try:
         sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _never_fail_on_letters() -> None:

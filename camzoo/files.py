@@ -29,7 +29,7 @@ _ADVICE: Final = {
     errno.EEXIST: "there is a file where a folder has to be; write elsewhere",
 }
 #: How libraries that are not written in Python name the number of a fault.
-_NUMBER: Final = re.compile(r"(?:code: |errno )(\d+)", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"(?:code: |errno |os error )(\d+)", re.IGNORECASE)
 
 
 @contextmanager
@@ -82,7 +82,8 @@ def storing(folder: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         number = _number_of(error)
-        if number not in _OF_THE_MACHINE and not _is_below(error, folder):
+        nameless = isinstance(error, SafetensorError) and number is not None
+        if not (number in _OF_THE_MACHINE or nameless or _is_below(error, folder)):
             raise
         raise StorageError(_sentence(error, number, folder)) from error
 

@@ -55,7 +55,7 @@ def limited(dataset: Dataset, count: int, *, seed: int) -> Dataset:
 
 
 def _by_turns(cases: Sequence[Case], seed: int) -> Iterator[Case]:
-    """The first case of every patient, in the order of a permutation, then the second, and so on."""
+    """Yield the first case of every patient, in the order of a permutation, then the second."""
     by_patient: dict[str, list[Case]] = {}
     for case in sorted(cases, key=lambda case: case.id):
         by_patient.setdefault(case.patient, []).append(case)

@@ -85,7 +85,7 @@ def bench(
         CamzooError: Something the user can mend; nothing half-written is left.
     """
     load_plugins(config.plugins)
-    with use_threads(config.threads):
+    with storing(out), use_threads(config.threads):
         return _bench(config, out, reporter or Quiet())
 
 
