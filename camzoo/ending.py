@@ -56,8 +56,9 @@ def run_to_the_end(command: Callable[[], object]) -> NoReturn:
         _close_output()
         sys.exit(1)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _leave(MENDABLE, f"{place}{error.strerror or error}", type(error).__name__)
+        place = error.filename or (_full_output() if error.errno else "")
+        where = f"{place}: " if place else ""
+        _leave(MENDABLE, f"{where}{error.strerror or error}", type(error).__name__)
     except MemoryError as error:
         text = "memory is used up" + (f" ({error})" if str(error) else "")
         _leave(MENDABLE, f"{text}; smaller batches or slices need less", "MemoryError")
@@ -85,14 +86,22 @@ def _close_output() -> None:
 
 
 def _flush() -> None:
-    if sys.stdout is None:
-        return
-    try:
+    if sys.stdout is not None:
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _full_output() -> str:
+    """Name standard output if it is what takes no more, which the system's error does not say.
+
+    Python has dropped what could not be written, so that another letter has to be tried.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write("\n")
+        _flush()
+    except OSError:
+        return "standard output"
+    return ""
 
 
 def _never_fail_on_letters() -> None:

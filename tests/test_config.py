@@ -77,3 +77,31 @@ def test_a_published_configuration_names_no_place(tmp_path):
     assert str(tmp_path) not in json.dumps(tree)
     assert tree["backbone"]["weights"] == "weights.safetensors"
     assert tree["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "became"),
+    [
+        ("seeds", 3, (3,)),
+        ("maps.scales", 0.5, (0.5,)),
+        ("methods", "cam", ("cam",)),
+        ("data.folds", [1, 2], (1, 2)),
+        ("backbone.stages", 4, (4,)),
+    ],
+)
+def test_one_value_is_a_list_of_one_where_a_list_is_taken(name, value, became):
+    tree = BenchConfig().changed({name: value}).model_dump()
+    for part in name.split("."):
+        tree = tree[part]
+    assert tree == became
+
+
+def test_a_limit_and_plugins_name_a_run_and_runs_without_keep_their_names():
+    config = BenchConfig()
+    assert "limit" not in config.without_places()["data"]
+    assert "plugins" not in config.without_places()
+    assert config.run != config.changed({"data.limit": 5}).run
+    plugin = config.changed({"plugins": ["/a/b/my.py:A"]})
+    assert config.run != plugin.run
+    assert plugin.run == config.changed({"plugins": ["c\\my.py:A"]}).run
+    assert plugin.without_places()["plugins"] == ["my.py:A"]

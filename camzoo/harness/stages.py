@@ -72,6 +72,8 @@ def prepare_key(config: BenchConfig, dataset: Dataset) -> Key:
         "size": data.size,
         "percentiles": data.percentiles,
         "min_area": data.min_area,
+        # A fingerprint may speak of the data set as a whole, as the phantom's does.
+        **({} if data.limit is None else {"cases": [case.id for case in dataset.cases()]}),
     }
 
 
