@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -89,19 +90,31 @@ def settings(
 def list_(
     kind: Annotated[str, typer.Argument(help="cams, steps, baselines or datasets.")] = "cams",
     pattern: Annotated[str, typer.Argument(help="Shell-style pattern.")] = "*",
+    as_json: AsJson = False,
 ) -> None:
     """List what is registered, with what installed packages add."""
-    from camzoo.report.terminal import listing
+    from camzoo.report.terminal import entries, listing
 
+    if as_json:
+        Output(as_json).document({kind: entries(kind, pattern).to_dict("records")})
+        return
     console.print(listing(kind, pattern))
 
 
 @app.command()
-def doctor() -> None:
-    """Say what camzoo finds on this machine, and what is missing."""
+def doctor(as_json: AsJson = False, quiet: BeQuiet = False) -> None:
+    """Say what camzoo finds on this machine, and what is missing; exit 1 if anything is."""
     from camzoo.doctor import examine
 
-    if not examine(console):
+    output = Output(as_json, quiet)
+    findings = examine()
+    output.document({"findings": [asdict(finding) for finding in findings]})
+    for finding in findings:
+        if finding.good:
+            output.say(f"ok      {finding.name}: {finding.text}")
+        else:
+            output.tell(f"PROBLEM {finding.name}: {finding.text}")
+    if not all(finding.good for finding in findings):
         raise typer.Exit(1)
 
 

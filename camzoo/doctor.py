@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from camzoo.cams.base import cams
 from camzoo.cams.steps import steps
@@ -38,13 +37,9 @@ class Finding:
     good: bool = True
 
 
-def examine(console: Console) -> bool:
-    """Print what was found; return whether camzoo can run."""
-    findings = [*_software(), *_compute(), _disk(), *_plugins()]
-    for finding in findings:
-        mark = "ok     " if finding.good else "PROBLEM"
-        console.print(f"{mark} {finding.name}: {finding.text}", highlight=False, markup=False)
-    return all(finding.good for finding in findings)
+def examine() -> list[Finding]:
+    """Look at everything that camzoo runs on."""
+    return [*_software(), *_compute(), _disk(), *_plugins()]
 
 
 def _software() -> Iterator[Finding]:

@@ -59,10 +59,19 @@ def run_to_the_end(command: Callable[[], object]) -> NoReturn:
         place = error.filename or (_full_output() if error.errno else "")
         where = f"{place}: " if place else ""
         _leave(MENDABLE, f"{where}{error.strerror or error}", type(error).__name__)
-    except MemoryError as error:
-        text = "memory is used up" + (f" ({error})" if str(error) else "")
+    except (MemoryError, RuntimeError) as error:
+        if not _is_lack_of_memory(error):
+            raise
+        said = next(iter(str(error).splitlines()), "")
+        text = "memory is used up" + (f" ({said})" if said else "")
         _leave(MENDABLE, f"{text}; smaller batches or slices need less", "MemoryError")
     sys.exit(0)
+
+
+def _is_lack_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether it is memory that lacks; torch says so in a RuntimeError."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def _leave(code: int, message: str, kind: str) -> NoReturn:

@@ -36,8 +36,12 @@ class FirewallError(CamzooError):
     """Code asked for masks that its declared supervision does not allow it to see."""
 
 
-class StorageError(CamzooError):
-    """A folder cannot be written or read back: a fault of the machine, and of no method.
+class MachineError(CamzooError):
+    """The machine has no more to give: memory, disk, a device. No method is at fault.
 
     It ends a run. What is finished stays, and the same command goes on from there.
     """
+
+
+class StorageError(MachineError):
+    """A folder cannot be written or read back."""

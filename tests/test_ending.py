@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -136,7 +137,7 @@ def test_no_output_and_no_letters_are_no_reason_for_a_traceback(words, environme
     assert "Exception" not in done.stderr
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_standard_output_is_one_line():
     done = shell("settings > /dev/full")
     assert done.returncode == 2

@@ -19,7 +19,7 @@ from camzoo.cams.steps import MapStep, StepContext
 from camzoo.config import BenchConfig
 from camzoo.data.slices import Prepared, labels_on_grid
 from camzoo.data.splits import Split
-from camzoo.errors import StorageError
+from camzoo.errors import MachineError
 from camzoo.files import write_text
 from camzoo.harness.cost import CostMeter
 from camzoo.harness.map_files import MapFiles
@@ -102,7 +102,7 @@ def chains_stage(
             continue
         try:
             made[text] = cell.run(chain, plain.artifacts[chain.head])
-        except StorageError:
+        except MachineError:
             raise
         except Exception as error:  # a plug-in may raise anything; it fails its own row
             failures[text] = f"{type(error).__name__}: {error}"

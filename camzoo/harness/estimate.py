@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.base import cams
@@ -232,10 +233,10 @@ class Estimator:
         return _Rate(seconds / (batch * unet.side**2), memory)
 
     def _curves(self) -> _Rate:
-        label = self._case[0].label.array.astype(np.uint8)
+        label: NDArray[Any] = self._case[0].label.array.astype(np.uint8)
         organs = len(self._dataset.organs)
         thresholds = self._context.config.evaluation.thresholds
-        maps = np.random.default_rng(0).random((organs, *label.shape), np.float32)
+        maps: NDArray[Any] = np.random.default_rng(0).random((organs, *label.shape), np.float32)
         seconds, _ = self._timed(lambda: threshold_sweep(maps, label, thresholds), 1)
         return _Rate(seconds / (label.shape[0] * organs * len(thresholds)), None)
 

@@ -15,7 +15,7 @@ from camzoo.config import BenchConfig
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
 from camzoo.environment import describe
-from camzoo.errors import CamzooError, FirewallError, StorageError
+from camzoo.errors import CamzooError, FirewallError, MachineError
 from camzoo.files import write_text
 from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.cells import Cell
@@ -78,7 +78,7 @@ def segment_cell(
         try:
             _require_maps(methods, mapped.failures)
             artifacts[name] = _segment_stage(cell, trained.artifact, named[name])
-        except StorageError:
+        except MachineError:
             raise
         except Exception as error:  # a plug-in may raise anything; it fails its own row
             result.failures[name] = _reason(error)

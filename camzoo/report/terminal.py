@@ -45,7 +45,12 @@ def summary(rows: pd.DataFrame) -> list[Table]:
 
 
 def listing(kind: str, pattern: str) -> Table:
-    """List what a registry holds.
+    """Show what a registry holds (:func:`entries`)."""
+    return text_table(f"{kind} that match {pattern!r}", entries(kind, pattern))
+
+
+def entries(kind: str, pattern: str) -> pd.DataFrame:
+    """List what a registry holds, a line per name that matches a shell-style pattern.
 
     Raises:
         ConfigError: There is no such registry.
@@ -67,7 +72,7 @@ def listing(kind: str, pattern: str) -> Table:
         )
     if frame.empty:
         raise ConfigError(f"no {kind} match {pattern!r}; `camzoo list {kind}` shows all")
-    return text_table(f"{kind} that match {pattern!r}", frame)
+    return frame
 
 
 def _describe_cam(name: str) -> dict[str, str]:

@@ -80,7 +80,7 @@ def test_a_further_method_and_seed_are_all_there_is_to_make(ran):
 
 
 def test_estimates_follow_stored_times_by_the_amount_of_work(ran):
-    _, result, out = ran
+    *_, out = ran
     plan = plan_run(TINY.changed({"training.epochs": 3, "baselines": [], "methods": ["cam"]}), out)
     (train,) = [step for step in plan.steps if step.stage == "train"]
     (folder,) = (out / "store" / "train").glob("[!.]*")

@@ -98,7 +98,7 @@ STAGES = {
     "maps": "maps",
     "threshold sweep": "curves",
     "surface distances": "scores",
-    "training the U-Net": "segment",
+    "training unet": "segment",
     "segmenting": "segment",
     "scoring": "segment-scores",
 }
@@ -121,9 +121,7 @@ def test_a_store_that_vanishes_ends_the_run_and_no_method(whole, tmp_path, word)
     assert not (tmp_path / SMALL.run).exists()
 
 
-@pytest.mark.parametrize(
-    "word", ["training the classifier", "maps", "training the U-Net", "scoring"]
-)
+@pytest.mark.parametrize("word", ["training the classifier", "maps", "training unet", "scoring"])
 def test_a_disk_that_is_full_ends_the_run_and_what_is_finished_stays(
     whole, tmp_path, word, monkeypatch
 ):
@@ -191,9 +189,14 @@ def test_reserving_passes_on_a_full_disk_and_no_other_lack(tmp_path, monkeypatch
 def test_half_a_file_never_stays(tmp_path):
     path = tmp_path / "x.json"
     write_text(path, "old")
-    with pytest.raises(OSError, match="full"), replace_atomically(path) as partial:
-        partial.write_text("half")
-        raise OSError("full")
+
+    def fail_halfway():
+        with replace_atomically(path) as partial:
+            partial.write_text("half")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail_halfway()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
 
