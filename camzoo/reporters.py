@@ -147,7 +147,7 @@ class BarReporter(WatchedReporter):
                 return
             if pace is not self._shown:
                 self._stop()
-                self._bar, self._shown = self._new_bar(pace.title), pace
+                self._bar, self._shown = self._new_bar(pace), pace
                 self._bar.start()
             if self._bar is not None:
                 self._bar.update(
@@ -163,7 +163,7 @@ class BarReporter(WatchedReporter):
             self._bar.stop()
         self._bar = self._shown = None
 
-    def _new_bar(self, title: str) -> Progress:
+    def _new_bar(self, pace: Pace) -> Progress:
         one_line = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         bar = Progress(
             TextColumn("{task.description}", markup=False, table_column=one_line),
@@ -175,8 +175,10 @@ class BarReporter(WatchedReporter):
             console=self._console,
             transient=True,
             expand=True,
+            get_time=self._clock,
         )
-        bar.add_task(title, total=None)
+        bar.add_task(pace.title, total=None)
+        bar.tasks[0].start_time = pace.began
         return bar
 
 

@@ -274,7 +274,8 @@ def test_plugins_in_a_file_are_benched_as_they_are_checked_and_again_from_the_ma
 
     small = ["--set", "segmentation.side=32", "--set", "segmentation.widths=8,8,8,16,16",
              "--set", "segmentation.epochs=1",
-             "--set", "training.precision=fp32", "--set", "segmentation.precision=fp32"]  # fmt: skip
+             "--set", "training.precision=fp32",
+             "--set", "segmentation.precision=fp32"]  # fmt: skip
     done = run("bench", "--dataset", "phantom", *TINY, *small, "--json", "--methods",
                "cam,my_cams:EnergyCam", "--baselines", "sub/blank.py:BlankMasks")  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -291,7 +292,7 @@ def test_plugins_in_a_file_are_benched_as_they_are_checked_and_again_from_the_ma
 
 
 def test_a_run_that_is_interrupted_goes_on_when_the_command_is_given_again(tmp_path):
-    longer = ["training.epochs=60" if word == "training.epochs=1" else word for word in TINY]
+    longer = ["training.epochs=6" if word == "training.epochs=1" else word for word in TINY]
     command = [
         sys.executable, "-c", "from camzoo.cli import main; main()", "bench", "--dataset",
         "phantom", *longer, "--set", "training.precision=fp32", "--out", str(tmp_path),
