@@ -48,11 +48,12 @@ def leaderboard(
 
     output = Output(as_json, quiet)
     if check:
-        check_leaderboards(out)
+        with output.reporting() as reporter, reporter.stage("comparing"):
+            check_leaderboards(out)
         output.say(f"{out}: every page agrees with its rows")
         output.document({"agree": True, "pages": []})
         return
-    with storing(out):
+    with output.reporting() as reporter, reporter.stage("tables"), storing(out):
         for run in runs or []:
             take_in(run, out)
         pages = [str(page) for page in write_leaderboards(out)]

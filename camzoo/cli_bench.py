@@ -290,6 +290,8 @@ def _plan_lines(plan: Plan, each: Sequence[Step]) -> Iterator[str]:
     yield f"time: about {duration(plan.seconds)}{unknown}"
     if plan.memory_mib:
         yield f"memory: about {plan.memory_mib / 1024:.1f} GiB at the peak"
+    if plan.cuda_mib:
+        yield f"memory of the GPU: about {plan.cuda_mib / 1024:.1f} GiB at the peak"
     yield from (f"  {sentence}" for sentence in plan.basis)
 
 

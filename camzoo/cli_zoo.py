@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from camzoo.errors import ConfigError
-from camzoo.output import console_on
+from camzoo.output import Output, console_on
 
 if TYPE_CHECKING:
     from camzoo.conformance import Result
@@ -55,7 +55,9 @@ def check(
     ] = "",
 ) -> None:
     """Run the conformance kit on a CAM method or a baseline; exit 1 if it fails anything."""
-    results = _checked(_found(place, kind), place)
+    found = _found(place, kind)
+    with Output().reporting() as reporter, reporter.stage("checks"):
+        results = _checked(found, place)
     for result in results:
         mark = "[green]pass[/]" if result.passed else "[red]FAIL[/]"
         console.print(f"{mark}  {result.name}", highlight=False)

@@ -23,6 +23,11 @@ from camzoo.registry import Registry
 
 _PLACE: Final = re.compile(r"(?P<place>(?:.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*)(?P<rest>[\[:].*)?")
 
+_EXPECTED: Final = (
+    "give module:Class of a module in the current folder or on PYTHONPATH, path/to/file.py:Class, "
+    "or a name of camzoo list cams or camzoo list baselines"
+)
+
 
 def load_plugins(places: Sequence[str]) -> None:
     """Register the classes at ``places``.
@@ -81,13 +86,13 @@ def find_class(place: str) -> type:
         ConfigError: There is none, or its module does not run.
     """
     where, _, name = place.rpartition(":")
+    if not where or not name:
+        raise ConfigError(f"nothing at {place!r}: {_EXPECTED}")
     try:
         module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
     except (Exception, SystemExit) as error:  # a module may raise anything
         raise ConfigError(
-            f"nothing at {place!r}: {type(error).__name__}: {error}; give module:Class of a module "
-            "in the current folder or on PYTHONPATH, path/to/file.py:Class, or a name of camzoo "
-            "list cams or camzoo list baselines"
+            f"nothing at {place!r}: {type(error).__name__}: {error}; {_EXPECTED}"
         ) from error
     found = getattr(module, name, None)
     if not isinstance(found, type):

@@ -119,7 +119,7 @@ def test_the_name_of_its_own_or_of_its_registration_is_kept(write):
         ("m.py", "raise KeyError('k')\n", "m.py:A", "KeyError: 'k'"),
         ("m.py", CAM.format(name="GradCam", before="", attribute=""), "m:GradCam", "is taken by"),
         ("json.py", CAM.format(name="A", before="", attribute=""), "json.py:A", "rename the file"),
-        ("m.py", "x = 1\n", "m:", "has no class ''"),
+        ("m.py", "x = 1\n", "m:", "give module:Class"),
     ],
 )
 def test_what_is_no_plugin_is_refused_in_one_line(write, file, text, place, message):

@@ -52,17 +52,27 @@ class Estimate:
         seconds: None where nothing tells.
         memory_mib: Likewise; high-water mark of the process.
         basis: "stored", "measured" or "" where nothing tells.
+        cuda_mib: High-water mark on the CUDA device; None where there is none, or nothing tells.
     """
 
     seconds: float | None
     memory_mib: float | None
     basis: str
+    cuda_mib: float | None = None
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """High-water marks of memory in MiB, of the process and of the CUDA device."""
+
+    memory: float | None = None
+    cuda: float | None = None
 
 
 @dataclass(frozen=True)
 class _Rate:
     seconds_per_unit: float
-    memory_mib: float | None
+    marks: _Marks = _Marks()
 
 
 class Estimator:
@@ -105,18 +115,22 @@ class Estimator:
             rate = statistics.median(
                 made.seconds / made.work.amount for made in stored if made.work
             )
-            marks = [made.memory_mib for made in stored if made.memory_mib]
-            return self._told(rate, work, max(marks, default=None), STORED)
+            marks = _Marks(
+                max((made.memory_mib for made in stored if made.memory_mib), default=None),
+                max((made.cuda_mib for made in stored if made.cuda_mib), default=None),
+            )
+            return self._told(_Rate(rate, marks), work, STORED)
         if (stage, work.kind) not in self._rates:
             self._rates[stage, work.kind] = self._measure(stage, work, name)
         measured = self._rates[stage, work.kind]
         if measured is None:
             return Estimate(None, None, "")
-        return self._told(measured.seconds_per_unit, work, measured.memory_mib, MEASURED)
+        return self._told(measured, work, MEASURED)
 
-    def _told(self, rate: float, work: Work, memory: float | None, basis: str) -> Estimate:
+    def _told(self, rate: _Rate, work: Work, basis: str) -> Estimate:
         self._used[basis] = None
-        return Estimate(rate * work.amount, memory, basis)
+        marks = rate.marks
+        return Estimate(rate.seconds_per_unit * work.amount, marks.memory, basis, marks.cuda)
 
     def _stored(self, stage: str, kind: str) -> list[Made]:
         device, threads = self._context.device.type, torch.get_num_threads()
@@ -140,7 +154,7 @@ class Estimator:
 
     def _measure(self, stage: str, work: Work, name: str) -> _Rate | None:
         measure: dict[str, Callable[[], _Rate | None]] = {
-            "prepare": lambda: _Rate(self._case[1], None),
+            "prepare": lambda: _Rate(self._case[1]),
             "train": self._train,
             "maps": lambda: self._maps(name),
             "curves": self._curves,
@@ -177,8 +191,8 @@ class Estimator:
             logits.float().square().mean().backward()
             classifier.zero_grad(set_to_none=True)
 
-        seconds, memory = self._timed(step, training.batch / batch)
-        return _Rate(seconds / (batch * training.crop**2), memory)
+        seconds, marks = self._timed(step, training.batch / batch)
+        return _Rate(seconds / (batch * training.crop**2), marks)
 
     def _maps(self, name: str) -> _Rate | None:
         """A view of one slice at the largest scale; a method that must learn does not tell."""
@@ -207,12 +221,12 @@ class Estimator:
 
         try:
             shared, _ = self._timed(look, 1)
-            seconds, memory = self._timed(step, config.maps.batch / batch)
+            seconds, marks = self._timed(step, config.maps.batch / batch)
         except Exception:  # a plug-in may raise anything; the run itself will say what
             return None
         # All methods of a run share the pass of the network.
         alone = max(0.0, seconds - shared) + shared / len(config.methods)
-        return _Rate(alone / (batch * side**2), memory)
+        return _Rate(alone / (batch * side**2), marks)
 
     def _unet(self) -> _Rate:
         unet, device = self._context.config.segmentation, self._context.device
@@ -229,8 +243,8 @@ class Estimator:
             cross_entropy_and_dice(logits.float(), labels, tags).backward()
             network.zero_grad(set_to_none=True)
 
-        seconds, memory = self._timed(step, unet.batch / batch)
-        return _Rate(seconds / (batch * unet.side**2), memory)
+        seconds, marks = self._timed(step, unet.batch / batch)
+        return _Rate(seconds / (batch * unet.side**2), marks)
 
     def _curves(self) -> _Rate:
         label: NDArray[Any] = self._case[0].label.array.astype(np.uint8)
@@ -238,7 +252,7 @@ class Estimator:
         thresholds = self._context.config.evaluation.thresholds
         maps: NDArray[Any] = np.random.default_rng(0).random((organs, *label.shape), np.float32)
         seconds, _ = self._timed(lambda: threshold_sweep(maps, label, thresholds), 1)
-        return _Rate(seconds / (label.shape[0] * organs * len(thresholds)), None)
+        return _Rate(seconds / (label.shape[0] * organs * len(thresholds)))
 
     def _scores(self) -> _Rate:
         """A reference compared with itself, moved by a voxel."""
@@ -250,9 +264,9 @@ class Estimator:
                 CaseReference(label == c, case.image.spacing).measure(np.roll(label, 1, 1) == c)
 
         seconds, _ = self._timed(step, 1)
-        return _Rate(seconds / (label.shape[0] * organs), None)
+        return _Rate(seconds / (label.shape[0] * organs))
 
-    def _timed(self, step: Callable[[], object], batches: float) -> tuple[float, float | None]:
+    def _timed(self, step: Callable[[], object], batches: float) -> tuple[float, _Marks]:
         """Seconds of a step after one to warm up, and memory if it were so many times larger."""
         device = self._context.device
         with CostMeter(device) as still:
@@ -264,9 +278,18 @@ class Estimator:
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
             meters.append(meter)
-        before, peak = still.memory_mib, meters[-1].memory_mib
-        memory = before + max(0.0, peak - before) * batches if before and peak else None
-        return min(meter.seconds for meter in meters[1:]), memory
+        marks = _Marks(
+            _grown(still.memory_mib, meters[-1].memory_mib, batches),
+            _grown(still.cuda_mib, meters[-1].cuda_mib, batches),
+        )
+        return min(meter.seconds for meter in meters[1:]), marks
+
+
+def _grown(before: float | None, peak: float | None, batches: float) -> float | None:
+    """A mark, were what a step adds to it so many times larger."""
+    if before is None or peak is None:
+        return None
+    return before + max(0.0, peak - before) * batches
 
 
 def _batch(wished: int, side: int) -> int:

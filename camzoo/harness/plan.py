@@ -112,6 +112,12 @@ class Plan:
         known = [e.memory_mib for s in self.to_make if (e := s.estimate) and e.memory_mib]
         return max(known, default=None)
 
+    @property
+    def cuda_mib(self) -> float | None:
+        """Likewise on the CUDA device."""
+        known = [e.cuda_mib for s in self.to_make if (e := s.estimate) and e.cuda_mib]
+        return max(known, default=None)
+
     def record(self) -> dict[str, Any]:
         """The plan as JSON."""
         return {
@@ -133,6 +139,7 @@ class Plan:
             "seconds": self.seconds,
             "not_estimated": self.unknown,
             "memory_mib": self.memory_mib,
+            "cuda_mib": self.cuda_mib,
             "basis": list(self.basis),
         }
 
