@@ -95,7 +95,9 @@ def find_class(place: str) -> type:
             f"nothing at {place!r}: {type(error).__name__}: {error}; {_EXPECTED}"
         ) from error
     found = getattr(module, name, None)
-    if not isinstance(found, type):
+    if found is not None and not isinstance(found, type):
+        raise ConfigError(f"{place!r} is no class, but of type {type(found).__name__}")
+    if found is None:
         classes = [n for n, v in vars(module).items() if _is_own_class(v, module)]
         there = f"there are {', '.join(classes)}" if classes else "there is none"
         raise ConfigError(f"nothing at {place!r}: {where} has no class {name!r}; {there}")

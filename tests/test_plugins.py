@@ -33,6 +33,8 @@ class Blank(PseudoMaskBaseline):
 def write(tmp_path, monkeypatch):
     """Writes modules that are importable from the current folder; all is as before afterwards."""
     monkeypatch.chdir(tmp_path)
+    assert "cam" in cams  # looked for the entry points, which happens once
+    assert "irnet" in baselines
     before = set(sys.modules), list(sys.path), dict(cams._targets), dict(baselines._targets)
 
     def write(file, name="EnergyCam", before="", attribute="paper = 'none'", text=None):
@@ -111,7 +113,7 @@ def test_the_name_of_its_own_or_of_its_registration_is_kept(write):
         (None, None, "no/such/file.py:X", "there is no file"),
         ("m.py", "x = 1\n", "m:EnergyCam", "m has no class 'EnergyCam'; there is none"),
         ("m.py", "class A: ...\nclass B: ...\n", "m:C", "there are A, B"),
-        ("m.py", "EnergyCam = 3\n", "m:EnergyCam", "has no class 'EnergyCam'"),
+        ("m.py", "EnergyCam = 3\n", "m:EnergyCam", "is no class, but of type int"),
         ("m.py", "class A: ...\n", "m:A", "no subclass of CamMethod, MapStep, Baseline, Dataset"),
         ("m.py", "def f(:\n", "m:A", "SyntaxError"),
         ("m.py", "raise RuntimeError('boom')\n", "m:A", "RuntimeError: boom"),
