@@ -255,13 +255,14 @@ class Estimator:
         return _Rate(seconds / (label.shape[0] * organs * len(thresholds)))
 
     def _scores(self) -> _Rate:
-        """A reference compared with itself, moved by a voxel."""
+        """References compared with all that is bright: a mask as ragged as poor maps give."""
         case = self._case[0]
         label, organs = case.label.array, len(self._dataset.organs)
+        bright = case.image.array > case.image.array.mean()
 
         def step() -> None:
             for c in range(1, organs + 1):
-                CaseReference(label == c, case.image.spacing).measure(np.roll(label, 1, 1) == c)
+                CaseReference(label == c, case.image.spacing).measure(bright)
 
         seconds, _ = self._timed(step, 1)
         return _Rate(seconds / (label.shape[0] * organs))
