@@ -34,3 +34,10 @@ class SplitError(CamzooError):
 
 class FirewallError(CamzooError):
     """Code asked for masks that its declared supervision does not allow it to see."""
+
+
+class MachineError(CamzooError):
+    """The machine has no more to give: memory, disk, a device. No method is at fault.
+
+    It ends a run. What is finished stays, and the same command goes on from there.
+    """

@@ -20,6 +20,8 @@ from camzoo.data.slices import Prepared, labels_on_grid
 from camzoo.data.splits import Split
 from camzoo.files import write_text
 from camzoo.harness.cost import CostMeter
+from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
+from camzoo.harness.kept import Kept
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained, maps_stage
@@ -98,9 +100,10 @@ def chains_stage(
             failures[text] = plain.failures[chain.head]
             continue
         try:
-            made[text] = cell.run(chain, plain.artifacts[chain.head])
-        except Exception as error:  # a plug-in may raise anything; it fails its own row
-            failures[text] = f"{type(error).__name__}: {error}"
+            with Kept(seed).apart():
+                made[text] = cell.run(chain, plain.artifacts[chain.head])
+        except PLUGIN_FAULTS as error:
+            failures[text] = require_own_fault(error, f"the method {text}", context.store.root)
     return Mapped(made, failures)
 
 

@@ -20,6 +20,8 @@ from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.cells import Cell
 from camzoo.harness.chains import Mapped, chains_stage
 from camzoo.harness.cost import CostMeter
+from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
+from camzoo.harness.kept import Kept
 from camzoo.harness.segmentation_scores import PREDICTIONS, PSEUDO_MASKS, segmentation_scores
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained
@@ -66,7 +68,7 @@ def segment_cell(
 ) -> Segmented:
     """Run all baselines of a cell; one that fails is left out, with the reason."""
     result = Segmented()
-    reads = _reads(context.config.baselines, result.failures)
+    reads = _reads(context, result.failures)
     mapped = _maps(context, prepared, split, trained, seed, reads)
     cell = BaselineCell(context, prepared, split, trained.classifier, mapped.artifacts, seed)
     named = {text: parse_baseline(text) for text in reads}
@@ -74,9 +76,11 @@ def segment_cell(
     for name, methods in reads.items():
         try:
             _require_maps(methods, mapped.failures)
-            artifacts[name] = _segment_stage(cell, trained.artifact, named[name])
-        except Exception as error:  # a plug-in may raise anything; it fails its own row
-            result.failures[name] = _reason(error)
+            with Kept(seed).apart():
+                artifacts[name] = _segment_stage(cell, trained.artifact, named[name])
+        except PLUGIN_FAULTS as error:
+            who = f"the baseline {name}"
+            result.failures[name] = require_own_fault(error, who, context.store.root)
     for name, rows in segmentation_scores(cell, artifacts).items():
         result.records.extend(_columns(named[name]) | row for row in rows)
     result.costs.extend(
@@ -95,17 +99,18 @@ def _columns(baseline: WrittenBaseline) -> dict[str, str]:
     }
 
 
-def _reads(names: Sequence[str], failures: dict[str, str]) -> dict[str, tuple[str, ...]]:
+def _reads(context: Context, failures: dict[str, str]) -> dict[str, tuple[str, ...]]:
     """Which maps each baseline reads; one that cannot even be made has failed."""
     reads = {}
-    for name in names:
+    for name in context.config.baselines:
         try:
-            baseline = parse_baseline(name).build()
+            with Kept(0).apart():
+                baseline = parse_baseline(name).build()
             for method in baseline.reads:
                 _require_as_weak(baseline, method)
             reads[name] = baseline.reads
-        except Exception as error:
-            failures[name] = _reason(error)
+        except PLUGIN_FAULTS as error:
+            failures[name] = require_own_fault(error, f"the baseline {name}", context.store.root)
     return reads
 
 
@@ -213,7 +218,3 @@ def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> None:
     ]
     if costs:
         write_text(folder / "costs.json", json.dumps(costs, indent=1) + "\n")
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

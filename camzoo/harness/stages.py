@@ -180,7 +180,8 @@ def maps_stage(
     guarded: dict[str, Guarded] = {}
 
     def make(folders: dict[str, Path]) -> set[str]:
-        guarded.update({name: Guarded(cams.get(name)) for name in folders})
+        store = context.store.root
+        guarded.update({name: Guarded(cams.get(name), store, seed) for name in folders})
         training = prepared.tagged(split.train)
         for method in guarded.values():
             method.fit(_fitting(context, trained, training, seed))
