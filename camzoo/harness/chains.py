@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.steps import MapStep, StepContext
@@ -26,9 +27,11 @@ from camzoo.harness.map_files import MapFiles
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained, maps_stage
 from camzoo.harness.store import Artifact
+from camzoo.stored import read_json
 
 VERSION = 3
 _REPORT = "report.json"
+_REPORTED = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,7 @@ def chains_stage(
 def read_report(folder: Path) -> dict[str, Any]:
     """What a step left beside its maps; nothing for a method without steps."""
     path = folder / _REPORT
-    report: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return report
+    return read_json(path, _REPORTED) if path.exists() else {}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Final
 
 import torch
 
-from camzoo.errors import CamzooError, MachineError
+from camzoo.errors import CamzooError, DamagedError, MachineError
 from camzoo.text import reason
 
 #: All that plug-ins raise which fails their own row. ``sys.exit`` is among it; Ctrl-C is not.
@@ -71,7 +71,7 @@ def _of_machine(error: BaseException, store: Path) -> BaseException | None:
 
 
 def _blames_machine(error: BaseException, store: Path) -> bool:
-    if isinstance(error, MachineError | MemoryError | torch.OutOfMemoryError):
+    if isinstance(error, MachineError | DamagedError | MemoryError | torch.OutOfMemoryError):
         return True
     if isinstance(error, _WRONG_PLACE):
         return any(_is_below(name, store) for name in (error.filename, error.filename2))

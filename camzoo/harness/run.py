@@ -27,6 +27,7 @@ from camzoo.errors import CamzooError, ConfigError
 from camzoo.files import write_text
 from camzoo.harness.cells import Cell, cells
 from camzoo.harness.chains import Mapped, chains_stage
+from camzoo.harness.curves import CURVES, read_curves
 from camzoo.harness.protocols import choose
 from camzoo.harness.scores import read_scores
 from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
@@ -42,6 +43,7 @@ from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Quiet, Reporter
 from camzoo.rows import PSEUDO_MASK, line_name, make_rows, write_rows
 from camzoo.segment.written import parse_baseline
+from camzoo.stored import write_frame
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     folder.mkdir(parents=True, exist_ok=True)
     curves = pd.concat([result.curves for result in results], ignore_index=True)
     write_rows(rows, folder / "rows.parquet")
-    curves.to_parquet(folder / "curves.parquet", index=False)
+    write_frame(curves, folder / CURVES)
     manifest = _manifest(context, dataset, prepared, splits, results, failures)
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
@@ -192,7 +194,7 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
 
 
 def _read_curves(artifact: Artifact, split: Split) -> pd.DataFrame:
-    frame = pd.read_parquet(artifact.folder / "curves.parquet")
+    frame = read_curves(artifact.folder)
     return frame.assign(subset=frame["case"].map(split.subset_of()))
 
 

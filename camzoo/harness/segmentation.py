@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from camzoo.cams.chain import parse_chain
 from camzoo.data.slices import Prepared
@@ -34,6 +35,7 @@ from camzoo.segment.base import Baseline, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
 from camzoo.segment.written import WrittenBaseline, parse_baseline
+from camzoo.stored import read_json
 
 #: Raised whenever the result changes for the same key.
 VERSION: Final = 1
@@ -46,6 +48,8 @@ _IRRELEVANT: Final[Any] = {
     "threads": True,
     "data": {"root", "folds"}, "backbone": {"weights"}, "evaluation": {"protocols", "fixed"},
 }  # fmt: skip
+
+_COST: Final = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,7 @@ def _predict(cell: BaselineCell, baseline: Baseline, folder: Path) -> None:
 
 def _cost(context: Context, baseline: WrittenBaseline, artifact: Artifact) -> dict[str, Any]:
     """What a baseline took when it was made, and where its predictions are, below the run's out."""
-    cost: dict[str, Any] = json.loads((artifact.folder / "cost.json").read_text("utf-8"))
+    cost = read_json(artifact.folder / "cost.json", _COST)
     place = (artifact.folder / PREDICTIONS).relative_to(context.store.root.parent)
     return {"method": baseline.line, **cost, "predictions": place.as_posix()}
 
