@@ -23,6 +23,7 @@ from camzoo.harness.chains import Mapped, chains_stage
 from camzoo.harness.cost import CostMeter
 from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
 from camzoo.harness.kept import Kept
+from camzoo.harness.manifest import COSTS
 from camzoo.harness.segmentation_scores import PREDICTIONS, PSEUDO_MASKS, segmentation_scores
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained
@@ -213,12 +214,19 @@ def _cost(context: Context, baseline: WrittenBaseline, artifact: Artifact) -> di
     return {"method": baseline.line, **cost, "predictions": place.as_posix()}
 
 
-def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> None:
-    """Keep what baselines took apart from the rows, which are equal between equal runs."""
+def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> tuple[str, ...]:
+    """Keep what baselines took apart from the rows, which are equal between equal runs.
+
+    Returns:
+        The name of the file; nothing without baselines.
+    """
     costs = [
         {"fold": cell.fold, "seed": cell.seed, **cost}
         for cell, segmented in cells
         for cost in segmented.costs
     ]
-    if costs:
-        write_text(folder / "costs.json", json.dumps(costs, indent=1) + "\n")
+    if not costs:
+        (folder / COSTS).unlink(missing_ok=True)
+        return ()
+    write_text(folder / COSTS, json.dumps(costs, indent=1) + "\n")
+    return (COSTS,)

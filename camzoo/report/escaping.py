@@ -12,16 +12,16 @@ _INLINE: Final = re.compile(
     r"""
       \\(?=[!-/:-@\[-`{-~])              # an escape
     | [`|~$]                             # code, a cell, struck out, a formula
-    | \](?=[(\[:])                       # a link
+    | \](?=[(\[])                        # a link
     | (?<!\s)\* | \*(?!\s|$)             # emphasis; a star between spaces is one
     | (?<![^\W_])_ | _(?![^\W_])         # likewise; inside a word it is none
     """,
     re.VERBOSE,
 )
 _HTML: Final = {re.compile(r"&(?=#?\w+;)"): "&amp;", re.compile(r"<(?=[A-Za-z/!?])"): "&lt;"}
-#: What makes a heading, a quotation or a list of a line that begins with it.
+#: What makes a heading, a quotation, a list or a box to tick of a line that begins with it.
 _LEADING: Final = re.compile(
-    r"^(?:#{1,6}(?=\s|$)|>|[+-](?=\s|$)|(?P<number>\d{1,9})(?=[.)](\s|$)))"
+    r"^(?:#{1,6}(?=\s|$)|[>\[]|[+-](?=\s|$)|(?P<number>\d{1,9})(?=[.)](\s|$)))"
 )
 
 
