@@ -14,7 +14,7 @@ from typing import Final
 
 from camzoo.errors import DamagedError
 from camzoo.files import write_text
-from camzoo.stored import Advice
+from camzoo.stored import Advice, reading
 
 SUMS: Final = "SHA256SUMS"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  ([\w.-]+)")
@@ -46,7 +46,9 @@ def verify_sums(folder: Path, names: Iterable[str], advice: Advice) -> None:
             f"{path} is no list of checksums of {', '.join(sorted(names))}; {advice(path)}"
         )
     for name, digest in sorted(sums.items()):
-        if _digest(folder / name) != digest:
+        with reading(folder / name, advice):
+            found_digest = _digest(folder / name)
+        if found_digest != digest:
             raise DamagedError(
                 f"{folder / name} is not what was written: its checksum differs from the one in "
                 f"{SUMS}; {advice(path)}"

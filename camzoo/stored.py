@@ -44,9 +44,11 @@ def reading(path: Path, advice: Advice = made_again) -> Iterator[None]:
         DamagedError: It is not there, or holds something else than it should.
         OSError: The system does not let it be read.
     """
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise DamagedError(f"{path} is no file; {advice(path)}")
     try:
         yield
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing; {advice(path)}") from error
     except DamagedError:
         raise
