@@ -14,7 +14,7 @@ from camzoo.errors import ConfigError
 
 #: Characters of a name; with what hashes and endings add, a file system takes it as a file.
 LONGEST: Final = 128
-_NAME: Final = re.compile(r"\w(?:[\w .,+=()\[\]-]*[\w+=)\]])?")
+_NAME: Final = re.compile(r"\w(?:[\w .,+=()\[\]@#&'!%;{}^~-]*[\w+=)\]@#&'!%;}^~-])?")
 #: Windows opens a device under these, whatever their ending.
 _DEVICES: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
@@ -50,6 +50,7 @@ def require_name(text: object, what: str) -> str:
         shown = repr(text)
         raise ConfigError(
             f"{what} is {shown if len(shown) < 80 else shown[:80] + '…'}, which is no name: use "
-            f"letters, digits and _ . , + = - ( ) [ ], at most {LONGEST}, a letter or digit first"
+            f"at most {LONGEST} characters, a letter or digit first, then also spaces and "
+            "_ . , + = - ( ) [ ] { } @ # & ' ! % ; ^ ~"
         )
     return text

@@ -34,6 +34,8 @@ _WORDS: Final[dict[str, frozenset[str]]] = {
     "supervision": frozenset(kind.value for kind in Supervision),
     "status": frozenset(status.value for status in Status),
 }
+#: Metrics that have a column.
+_METRICS: Final = tuple(METRICS[name] for name in COLUMNS if name in METRICS)
 _COUNTS: Final = ("tp", "n_pred", "n_ref")
 _SPACING: Final = ("spacing_z", "spacing_y", "spacing_x")
 #: Distances of which the second can be no larger than the first.
@@ -69,7 +71,17 @@ def require_sound(rows: pd.DataFrame, where: str) -> None:
     """
     if rows.empty:
         raise DataError(f"{where} holds no row")
-    for rules in (_keys, _words, _counts, _metrics, _distances, _thresholds, _places, _shared):
+    for rules in (
+        _keys,
+        _words,
+        _ranges,
+        _counts,
+        _measured,
+        _distances,
+        _thresholds,
+        _places,
+        _shared,
+    ):
         for rule, wrong in rules(rows):
             if wrong.any():
                 raise DataError(f"{where}: {rule}; {_row(rows, wrong)}")
@@ -108,14 +120,18 @@ def _counts(rows: pd.DataFrame) -> Iterator[Broken]:
     yield "dsc is not what its counts give", _at(rows, there, off)
 
 
-def _metrics(rows: pd.DataFrame) -> Iterator[Broken]:
-    for name in (name for name in COLUMNS if name in METRICS):
-        metric, values = METRICS[name], rows[name].astype("float64")
-        low, high = metric.range
+def _ranges(rows: pd.DataFrame) -> Iterator[Broken]:
+    for metric in _METRICS:
+        values, (low, high) = rows[metric.name].astype("float64"), metric.range
         outside = (values < low) | (values > high) | np.isinf(values)
-        yield f"{name} is outside {low:g} to {high:g}", outside
-        if values.notna().any():
-            yield f"{name} is missing and its status does not say why", _unexplained(metric, rows)
+        yield f"{metric.name} is outside {low:g} to {high:g}", outside
+
+
+def _measured(rows: pd.DataFrame) -> Iterator[Broken]:
+    for metric in _METRICS:
+        if rows[metric.name].notna().any():
+            rule = f"{metric.name} is missing and its status does not say why"
+            yield rule, _unexplained(metric, rows)
 
 
 def _unexplained(metric: Metric, rows: pd.DataFrame) -> pd.Series[bool]:
@@ -154,7 +170,7 @@ def _places(rows: pd.DataFrame) -> Iterator[Broken]:
     for name in (*_SPACING, "diagonal_mm"):
         values = rows[name].astype("float64")
         if values.notna().any():
-            yield f"{name} is no length in mm", ~(np.isfinite(values) & (values > 0))
+            yield f"{name} is no length in mm", ~((values > 0) & (values < np.inf))
 
 
 def _shared(rows: pd.DataFrame) -> Iterator[Broken]:
@@ -182,4 +198,4 @@ def _row(rows: pd.DataFrame, wrong: pd.Series[bool]) -> str:
 
 
 def _is_there(value: object) -> bool:
-    return not pd.isna(value) and value != ""  # type: ignore[call-overload, no-any-return]
+    return not pd.isna(value) and value != ""  # type: ignore[call-overload]

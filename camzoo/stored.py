@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from numpy import typing as npt
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -67,8 +67,8 @@ def read_json(path: Path, kind: TypeAdapter[T], advice: Advice = made_again) -> 
 
 
 def read_array(
-    path: Path, dtype: type[np.generic], shape: Sequence[int | None], advice: Advice = made_again
-) -> NDArray[Any]:
+    path: Path, dtype: npt.DTypeLike, shape: Sequence[int | None], advice: Advice = made_again
+) -> npt.NDArray[Any]:
     """Map a ``.npy`` file into memory, for reading.
 
     Args:
@@ -78,7 +78,7 @@ def read_array(
         advice: What to do about damage.
     """
     with reading(path, advice):
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         fits = len(array.shape) == len(shape) and all(
             wanted in (None, length) for wanted, length in zip(shape, array.shape, strict=True)
         )

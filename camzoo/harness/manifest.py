@@ -213,7 +213,8 @@ def read_costs(folder: Path) -> tuple[Cost, ...]:
         DamagedError: The file holds something else.
     """
     path = folder / COSTS
-    return tuple(read_json(path, _COSTS, run_again)) if path.exists() else ()
+    costs = read_json(path, _COSTS, run_again) if path.exists() else []
+    return tuple(costs)
 
 
 def dataset_name(manifest: Manifest) -> str:

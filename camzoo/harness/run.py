@@ -42,6 +42,7 @@ from camzoo.harness.stages import (
     train_stage,
 )
 from camzoo.harness.store import Artifact, Store
+from camzoo.names import require_name
 from camzoo.progress import Quiet, Reporter
 from camzoo.row_checks import require_sound
 from camzoo.rows import PSEUDO_MASK, ROWS, line_name, make_rows, write_rows
@@ -122,6 +123,7 @@ def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:
     Raises:
         ConfigError: There is one.
     """
+    require_name(config.run, "the name of the run, made of data set and preset,")
     _require_different(config.methods, parse_chain)
     _require_different(config.baselines, parse_baseline)
     classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)

@@ -47,8 +47,9 @@ def _lacks(fact: Mapping[str, Any], organ: str) -> bool:
 def _of_organs(fact: Mapping[str, Any], what: str, organs: Sequence[str]) -> list[float]:
     """A number per organ; nothing where a step tells something else under that name."""
     values = fact.get(what)
-    numbers = isinstance(values, list) and all(isinstance(v, int | float) for v in values)
-    return list(values) if numbers and len(values) == len(organs) else []
+    if not isinstance(values, list) or len(values) != len(organs):
+        return []
+    return values if all(isinstance(value, int | float) for value in values) else []
 
 
 def _mean_std(values: pd.Series[float]) -> str:
