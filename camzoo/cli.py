@@ -44,7 +44,7 @@ def leaderboard(
 ) -> None:
     """Write leaderboards from the rows of runs, beside those that are there."""
     from camzoo.files import storing
-    from camzoo.report.leaderboards import check_leaderboards, take_in, write_leaderboards
+    from camzoo.report.leaderboards import check_leaderboards, update_leaderboards
 
     output = Output(as_json, quiet)
     if check:
@@ -54,9 +54,7 @@ def leaderboard(
         output.document({"agree": True, "pages": []})
         return
     with output.reporting() as reporter, reporter.stage("tables"), storing(out):
-        for run in runs or []:
-            take_in(run, out)
-        pages = [str(page) for page in write_leaderboards(out)]
+        pages = [str(page) for page in update_leaderboards(runs or [], out)]
     output.document({"pages": pages})
     for page in pages:
         output.tell(page)

@@ -24,6 +24,10 @@ class DataError(CamzooError):
     """A file or a case of a data set cannot be used."""
 
 
+class DamagedError(DataError):
+    """A file that camzoo wrote itself is no longer what was written. No method is at fault."""
+
+
 class GeometryError(DataError):
     """Two volumes that must share a grid do not."""
 

@@ -17,6 +17,7 @@ from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.equivalence import equivalent
 from camzoo.cams.pipeline import MULTIPLE
 from camzoo.cams.view import Viewer
+from camzoo.checksums import write_sums
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
 from camzoo.data.limit import limited
@@ -25,9 +26,11 @@ from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split, make_split
 from camzoo.environment import choose_device, describe, use_threads
 from camzoo.errors import CamzooError, ConfigError
-from camzoo.files import replace_atomically, storing, write_text
+from camzoo.files import storing, write_text
 from camzoo.harness.cells import Cell, cells
 from camzoo.harness.chains import Mapped, chains_stage
+from camzoo.harness.curves import CURVES, read_curves
+from camzoo.harness.manifest import MANIFEST, SCHEMA
 from camzoo.harness.protocols import choose
 from camzoo.harness.scores import read_scores
 from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
@@ -40,10 +43,13 @@ from camzoo.harness.stages import (
     train_stage,
 )
 from camzoo.harness.store import Artifact, Store
+from camzoo.names import require_name
 from camzoo.plugins import load_plugins
 from camzoo.progress import Quiet, Reporter
-from camzoo.rows import PSEUDO_MASK, line_name, make_rows, write_rows
+from camzoo.row_checks import require_sound
+from camzoo.rows import PSEUDO_MASK, ROWS, line_name, make_rows, write_rows
 from camzoo.segment.written import parse_baseline
+from camzoo.stored import write_frame
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     prepared = prepare_stage(context, dataset)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
+    if len(rows):
+        require_sound(rows, "the rows of this run")
     failures = _failures(results)
     if not any(result.mapped.artifacts for result in results):
         raise CamzooError(f"every method failed: {failures}")
@@ -121,12 +129,12 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_rows(rows, folder / "rows.parquet")
-        with replace_atomically(folder / "curves.parquet") as partial:
-            curves.to_parquet(partial, index=False)
-        write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+        write_rows(rows, folder / ROWS)
+        write_frame(curves, folder / CURVES)
+        write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
         write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
-        write_costs(folder, [(result.cell, result.segmented) for result in results])
+        costs = write_costs(folder, [(result.cell, result.segmented) for result in results])
+        write_sums(folder, (ROWS, CURVES, MANIFEST, *costs))
     made, found = dict(context.store.made), dict(context.store.found)
     maps = _maps_by_line(results[0].mapped)
     return BenchResult(rows, curves, folder, failures, prepared, maps, made, found)
@@ -138,6 +146,7 @@ def refuse_early(config: BenchConfig, dataset: Dataset) -> None:
     Raises:
         ConfigError: There is one.
     """
+    require_name(config.run, "the name of the run, made of data set and preset,")
     _require_different(config.methods, parse_chain)
     _require_different(config.baselines, parse_baseline)
     classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)
@@ -218,7 +227,7 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
 
 
 def _read_curves(artifact: Artifact, split: Split) -> pd.DataFrame:
-    frame = pd.read_parquet(artifact.folder / "curves.parquet")
+    frame = read_curves(artifact.folder)
     return frame.assign(subset=frame["case"].map(split.subset_of()))
 
 
@@ -259,6 +268,7 @@ def _manifest(
 ) -> dict[str, Any]:
     config = context.config
     return {
+        "schema": SCHEMA,
         "run": config.run,
         "config": config.without_places(),
         "environment": describe(context.device),

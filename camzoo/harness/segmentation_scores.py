@@ -19,6 +19,7 @@ from camzoo.harness.scores import SCORES, read_scores, score_labels
 from camzoo.harness.store import Artifact, Key
 from camzoo.harness.work import labels_work
 from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
+from camzoo.stored import read_array, reading, write_frame
 
 #: Raised whenever the result changes for the same key.
 VERSION: Final = 1
@@ -54,7 +55,7 @@ def segmentation_scores(
             rows = [{"stage": SEGMENTATION, "subset": "test"} | row for row in test[name]]
             rows += [{"stage": PSEUDO_MASK, "subset": "train"} | row for row in train.get(name, [])]
             frame = pd.DataFrame.from_records(rows).assign(protocol=NO_THRESHOLD)
-            frame.to_parquet(folder / SCORES, index=False)
+            write_frame(frame, folder / SCORES)
         return set(folders)
 
     slices = cell.prepared.tagged(cell.split.test)
@@ -76,7 +77,8 @@ def labels_key(segmented: Artifact) -> Key:
 def _stored_labels(folder: Path) -> LabelsOf:
     def labels(info: CaseInfo) -> NDArray[np.uint8]:
         path = folder / PREDICTIONS / f"{info.id}.nii.gz"
-        array: NDArray[np.uint8] = read_volume(path, case=info.id, patient=info.patient).array
+        with reading(path):
+            array: NDArray[np.uint8] = read_volume(path, case=info.id, patient=info.patient).array
         return array
 
     return labels
@@ -84,8 +86,8 @@ def _stored_labels(folder: Path) -> LabelsOf:
 
 def _drawn_labels(cell: BaselineCell, folder: Path) -> LabelsOf:
     """Pseudo-masks on the grid of the scan; what is unknown is background."""
-    pseudo = np.load(folder / PSEUDO_MASKS, mmap_mode="r", allow_pickle=False)
     slices = cell.prepared.tagged(cell.split.train)
+    pseudo = read_array(folder / PSEUDO_MASKS, np.uint8, (len(slices), None, None))
     rows = {case: slice(start, stop) for case, start, stop in slices.cases}
     classes = len(slices.organs) + 1
 
