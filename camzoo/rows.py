@@ -32,6 +32,7 @@ COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
     "fold": (pa.int64(), "fold of a cross-validated data set, else 0"),
     "seed": (pa.int64(), "seed of training"),
     "backbone": (pa.string(), "timm name of the backbone"),
+    "precision": (pa.string(), "in which the networks ran: bf16 or fp32"),
     "method": (pa.string(), "registry name of the CAM method or baseline"),
     "variant": (pa.string(), "settings of the method that differ from its defaults, or empty"),
     "supervision": (pa.string(), "what the method may see while it learns"),
@@ -130,4 +131,5 @@ def read_rows(path: Path) -> pd.DataFrame:
             "run the bench again"
         )
     frame: pd.DataFrame = table.to_pandas()
-    return frame
+    # Rows that were written before a column was added have it empty.
+    return frame.reindex(columns=[*frame.columns, *(c for c in COLUMNS if c not in frame.columns)])
