@@ -1,6 +1,7 @@
 """Whether bfloat16 is native, on processors that this machine is not."""
 
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -33,10 +34,8 @@ def told(monkeypatch, tmp_path):
     """Replace what torch, Linux and macOS tell; ask anew."""
 
     def tell(by_torch=None, by_linux=None, by_macos=None):
-        tellers = {} if by_torch is None else {"get_capabilities": lambda: by_torch}
-        monkeypatch.setattr(
-            torch, "cpu", type("Cpu", (), {k: staticmethod(f) for k, f in tellers.items()})
-        )
+        asks = {} if by_torch is None else {"get_capabilities": lambda: by_torch}
+        monkeypatch.setattr(torch, "cpu", SimpleNamespace(**asks))
         info = tmp_path / "cpuinfo"
         if by_linux is not None:
             info.write_text(by_linux)
@@ -104,17 +103,13 @@ def test_it_follows_the_compute_capability(monkeypatch, capability, holds):
 
 
 def test_torch_is_asked_first(told):
-    found = told(
-        by_torch={"avx2": True, "avx512_bf16": False, "l2_cache_size": 1}, by_linux="flags: x"
-    )
-    assert found == {"avx2"}
+    by_torch = {"avx2": True, "avx512_bf16": False, "l2_cache_size": 1}
+    assert told(by_torch, by_linux="flags: x") == {"avx2"}
 
 
 def test_linux_is_asked_where_torch_does_not_tell(told):
-    assert told(by_linux="processor\t: 0\nflags\t\t: fpu avx512_bf16\nflags: y\n") == {
-        "fpu",
-        "avx512_bf16",
-    }
+    x86 = "processor\t: 0\nflags\t\t: fpu avx512_bf16\nflags: y\n"
+    assert told(by_linux=x86) == {"fpu", "avx512_bf16"}
     assert told(by_linux="Features\t: fp asimd bf16\n") == {"fp", "asimd", "bf16"}
     assert told(by_torch={}, by_linux="model name: none\n") == set()
 
