@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -27,8 +25,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ConfigError(f"{path} cannot be read as weights: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # bytes that are no pickle make its reader fail in any way
+        reason = next(iter(str(error).splitlines()), "")[:200]
+        raise ConfigError(
+            f"{path} cannot be read as weights ({type(error).__name__}: {reason}); give a "
+            ".safetensors file, or a .pth file of tensors alone"
+        ) from error
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
