@@ -38,6 +38,7 @@ COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
     "fold": (pa.int64(), "fold of a cross-validated data set, else 0"),
     "seed": (pa.int64(), "seed of training"),
     "backbone": (pa.string(), "timm name of the backbone"),
+    "precision": (pa.string(), "in which the networks ran: bf16 or fp32"),
     "method": (pa.string(), "registry name of the CAM method or baseline"),
     "variant": (pa.string(), "settings of the method that differ from its defaults, or empty"),
     "supervision": (pa.string(), "what the method may see while it learns"),
@@ -77,6 +78,8 @@ COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
     "spacing_y": (pa.float64(), "mm"),
     "spacing_x": (pa.float64(), "mm"),
 }
+#: Columns that rows written by earlier versions lack.
+_ADDED: Final = frozenset({"precision"})
 SCHEMA: Final = pa.schema(
     [pa.field(name, kind, metadata={"meaning": text}) for name, (kind, text) in COLUMNS.items()],
     metadata={"camzoo.schema": str(SCHEMA_VERSION)},
@@ -136,11 +139,14 @@ def read_rows(path: Path) -> pd.DataFrame:
             f"{run_again(path)}"
         )
     with reading(path, run_again):
-        if not table.schema.equals(SCHEMA):
-            wrong = set(map(str, table.schema)) ^ set(map(str, SCHEMA))
-            raise ValueError(f"its columns differ from the schema: {', '.join(sorted(wrong))}")
+        wrong = set(map(str, table.schema)) - set(map(str, SCHEMA))
+        missing = set(COLUMNS) - set(table.schema.names) - _ADDED
+        if wrong or missing:
+            differ = ", ".join(sorted(wrong | missing))
+            raise ValueError(f"its columns differ from the schema: {differ}")
         frame: pd.DataFrame = table.to_pandas()
-    return frame
+    # Rows that were written before a column was added have it empty.
+    return frame.reindex(columns=[*frame.columns, *(c for c in COLUMNS if c not in frame.columns)])
 
 
 def run_again(_path: Path) -> str:

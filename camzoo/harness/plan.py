@@ -23,7 +23,7 @@ from camzoo.harness.cells import Cell, cells
 from camzoo.harness.chains import step_key
 from camzoo.harness.estimate import Estimate, Estimator
 from camzoo.harness.protocols import choose
-from camzoo.harness.run import open_limited, refuse_early, splits_of
+from camzoo.harness.run import open_limited, require_names, require_network, splits_of
 from camzoo.harness.segmentation import segment_key
 from camzoo.harness.segmentation_scores import labels_key
 from camzoo.harness.stages import (
@@ -46,6 +46,7 @@ from camzoo.harness.work import (
     train_work,
 )
 from camzoo.plugins import load_plugins
+from camzoo.precision import Precisions
 from camzoo.progress import Quiet
 from camzoo.segment.written import parse_baseline
 
@@ -163,12 +164,14 @@ class _Planner:
     """Walks through a run as the run itself does, but looks results up only."""
 
     def __init__(self, config: BenchConfig, out: Path) -> None:
-        self._config, self._out = config, out
+        require_names(config)
         device = choose_device(config.device)
+        config = Precisions.of(config, device).settle(config)
+        self._config, self._out = config, out
         self._context = Context(config, Store(out / "store", device=device), device, Quiet())
         self._dataset = open_limited(config)
         self._splits = splits_of(config, self._dataset)
-        refuse_early(_without_weights(config), self._dataset)
+        require_network(_without_weights(config), self._dataset)
         prepared = self._context.store.find("prepare", prepare_key(config, self._dataset))
         self._prepared = Prepared(prepared.folder) if prepared.folder.exists() else None
         self._estimator = Estimator(self._context, self._dataset, self._prepared)

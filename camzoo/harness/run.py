@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +46,10 @@ from camzoo.harness.stages import (
 from camzoo.harness.store import Artifact, Store
 from camzoo.names import require_name
 from camzoo.plugins import load_plugins
+from camzoo.precision import Precisions
 from camzoo.progress import Quiet, Reporter
 from camzoo.row_checks import require_sound
-from camzoo.rows import PSEUDO_MASK, ROWS, line_name, make_rows, write_rows
+from camzoo.rows import PSEUDO_MASK, ROWS, SEGMENTATION, line_name, make_rows, write_rows
 from camzoo.segment.written import parse_baseline
 from camzoo.stored import write_frame
 
@@ -85,14 +87,25 @@ def bench(
     Args:
         config: All that the numbers depend on.
         out: Folder of runs. Results of stages are kept below it and shared by its runs.
-        reporter: Who is told about progress.
+        reporter: Who is told about progress, and about a precision that is only emulated here; who
+            gives none hears of that by a warning.
 
     Raises:
         CamzooError: Something the user can mend; nothing half-written is left.
     """
     load_plugins(config.plugins)
+    require_names(config)
+    device = choose_device(config.device)
+    precisions = Precisions.of(config, device)
+    if precisions.warning() and reporter is None:
+        warnings.warn(precisions.warning(), stacklevel=2)
+    reporter = reporter or Quiet()
+    for line in filter(None, (precisions.sentence(), precisions.warning())):
+        reporter.note(line)
     with storing(out), use_threads(config.threads):
-        return _bench(config, out, reporter or Quiet())
+        store = Store(out / "store", reporter, device)
+        context = Context(precisions.settle(config), store, device, reporter)
+        return _bench(context, out, precisions)
 
 
 def open_limited(config: BenchConfig) -> Dataset:
@@ -108,13 +121,12 @@ def splits_of(config: BenchConfig, dataset: Dataset) -> dict[int, Split]:
     return {fold: make_split(dataset, kind, fold=fold, seed=seed) for fold in config.data.folds}
 
 
-def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
+def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
     began = time.time()
-    device = choose_device(config.device)
-    context = Context(config, Store(out / "store", reporter, device), device, reporter)
+    config = context.config
     dataset = open_limited(config)
     splits = splits_of(config, dataset)
-    refuse_early(config, dataset)
+    require_network(config, dataset)
     prepared = prepare_stage(context, dataset)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
@@ -122,10 +134,12 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
         require_sound(rows, "the rows of this run")
     failures = _failures(results)
     if not any(result.mapped.artifacts for result in results):
-        raise CamzooError(f"every method failed: {failures}")
+        reasons = "; ".join(f"{name}: {why}" for name, why in failures.items())
+        raise CamzooError(f"every method failed: {reasons}")
     folder = out / config.run
     curves = pd.concat([result.curves for result in results], ignore_index=True)
     manifest = _manifest(context, dataset, prepared, splits, results, failures)
+    manifest["precision"] = precisions.record()
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,15 +154,27 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     return BenchResult(rows, curves, folder, failures, prepared, maps, made, found)
 
 
-def refuse_early(config: BenchConfig, dataset: Dataset) -> None:
-    """Find wrong names and weights that do not fit before hours are spent on reading.
+def require_names(config: BenchConfig) -> None:
+    """Find wrong names of methods and baselines, and wrong settings of theirs, before anything.
 
     Raises:
-        ConfigError: There is one.
+        ConfigError: There is one, or two are names of one thing.
     """
     require_name(config.run, "the name of the run, made of data set and preset,")
     _require_different(config.methods, parse_chain)
     _require_different(config.baselines, parse_baseline)
+    for text in config.baselines:
+        baseline = parse_baseline(text)
+        if baseline.settings:  # without settings it is its author's fault, and fails its own row
+            baseline.build()
+
+
+def require_network(config: BenchConfig, dataset: Dataset) -> None:
+    """Find weights and layers that do not fit the backbone before hours are spent on reading.
+
+    Raises:
+        ConfigError: There is one.
+    """
     classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)
     Viewer(classifier.model, config.backbone.layer)
 
@@ -219,7 +245,11 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
         for record in read_scores(artifact.folder)
     ]
     segmented = segment_cell(context, prepared, split, trained, cell.seed)
-    records += [constant | record for record in segmented.records]
+    precision = {SEGMENTATION: context.config.segmentation.precision}
+    records += [
+        constant | {"precision": precision.get(record["stage"], constant["precision"])} | record
+        for record in segmented.records
+    ]
     keyed = [frame.assign(**(constant | columns[name])) for name, frame in curves.items()]
     return _CellResult(
         cell, trained, mapped, segmented, records, pd.concat(keyed) if keyed else pd.DataFrame()
@@ -240,6 +270,7 @@ def _cell_columns(config: BenchConfig, cell: Cell) -> dict[str, Any]:
         "fold": cell.fold,
         "seed": cell.seed,
         "backbone": config.backbone.name,
+        "precision": config.training.precision,
         "stage": PSEUDO_MASK,
     }
 

@@ -23,7 +23,7 @@ _OWN: Final = "camzoo"
 #: Modules whose values stand in the keys of results, or from which no number comes.
 _WITHOUT_NUMBERS: Final = frozenset(
     f"{_OWN}.{name}"
-    for name in ("config", "errors", "files", "progress", "registry", "supervision")
+    for name in ("config", "errors", "files", "processor", "progress", "registry", "supervision")
 )
 
 

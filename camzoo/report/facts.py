@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from camzoo.precision import SECTIONS, in_words
 from camzoo.report.escaping import code, escape
 from camzoo.report.records import Record
 
@@ -23,6 +24,7 @@ def facts(record: Record) -> str:
         ("classifier", _classifier(record.manifest["config"])),
         ("maps", _maps(record.manifest["config"])),
         ("made with", _environment(record.manifest["environment"])),
+        ("precision", _precision(record.manifest)),
         *_made_at(record.costs),
         ("again", _command(record)),
         *(("note", text) for text in record.manifest["dataset"]["caveats"]),
@@ -84,6 +86,18 @@ def _environment(environment: Mapping[str, Any]) -> str:
         f"camzoo {packages['camzoo']}, torch {packages['torch']}, {environment['device']} "
         f"({machine}); put together at {environment['commit']}"
     )
+
+
+def _precision(manifest: Mapping[str, Any]) -> str:
+    """What networks ran in, and why; older records say the former alone."""
+    if "precision" in manifest:
+        return in_words(manifest["precision"])
+    config = manifest["config"]
+    sections = [name for name in SECTIONS if name != "segmentation" or config["baselines"]]
+    used = {SECTIONS[name]: str(config[name]["precision"]) for name in sections}
+    if len(set(used.values())) == 1:
+        return next(iter(used.values()))
+    return "; ".join(f"{what}: {name}" for what, name in used.items())
 
 
 def _made_at(costs: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
