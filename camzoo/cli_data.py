@@ -26,22 +26,32 @@ _MOST_ROWS: Final = 8
 
 Name = Annotated[str, typer.Argument(help="promri, acdc, chaos, nnunet, phantom, …")]
 Root = Annotated[Path | None, typer.Option(help="Folder with the data set.")]
+Slices = Annotated[
+    str,
+    typer.Option(help="Plane of the slices: acquired (across the thick axis of a scan) or axial."),
+]
 Options = Annotated[
     list[str] | None, typer.Option("--option", help="KEY=VALUE option of the data set; repeatable.")
 ]
 
 
 @data_app.command()
-def check(name: Name, root: Root = None, option: Options = None) -> None:
+def check(
+    name: Name, root: Root = None, option: Options = None, slices: Slices = "acquired"
+) -> None:
     """Read every case and list everything that is wrong; exit code 2 if anything is."""
     from camzoo.data.check import check_dataset
+    from camzoo.data.plane import parse_choice
     from camzoo.progress import ConsoleReporter
 
+    choice = parse_choice("--slices", slices)
     dataset = _open(name, root, option)
     with ConsoleReporter(console).stage("check") as tick:
-        report = check_dataset(dataset, tick)
+        report = check_dataset(dataset, tick, choice)
     for fault in report.faults:
         _say(f"fault: {fault.message}")
+    if report.planes:
+        _say(f"slices: {report.planes}")
     for remark in report.remarks:
         _say(f"note: {remark}")
     bad = len({case for fault in report.faults for case in fault.cases})
@@ -51,18 +61,23 @@ def check(name: Name, root: Root = None, option: Options = None) -> None:
 
 
 @data_app.command()
-def stats(name: Name, root: Root = None, option: Options = None) -> None:
+def stats(
+    name: Name, root: Root = None, option: Options = None, slices: Slices = "acquired"
+) -> None:
     """Print sizes, spacings, positive slices and organ volumes."""
+    from camzoo.data.plane import parse_choice
     from camzoo.data.stats import dataset_stats, remarks
     from camzoo.progress import ConsoleReporter
 
+    choice = parse_choice("--slices", slices)
     dataset = _open(name, root, option)
     with ConsoleReporter(console).stage("read") as tick:
-        found = dataset_stats(dataset, tick)
+        found = dataset_stats(dataset, tick, choice)
     _say(
         f"{dataset.facts.title}: {len(found.cases)} cases of {found.patients} patients, "
         f"{found.slices} slices"
     )
+    _say(f"slices: {found.planes}")
     console.print(_organ_table(found))
     console.print(_count_table("grid (z, y, x)", found.shapes()))
     console.print(_count_table("spacing (z, y, x) in mm", found.spacings()))

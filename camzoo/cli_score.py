@@ -40,6 +40,12 @@ def score(
         bool, typer.Option("--allow-missing", help="Count missing predictions as failures.")
     ] = False,
     thirds: Annotated[bool, typer.Option("--thirds", help="Score apex, mid and base too.")] = False,
+    slices: Annotated[
+        str,
+        typer.Option(
+            help="Plane of the columns per slice: acquired (across the thick axis) or axial."
+        ),
+    ] = "acquired",
     normalise: Annotated[
         str, typer.Option(help="Of maps, by class over the volume: none, max or minmax.")
     ] = "none",
@@ -47,6 +53,7 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Folder for rows, curves and tables.")] = None,
 ) -> None:
     """Score heat maps (--maps) or masks (--preds) against references (--masks)."""
+    from camzoo.data.plane import parse_choice
     from camzoo.progress import ConsoleReporter
     from camzoo.score import score_maps, score_masks
     from camzoo.scoring.files import parse_spacing
@@ -60,6 +67,7 @@ def score(
         patients=patients,
         allow_missing=allow_missing,
         with_thirds=thirds,
+        slices=parse_choice("--slices", slices),
         normalisation=parse_normalisation(normalise),
         fixed=fixed,
     )
@@ -77,6 +85,7 @@ def _show(scores: Scores) -> None:
     from camzoo.report.terminal import text_table
     from camzoo.scoring.tables import definitions, protocols, ranking
 
+    console.print(f"slices: {scores.slices}", markup=False, highlight=False)
     for note in scores.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     for protocol in protocols(scores.rows):
@@ -94,5 +103,5 @@ def _write(scores: Scores, out: Path) -> None:
     write_rows(scores.rows, out / "rows.parquet")
     if scores.curves is not None:
         scores.curves.to_parquet(out / "curves.parquet", index=False)
-    write_text(out / "scores.md", page(scores.rows, scores.notes))
+    write_text(out / "scores.md", page(scores.rows, (f"slices: {scores.slices}", *scores.notes)))
     console.print(f"rows, curves, tables: {out}", highlight=False)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from camzoo.data.plane import SliceChoice
 from camzoo.data.splits import SplitKind
 from camzoo.errors import ConfigError
 from camzoo.metrics.protocols import Protocol
@@ -36,6 +37,8 @@ class DataConfig(_Frozen):
         size: Side of the square working grid in pixels.
         percentiles: Of each volume's intensities: mapped to black and white.
         min_area: Fewest voxels of an organ that tag a slice.
+        slices: Their plane: "acquired" is across the thick axis of each scan, and axial where none
+            is clear; "axial" is axial always.
         split: Unit of the split.
         folds: Folds to run, for cross-validated data sets.
         split_seed: Of the permutation of patients.
@@ -47,6 +50,7 @@ class DataConfig(_Frozen):
     size: Positive = 256
     percentiles: tuple[float, float] = (0.5, 99.5)
     min_area: Positive = 1
+    slices: SliceChoice = SliceChoice.ACQUIRED
     split: SplitKind = SplitKind.PATIENT
     folds: tuple[int, ...] = (0,)
     split_seed: int = 0
@@ -100,7 +104,8 @@ class TrainingConfig(_Frozen):
         batch: Slices per step.
         crop: Side in pixels of what the network sees.
         resize: Range of the long side in pixels before the crop.
-        flip: Left-right mirroring: "auto" leaves it off where organs have a side.
+        flip: Mirroring along the rows, left to right but in sagittal slices: "auto" leaves it off
+            where it would show organs on the wrong side.
         rotate: Largest rotation in degrees.
         jitter: Largest relative change of contrast and brightness, and of the exponent of a gamma.
         lr: Learning rate of the trunk at the start.
@@ -192,7 +197,8 @@ class SegmentationConfig(_Frozen):
         widths: Channels per level, the finest first.
         epochs: Passes over the training slices; the weights of the last one are kept.
         batch: Slices per step.
-        flip: Left-right mirroring: "auto" leaves it off where organs have a side.
+        flip: Mirroring along the rows, left to right but in sagittal slices: "auto" leaves it off
+            where it would show organs on the wrong side.
         rotate: Largest rotation in degrees.
         jitter: Largest relative change of contrast and brightness, and of the exponent of a gamma.
         lr: Learning rate at the start.

@@ -20,6 +20,7 @@ from camzoo.cams.view import Viewer
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
 from camzoo.data.opening import open_dataset
+from camzoo.data.plane import describe_slices, mixed_planes
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split, make_split
 from camzoo.environment import choose_device, describe, use_threads
@@ -231,7 +232,8 @@ def _manifest(
     results: list[_CellResult],
     failures: Mapping[str, str],
 ) -> dict[str, Any]:
-    config = context.config
+    config, stacks = context.config, prepared.index.stacks
+    mixed = mixed_planes(stacks)
     return {
         "run": config.run,
         "config": config.without_places(),
@@ -240,7 +242,8 @@ def _manifest(
             "title": dataset.facts.title,
             "licence": dataset.facts.licence,
             "citation": dataset.facts.citation,
-            "caveats": list(dataset.facts.caveats),
+            "caveats": [*dataset.facts.caveats, *([mixed] if mixed else [])],
+            "slices": describe_slices(list(stacks.values()), config.data.slices),
             "organs": list(prepared.index.organs),
             "content": prepared.index.content,
         },

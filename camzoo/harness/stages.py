@@ -38,7 +38,7 @@ from camzoo.progress import Reporter
 from camzoo.training import fit, require_both_tags
 
 VERSIONS: Final = {
-    "prepare": 1, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
+    "prepare": 2, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
 }  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def prepare_stage(context: Context, dataset: Dataset) -> Prepared:
         "size": data.size,
         "percentiles": data.percentiles,
         "min_area": data.min_area,
+        "slices": data.slices,
     }
 
     def make(folder: Path) -> None:
@@ -80,6 +81,7 @@ def prepare_stage(context: Context, dataset: Dataset) -> Prepared:
                 size=data.size,
                 percentiles=data.percentiles,
                 min_area=data.min_area,
+                slices=data.slices,
                 tick=tick,
             )
 
