@@ -77,3 +77,12 @@ def test_a_published_configuration_names_no_place(tmp_path):
     assert str(tmp_path) not in json.dumps(tree)
     assert tree["backbone"]["weights"] == "weights.safetensors"
     assert tree["device"] == "cpu"
+
+
+def test_the_plane_of_slices_is_part_of_a_runs_name():
+    config = BenchConfig()
+    axial = config.changed({"data.slices": "axial"})
+    assert config.data.slices == "acquired"
+    assert axial.run != config.run
+    with pytest.raises(ConfigError, match=r"data.slices: .*'acquired' or 'axial', got 'coronal'"):
+        config.changed({"data.slices": "coronal"})

@@ -92,16 +92,21 @@ class Plane(StrEnum):
 
     def cut(self, volume: NDArray[Any]) -> NDArray[Any]:
         """View a canonical volume [..., z, y, x] as its slices [..., slices, rows, columns]."""
-        leading = volume.ndim - 3
-        turned = np.flip(volume, [leading + axis for axis in _REVERSED[self]])
-        return turned.transpose(*range(leading), *(leading + axis for axis in self.order))
+        leading = tuple(range(volume.ndim - 3))
+        turned: NDArray[Any] = np.flip(volume, self._reversed)
+        return turned.transpose(*leading, *(len(leading) + axis for axis in self.order))
 
-    def join(self, slices: NDArray[Any]) -> NDArray[Any]:
+    def restore(self, slices: NDArray[Any]) -> NDArray[Any]:
         """View slices [..., slices, rows, columns] as their volume: the inverse of :meth:`cut`."""
-        leading = slices.ndim - 3
-        back = np.argsort(self.order)
-        volume = slices.transpose(*range(leading), *(leading + int(axis) for axis in back))
-        return np.flip(volume, [leading + axis for axis in _REVERSED[self]])
+        leading = tuple(range(slices.ndim - 3))
+        back = (len(leading) + self.order.index(axis) for axis in range(3))
+        volume: NDArray[Any] = np.flip(slices.transpose(*leading, *back), self._reversed)
+        return volume
+
+    @property
+    def _reversed(self) -> tuple[int, ...]:
+        """Axes of a volume that slices show from their end, counted from the last axis."""
+        return tuple(axis - 3 for axis in _REVERSED[self])
 
 
 _ORDER: Final[Mapping[Plane, tuple[int, int, int]]] = {

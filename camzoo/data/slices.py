@@ -75,7 +75,7 @@ class CaseInfo:
             maps: On the CPU, of any side.
         """
         fine = self.letterbox.from_grid(maps).transpose(0, 1)
-        return torch.from_numpy(np.ascontiguousarray(self.plane.join(fine.numpy())))
+        return torch.from_numpy(np.ascontiguousarray(self.plane.restore(fine.numpy())))
 
     @property
     def diagonal_mm(self) -> float:

@@ -83,6 +83,6 @@ def _drawn_labels(cell: BaselineCell, folder: Path) -> LabelsOf:
         label = torch.from_numpy(np.array(pseudo[rows[info.id]])).long()
         planes = F.one_hot(label.where(label < classes, 0), classes).movedim(-1, 1)
         fine = info.letterbox.from_grid(planes).argmax(dim=1).to(torch.uint8).numpy()
-        return info.plane.join(fine)
+        return info.plane.restore(fine)
 
     return labels

@@ -45,7 +45,7 @@ def predict_volume(
         _require_probabilities(baseline, probabilities, (len(part), organs + 1))
         fine = info.letterbox.from_grid(probabilities)
         labels.append(fine.argmax(dim=1).to("cpu", torch.uint8))
-    return np.ascontiguousarray(info.plane.join(torch.cat(labels).numpy()))
+    return np.ascontiguousarray(info.plane.restore(torch.cat(labels).numpy()))
 
 
 def _require_probabilities(baseline: Baseline, got: Tensor, leading: tuple[int, int]) -> None:

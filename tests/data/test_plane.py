@@ -70,8 +70,8 @@ def test_there_and_back_is_exact(plane, shape, leading):
     volume = np.arange(np.prod([*leading, *shape])).reshape(*leading, *shape)
     slices = plane.cut(volume)
     assert slices.shape == (*leading, *plane.arrange(shape))
-    np.testing.assert_array_equal(plane.join(slices), volume)
-    np.testing.assert_array_equal(plane.cut(plane.join(slices)), slices)
+    np.testing.assert_array_equal(plane.restore(slices), volume)
+    np.testing.assert_array_equal(plane.cut(plane.restore(slices)), slices)
 
 
 def acquired(plane, spacing=(1.25, 1.0, 8.0), turn=None):
@@ -110,7 +110,7 @@ def test_slices_do_not_depend_on_how_the_scan_is_stored(plane, order, flips):
     assert chosen is plane
     slices = chosen.cut(canonical.array)
     np.testing.assert_array_equal(slices, scan.array)
-    np.testing.assert_array_equal(chosen.join(slices), canonical.array)
+    np.testing.assert_array_equal(chosen.restore(slices), canonical.array)
     stack = slice_stack(canonical.affine, chosen)
     assert stack.normal == pytest.approx(tuple(SEEN[plane][2]))
     assert stack.columns == pytest.approx(tuple(SEEN[plane][0]))
