@@ -280,10 +280,13 @@ class BenchConfig(_Frozen):
     def run(self) -> str:
         """Name of the run: data set, preset, and a hash of everything but places.
 
-        Without baselines there is no segmentation, and its settings name nothing.
+        Without baselines there is no segmentation, and its settings name nothing. The plane of
+        acquisition names nothing either, so that runs from before there was a choice keep theirs.
         """
         tree = self.without_places()
         del tree["device"], tree["threads"]
+        if self.data.slices is SliceChoice.ACQUIRED:
+            del tree["data"]["slices"]
         if not self.baselines:
             del tree["baselines"], tree["segmentation"]
         text = json.dumps(tree, sort_keys=True)

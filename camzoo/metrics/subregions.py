@@ -2,8 +2,8 @@
 
 PROMISE12 scores the caudal third (apex) and the cranial third (base) apart from the whole, because
 the ends of the gland are the hardest to outline. Which end is which comes from the direction
-cosines, never from the order of the slices in the file, nor from the plane of slices: a coronal stack has
-its thirds along the same direction, within its slices.
+cosines, never from the order of the slices in the file, nor from the plane of slices: in a coronal
+stack the thirds follow each other within the slices.
 """
 
 from __future__ import annotations

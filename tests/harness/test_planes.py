@@ -87,7 +87,7 @@ def test_pictures_are_the_same(runs):
 
 
 def test_the_page_says_which_plane_was_used(runs):
-    pages = {name: write_page(result.folder).read_text() for name, result in runs.items()}
+    pages = {name: write_page(result.folder).read_text("utf-8") for name, result in runs.items()}
     assert "- slices: acquired plane (axial, 8 mm)\n" in pages["axial"]
     assert "different planes" not in pages["axial"]
     plane = "- slices: acquired plane (coronal in 3, sagittal in 3, 8 mm)\n"
