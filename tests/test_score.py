@@ -309,3 +309,21 @@ def test_columns_per_slice_are_measured_in_the_plane_of_acquisition(tmp_path):
     assert strips.rows["slices"].tolist() != [3, 4]
     whole = ["dsc", "asd_mm", "mad_mm", "hd95_mm", "diagonal_mm"]
     pd.testing.assert_frame_equal(strips.rows[whole], found.rows[whole])
+
+
+def test_the_command_and_the_page_say_the_plane(tmp_path):
+    for name in ("refs", "preds"):
+        sagittal(tmp_path / name, moved=name == "preds")
+    app = Typer()
+    app.command()(score)
+    words = ["--preds", tmp_path / "preds", "--masks", tmp_path / "refs", "--out", tmp_path / "out"]
+    found = CliRunner().invoke(app, list(map(str, words)))
+    assert found.exit_code == 0
+    assert "slices: acquired plane (sagittal, 3 mm)\n" in found.output
+    page_of = (tmp_path / "out" / "scores.md").read_text("utf-8")
+    assert "- slices: acquired plane (sagittal, 3 mm)\n" in page_of
+    axial = CliRunner().invoke(app, [*map(str, words), "--slices", "axial"])
+    assert "slices: axial, as set (0.7 mm)\n" in axial.output
+    wrong = CliRunner().invoke(app, [*map(str, words), "--slices", "oblique"])
+    assert isinstance(wrong.exception, ConfigError)
+    assert "--slices takes acquired or axial, got 'oblique'" in str(wrong.exception)

@@ -90,6 +90,7 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     splits = {fold: _split(config, dataset, fold) for fold in config.data.folds}
     _refuse_early(config, dataset)
     prepared = prepare_stage(context, dataset)
+    _say_planes(context, prepared)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
     failures = _failures(results)
@@ -107,6 +108,16 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     write_costs(folder, [(result.cell, result.segmented) for result in results])
     maps = _maps_by_line(results[0].mapped)
     return BenchResult(rows, curves, folder, failures, prepared, maps)
+
+
+def _say_planes(context: Context, prepared: Prepared) -> None:
+    """Say how scans are cut before hours are spent on their slices."""
+    stacks = prepared.index.stacks
+    context.reporter.note(
+        f"slices: {describe_slices(list(stacks.values()), context.config.data.slices)}"
+    )
+    if mixed := mixed_planes(stacks):
+        context.reporter.note(f"note: {mixed}")
 
 
 def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:

@@ -18,6 +18,7 @@ from camzoo.data.plane import Plane, SliceChoice
 from camzoo.data.prepare import prepare
 from camzoo.data.readers import read_volume
 from camzoo.data.slices import Prepared, labels_on_grid
+from camzoo.errors import ConfigError
 from camzoo.segment.base import Baseline
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
@@ -168,3 +169,11 @@ def test_the_axes_of_the_body_are_an_option_of_the_commands(write, tmp_path):
     assert "slices: axial, as set (1.25 mm)" in found.output
     assert "different planes" not in found.output
     assert "slices: axial" in call("check", "nnunet", "--root", root, "--slices", "axial").output
+
+
+@pytest.mark.parametrize("command", ["check", "stats"])
+@pytest.mark.parametrize("choice", ["coronal", "", "AXIAL", "axial,acquired", "../axial"])
+def test_a_plane_that_cannot_be_chosen_is_refused_before_anything_is_read(command, choice):
+    found = call(command, "nnunet", "--root", "nowhere", "--slices", choice)
+    assert isinstance(found.exception, ConfigError)
+    assert str(found.exception) == f"--slices takes acquired or axial, got {choice!r}"

@@ -10,6 +10,7 @@ import pytest
 from camzoo.data.plane import Plane
 from camzoo.harness.run import bench
 from camzoo.presets import preset
+from camzoo.progress import Quiet
 from camzoo.report.gallery import panels
 from camzoo.report.leaderboards import write_page
 
@@ -41,7 +42,17 @@ def write_set(root, frames):
     return root
 
 
-def run(folder, frames):
+class Notes(Quiet):
+    """Keeps the lines that a run says."""
+
+    def __init__(self):
+        self.lines = []
+
+    def note(self, text):
+        self.lines.append(text)
+
+
+def run(folder, frames, reporter=None):
     config = preset("smoke", "nnunet").changed(
         {
             "data.root": write_set(folder / "set", frames),
@@ -53,13 +64,18 @@ def run(folder, frames):
             "device": "cpu",
         }
     )  # fmt: skip
-    return bench(config, folder / "runs")
+    return bench(config, folder / "runs", reporter)
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def said():
+    return {"axial": Notes(), "short-axis": Notes()}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, said):
     return {
-        name: run(tmp_path_factory.mktemp(name), frames)
+        name: run(tmp_path_factory.mktemp(name), frames, said[name])
         for name, frames in {"axial": (AXIAL,), "short-axis": SHORT_AXIS}.items()
     }
 
@@ -97,3 +113,11 @@ def test_the_page_says_which_plane_was_used(runs):
         Plane.CORONAL,
         Plane.SAGITTAL,
     }
+
+
+def test_the_run_says_it_before_it_trains(runs, said):
+    assert set(runs) == set(said)
+    assert said["axial"].lines == ["slices: acquired plane (axial, 8 mm)"]
+    plane, note = said["short-axis"].lines
+    assert plane == "slices: acquired plane (coronal in 3, sagittal in 3, 8 mm)"
+    assert note.startswith("note: cases are cut in different planes")
