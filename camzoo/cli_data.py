@@ -25,6 +25,10 @@ _MOST_ROWS: Final = 8
 
 Name = Annotated[str, typer.Argument(help="promri, acdc, chaos, nnunet, phantom, …")]
 Root = Annotated[Path | None, typer.Option(help="Folder with the data set.")]
+Slices = Annotated[
+    str,
+    typer.Option(help="Plane of the slices: acquired (across the thick axis of a scan) or axial."),
+]
 Options = Annotated[
     list[str] | None, typer.Option("--option", help="KEY=VALUE option of the data set; repeatable.")
 ]
@@ -35,25 +39,31 @@ def check(
     name: Name,
     root: Root = None,
     option: Options = None,
+    slices: Slices = "acquired",
     as_json: AsJson = False,
     quiet: BeQuiet = False,
 ) -> None:
     """Read every case and list everything that is wrong; exit code 2 if anything is."""
     from camzoo.data.check import check_dataset
+    from camzoo.data.plane import parse_choice
 
     output = Output(as_json, quiet)
+    choice = parse_choice("--slices", slices)
     dataset = _open(name, root, option)
     with output.reporting() as reporter, reporter.stage("check") as tick:
-        report = check_dataset(dataset, tick)
+        report = check_dataset(dataset, tick, choice)
     output.document(
         {
             "tried": report.tried,
             "faults": [asdict(fault) for fault in report.faults],
+            "slices": report.planes,
             "notes": report.remarks,
         }
     )
     for fault in report.faults:
         output.tell(f"fault: {fault.message}")
+    if report.planes:
+        output.say(f"slices: {report.planes}")
     for remark in report.remarks:
         output.say(f"note: {remark}")
     bad = len({case for fault in report.faults for case in fault.cases})
@@ -69,22 +79,26 @@ def stats(
     name: Name,
     root: Root = None,
     option: Options = None,
+    slices: Slices = "acquired",
     as_json: AsJson = False,
     quiet: BeQuiet = False,
 ) -> None:
     """Print sizes, spacings, positive slices and organ volumes."""
+    from camzoo.data.plane import parse_choice
     from camzoo.data.stats import dataset_stats, remarks
 
     output = Output(as_json, quiet)
+    choice = parse_choice("--slices", slices)
     dataset = _open(name, root, option)
     with output.reporting() as reporter, reporter.stage("read") as tick:
-        found = dataset_stats(dataset, tick)
+        found = dataset_stats(dataset, tick, choice)
     notes = [*dataset.facts.caveats, *remarks(found.cases)]
     output.document(
         {
             "title": dataset.facts.title,
             "patients": found.patients,
             "slices": found.slices,
+            "cut": found.planes,
             "organs": [asdict(organ) for organ in found.by_organ()],
             "cases": [asdict(case) for case in found.cases],
             "notes": notes,
@@ -94,6 +108,7 @@ def stats(
         f"{dataset.facts.title}: {len(found.cases)} cases of {found.patients} patients, "
         f"{found.slices} slices"
     )
+    output.tell(f"slices: {found.planes}")
     output.show(
         _organ_table(found),
         _count_table("grid (z, y, x)", found.shapes()),

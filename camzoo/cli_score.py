@@ -38,6 +38,12 @@ def score(
         bool, typer.Option("--allow-missing", help="Count missing predictions as failures.")
     ] = False,
     thirds: Annotated[bool, typer.Option("--thirds", help="Score apex, mid and base too.")] = False,
+    slices: Annotated[
+        str,
+        typer.Option(
+            help="Plane of the columns per slice: acquired (across the thick axis) or axial."
+        ),
+    ] = "acquired",
     normalise: Annotated[
         str, typer.Option(help="Of maps, by class over the volume: none, max or minmax.")
     ] = "none",
@@ -47,6 +53,7 @@ def score(
     quiet: BeQuiet = False,
 ) -> None:
     """Score heat maps (--maps) or masks (--preds) against references (--masks)."""
+    from camzoo.data.plane import parse_choice
     from camzoo.score import score_maps, score_masks
     from camzoo.scoring.files import parse_spacing
     from camzoo.scoring.options import ScoreOptions, parse_normalisation
@@ -59,6 +66,7 @@ def score(
         patients=patients,
         allow_missing=allow_missing,
         with_thirds=thirds,
+        slices=parse_choice("--slices", slices),
         normalisation=parse_normalisation(normalise),
         fixed=fixed,
     )
@@ -89,6 +97,7 @@ def _show(scores: Scores, output: Output) -> None:
     from camzoo.report.terminal import text_table
     from camzoo.scoring.tables import definitions, protocols, ranking
 
+    output.say(f"slices: {scores.slices}")
     for note in scores.notes:
         output.say(f"note: {note}")
     for protocol in protocols(scores.rows):
@@ -107,4 +116,5 @@ def _write(scores: Scores, out: Path) -> None:
         write_rows(scores.rows, out / "rows.parquet")
         if scores.curves is not None:
             scores.curves.to_parquet(out / "curves.parquet", index=False)
-        write_text(out / "scores.md", page(scores.rows, scores.notes))
+        notes = (f"slices: {scores.slices}", *scores.notes)
+        write_text(out / "scores.md", page(scores.rows, notes))

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from camzoo.data.plane import SliceChoice
 from camzoo.data.splits import SplitKind
 from camzoo.errors import ConfigError
 from camzoo.metrics.protocols import Protocol
@@ -82,6 +83,8 @@ class DataConfig(_Frozen):
         size: Side of the square working grid in pixels.
         percentiles: Of each volume's intensities: mapped to black and white.
         min_area: Fewest voxels of an organ that tag a slice.
+        slices: Their plane: "acquired" is across the thick axis of each scan, and axial where none
+            is clear; "axial" is axial always.
         split: Unit of the split.
         folds: Folds to run, for cross-validated data sets.
         split_seed: Of the permutation of patients.
@@ -101,6 +104,7 @@ class DataConfig(_Frozen):
         ),
     ] = (0.5, 99.5)
     min_area: Annotated[int, Whole(1, 1_000_000, "in voxels")] = 1
+    slices: SliceChoice = SliceChoice.ACQUIRED
     split: SplitKind = SplitKind.PATIENT
     folds: Annotated[tuple[Annotated[int, Whole(0, 999)], ...], Several()] = (0,)
     split_seed: Seed = 0
@@ -168,7 +172,8 @@ class TrainingConfig(_Frozen):
         batch: Slices per step.
         crop: Side in pixels of what the network sees.
         resize: Range of the long side in pixels before the crop.
-        flip: Left-right mirroring: "auto" leaves it off where organs have a side.
+        flip: Mirroring along the rows, left to right but in sagittal slices: "auto" leaves it off
+            where it would show organs on the wrong side.
         rotate: Largest rotation in degrees.
         jitter: Largest relative change of contrast and brightness, and of the exponent of a gamma.
         lr: Learning rate of the trunk at the start.
@@ -277,7 +282,8 @@ class SegmentationConfig(_Frozen):
         widths: Channels per level, the finest first.
         epochs: Passes over the training slices; the weights of the last one are kept.
         batch: Slices per step.
-        flip: Left-right mirroring: "auto" leaves it off where organs have a side.
+        flip: Mirroring along the rows, left to right but in sagittal slices: "auto" leaves it off
+            where it would show organs on the wrong side.
         rotate: Largest rotation in degrees.
         jitter: Largest relative change of contrast and brightness, and of the exponent of a gamma.
         lr: Learning rate at the start.
@@ -382,10 +388,13 @@ class BenchConfig(_Frozen):
     def run(self) -> str:
         """Name of the run: data set, preset, and a hash of everything but places.
 
-        Without baselines there is no segmentation, and its settings name nothing.
+        Without baselines there is no segmentation, and its settings name nothing. The plane of
+        acquisition names nothing either, so that runs from before there was a choice keep theirs.
         """
         tree = self.without_places()
         del tree["device"], tree["threads"]
+        if self.data.slices is SliceChoice.ACQUIRED:
+            del tree["data"]["slices"]
         if not self.baselines:
             del tree["baselines"], tree["segmentation"]
         text = json.dumps(tree, sort_keys=True)

@@ -32,11 +32,13 @@ class Scores:
     Attributes:
         rows: Result rows (:mod:`camzoo.rows`).
         curves: Voxel counts at every threshold (:mod:`camzoo.metrics.curves`); None for masks.
+        slices: In which plane the columns per slice are measured, in words.
         notes: What a reader must know.
     """
 
     rows: pd.DataFrame
     curves: pd.DataFrame | None
+    slices: str
     notes: tuple[str, ...]
 
 
@@ -63,7 +65,7 @@ def score_masks(
         for done, (reference, files) in enumerate(cohort):
             records += _mask_rows(cohort, reference, files)
             tick(done + 1, len(cohort))
-    return Scores(cohort.rows(records, stage="segmentation"), None, cohort.notes)
+    return Scores(cohort.rows(records, stage="segmentation"), None, cohort.slices, cohort.notes)
 
 
 def score_maps(
@@ -102,7 +104,7 @@ def score_maps(
             records += _map_rows(cohort, reference, files, chosen)
             tick(done + 1, len(cohort))
     rows = cohort.rows(records, stage="pseudo-mask")
-    return Scores(rows, curves, (*cohort.notes, *notes))
+    return Scores(rows, curves, cohort.slices, (*cohort.notes, *notes))
 
 
 def _mask_rows(cohort: Cohort, reference: Reference, files: Files) -> Iterator[Record]:

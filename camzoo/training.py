@@ -197,7 +197,7 @@ def minimise(
 
 
 def mirrored(flip: str, slices: TaggedSlices) -> bool:
-    """Whether slices may be mirrored left to right: never by default where organs have a side."""
+    """Whether slices may be mirrored: by default not where organs would change their side."""
     return flip == "always" or (flip == "auto" and not slices.sided)
 
 

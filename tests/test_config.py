@@ -308,3 +308,12 @@ def test_a_limit_and_plugins_name_a_run_and_runs_without_keep_their_names():
     assert config.run != plugin.run
     assert plugin.run == config.changed({"plugins": ["c\\my.py:A"]}).run
     assert plugin.without_places()["plugins"] == ["my.py:A"]
+
+
+def test_the_plane_of_slices_is_part_of_a_runs_name():
+    config = BenchConfig()
+    axial = config.changed({"data.slices": "axial"})
+    assert config.data.slices == "acquired"
+    assert axial.run != config.run
+    with pytest.raises(ConfigError, match=r"data.slices: .*'acquired' or 'axial', got 'coronal'"):
+        config.changed({"data.slices": "coronal"})

@@ -153,15 +153,8 @@ def test_a_run_says_and_keeps_what_it_computed_in(native, tmp_path, holds, used)
 
 
 def test_the_doctor_says_what_auto_is(native):
-    class Lines:
-        def __init__(self):
-            self.text = ""
-
-        def print(self, text, **_):
-            self.text += f"{text}\n"
-
     for holds, used in ((True, "bf16"), (False, "fp32")):
         native(holds=holds)
-        lines = Lines()
-        examine(lines)
-        assert f"ok      precision: auto is {used} here: it was told" in lines.text
+        (found,) = [finding for finding in examine() if finding.name == "precision"]
+        assert found.good
+        assert found.text.startswith(f"auto is {used} here: it was told")

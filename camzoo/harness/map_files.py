@@ -55,5 +55,9 @@ class MapFiles(MapArrays):
 
     def volume(self, info: CaseInfo) -> Tensor:
         """Maps of a case on the grid of its scan: float32 [C, z, y, x]."""
-        stored = torch.from_numpy(np.array(self.maps[info.rows]))
-        return info.letterbox.from_grid(stored).transpose(0, 1).contiguous()
+        return info.on_scan(torch.from_numpy(np.array(self.maps[info.rows])))
+
+    def slice(self, info: CaseInfo, number: int) -> Tensor:
+        """Maps of one slice of a case in the voxels of its scan: float32 [C, rows, columns]."""
+        stored = torch.from_numpy(np.array(self.maps[info.first + number]))
+        return info.letterbox.from_grid(stored[None])[0]

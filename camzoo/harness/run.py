@@ -23,6 +23,7 @@ from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
 from camzoo.data.limit import limited
 from camzoo.data.opening import open_dataset
+from camzoo.data.plane import describe_slices, mixed_planes
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split, make_split
 from camzoo.environment import choose_device, describe, use_threads
@@ -128,6 +129,7 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
     splits = splits_of(config, dataset)
     require_network(config, dataset)
     prepared = prepare_stage(context, dataset)
+    _say_planes(context, prepared)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
     if len(rows):
@@ -152,6 +154,16 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
     made, found = dict(context.store.made), dict(context.store.found)
     maps = _maps_by_line(results[0].mapped)
     return BenchResult(rows, curves, folder, failures, prepared, maps, made, found)
+
+
+def _say_planes(context: Context, prepared: Prepared) -> None:
+    """Say how scans are cut before hours are spent on their slices."""
+    stacks = prepared.index.stacks
+    context.reporter.note(
+        f"slices: {describe_slices(list(stacks.values()), context.config.data.slices)}"
+    )
+    if mixed := mixed_planes(stacks):
+        context.reporter.note(f"note: {mixed}")
 
 
 def require_names(config: BenchConfig) -> None:
@@ -297,7 +309,8 @@ def _manifest(
     results: list[_CellResult],
     failures: Mapping[str, str],
 ) -> dict[str, Any]:
-    config = context.config
+    config, stacks = context.config, prepared.index.stacks
+    mixed = mixed_planes(stacks)
     return {
         "schema": SCHEMA,
         "run": config.run,
@@ -307,7 +320,8 @@ def _manifest(
             "title": dataset.facts.title,
             "licence": dataset.facts.licence,
             "citation": dataset.facts.citation,
-            "caveats": list(dataset.facts.caveats),
+            "caveats": [*dataset.facts.caveats, *([mixed] if mixed else [])],
+            "slices": describe_slices(list(stacks.values()), config.data.slices),
             "organs": list(prepared.index.organs),
             "content": prepared.index.content,
         },

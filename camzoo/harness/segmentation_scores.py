@@ -94,6 +94,7 @@ def _drawn_labels(cell: BaselineCell, folder: Path) -> LabelsOf:
     def labels(info: CaseInfo) -> NDArray[np.uint8]:
         label = torch.from_numpy(np.array(pseudo[rows[info.id]])).long()
         planes = F.one_hot(label.where(label < classes, 0), classes).movedim(-1, 1)
-        return info.letterbox.from_grid(planes).argmax(dim=1).to(torch.uint8).numpy()
+        fine = info.letterbox.from_grid(planes).argmax(dim=1).to(torch.uint8).numpy()
+        return info.plane.restore(fine)
 
     return labels

@@ -42,7 +42,7 @@ from camzoo.stored import read_json, read_tensors, reading, write_frame
 from camzoo.training import fit, mirrored, require_both_tags
 
 VERSIONS: Final = {
-    "prepare": 1, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
+    "prepare": 2, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
 }  # fmt: skip
 #: Loss and tag accuracies per epoch, as they are stored.
 _HISTORY: Final = TypeAdapter(list[dict[str, Any]])
@@ -78,6 +78,7 @@ def prepare_key(config: BenchConfig, dataset: Dataset) -> Key:
         "min_area": data.min_area,
         # A fingerprint may speak of the data set as a whole, as the phantom's does.
         **({} if data.limit is None else {"cases": [case.id for case in dataset.cases()]}),
+        "slices": data.slices,
     }
 
 
@@ -93,6 +94,7 @@ def prepare_stage(context: Context, dataset: Dataset) -> Prepared:
                 size=data.size,
                 percentiles=data.percentiles,
                 min_area=data.min_area,
+                slices=data.slices,
                 tick=tick,
             )
 

@@ -20,6 +20,7 @@ def facts(record: Record) -> str:
     """Render the list on top of a run's section."""
     lines = [
         ("data", _data(record)),
+        *_slices(record),
         ("split", _split(record)),
         ("classifier", _classifier(record.manifest["config"])),
         ("maps", _maps(record.manifest["config"])),
@@ -43,6 +44,12 @@ def _data(record: Record) -> str:
     dataset, options = record.manifest["dataset"], record.manifest["config"]["data"]["options"]
     parts = [dataset["title"], f"organs: {', '.join(dataset['organs'])}"]
     return "; ".join([*parts, *(f"{name} {value}" for name, value in options.items())])
+
+
+def _slices(record: Record) -> list[tuple[str, str]]:
+    """The plane of slices; runs from before there was a choice were axial and do not say so."""
+    text = record.manifest["dataset"].get("slices")
+    return [("slices", text)] if text else []
 
 
 def _split(record: Record) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camzoo.data.plane import choose_plane, describe_slices, slice_stack
 from camzoo.data.volume import FloatArray
 from camzoo.errors import ConfigError, DataError, GeometryError
 from camzoo.metrics.case import CaseReference, Record
@@ -40,6 +41,7 @@ class Cohort:
 
     Attributes:
         organs: Names of the classes 1..C.
+        slices: In which plane the columns per slice are measured, in words.
         notes: What a reader must know.
 
     Raises:
@@ -57,7 +59,7 @@ class Cohort:
         self._methods = find_methods(predictions)
         require_pairs(self._paths, self._methods, allow_missing=options.allow_missing)
         self._patients = read_patients(options.patients, list(self._paths))
-        self.organs = self._name_organs()
+        self.organs, self.slices = self._read_all()
         self.notes = self._say_what_is_missing()
 
     def __len__(self) -> int:
@@ -109,11 +111,14 @@ class Cohort:
                 f"{label.source} does not say which end is the head, so apex and base cannot be "
                 "told apart; save the references as NIfTI"
             )
+        plane = choose_plane(label.spacing, self.options.slices)
         found = {}
         for c, organ in enumerate(self.organs, start=1):
             mask = label.array == c
             regions = thirds(mask, label.affine) if with_thirds else None
-            found[organ] = CaseReference(mask, label.spacing, regions=regions, slicewise=True)
+            found[organ] = CaseReference(
+                mask, label.spacing, regions=regions, slicewise=True, slice_axis=plane.axis
+            )
         return found
 
     def rows(self, records: list[Record], stage: str) -> pd.DataFrame:
@@ -126,12 +131,17 @@ class Cohort:
     def _reference(self, case: str) -> Reference:
         return read_reference(self._paths[case], case, self._patients[case], self.options.spacing)
 
-    def _name_organs(self) -> tuple[str, ...]:
-        """Read all references once: their labels must be 1..C."""
+    def _read_all(self) -> tuple[tuple[str, ...], str]:
+        """Read all references once: names of their classes 1..C, and the planes of their slices."""
         present: set[int] = set()
+        stacks = []
         for case in self._paths:
-            present |= set(np.unique(self._reference(case).label.array).tolist())
-        return _organs(sorted(present - {0}), self.options.organs)
+            label = self._reference(case).label
+            present |= set(np.unique(label.array).tolist())
+            plane = choose_plane(label.spacing, self.options.slices)
+            stacks.append(slice_stack(label.affine, plane))
+        organs = _organs(sorted(present - {0}), self.options.organs)
+        return organs, describe_slices(stacks, self.options.slices)
 
     def _say_what_is_missing(self) -> tuple[str, ...]:
         lacking = {m: len(self) - len(files) for m, files in self._methods.items()}

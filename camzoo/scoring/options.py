@@ -10,6 +10,7 @@ from typing import Final
 
 import pandas as pd
 
+from camzoo.data.plane import SliceChoice
 from camzoo.errors import ConfigError, DataError
 from camzoo.metrics.protocols import Protocol
 from camzoo.rows import AS_GIVEN
@@ -46,6 +47,7 @@ class ScoreOptions:
             when left out.
         allow_missing: Count cases without a prediction as failures instead of refusing them.
         with_thirds: Score apex, mid and base too.
+        slices: How the plane of the columns per slice is chosen for each case.
         normalisation: Of maps, by class over the volume.
         thresholds: Swept on maps.
         fixed: Threshold of the protocol ``fixed``; one of ``thresholds``.
@@ -59,6 +61,7 @@ class ScoreOptions:
     patients: Path | None = None
     allow_missing: bool = False
     with_thirds: bool = False
+    slices: SliceChoice = SliceChoice.ACQUIRED
     normalisation: Normalisation = Normalisation.NONE
     thresholds: tuple[float, ...] = tuple(round(t / 100, 2) for t in range(1, 100))
     fixed: float = 0.5
