@@ -10,6 +10,7 @@ import numpy as np
 
 from camzoo.data.datasets.base import Dataset
 from camzoo.data.loading import load_case
+from camzoo.data.notes import Note, told
 from camzoo.data.stats import CaseStats, case_stats, remarks
 from camzoo.data.volume import Volume
 from camzoo.errors import DataError
@@ -56,6 +57,7 @@ def check_dataset(dataset: Dataset, tick: Tick = silent) -> CheckReport:
         return CheckReport(0, (Fault((), str(error)),), ())
     faults: list[Fault] = []
     good: list[CaseStats] = []
+    noted: list[tuple[str, Note]] = []
     by_content: dict[str, list[str]] = {}
     for done, case in enumerate(cases, start=1):
         try:
@@ -64,10 +66,12 @@ def check_dataset(dataset: Dataset, tick: Tick = silent) -> CheckReport:
             faults.append(Fault((case.id,), str(error)))
         else:
             good.append(case_stats(loaded, len(dataset.organs)))
+            noted += [(case.id, note) for note in loaded.notes]
             by_content.setdefault(content_hash(loaded.image), []).append(case.id)
         tick(done, len(cases))
     faults += _copies(by_content)
-    return CheckReport(len(cases), tuple(faults), tuple(remarks(good)))
+    found = (*dataset.notes(), *told(noted), *remarks(good))
+    return CheckReport(len(cases), tuple(faults), found)
 
 
 def content_hash(image: Volume) -> str:

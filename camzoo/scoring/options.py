@@ -12,7 +12,8 @@ import pandas as pd
 
 from camzoo.errors import ConfigError, DataError
 from camzoo.metrics.protocols import Protocol
-from camzoo.scoring.files import Spacing, listed
+from camzoo.data.notes import listed
+from camzoo.scoring.files import Spacing
 
 #: Protocol of masks that came as they are.
 GIVEN: Final = "as given"

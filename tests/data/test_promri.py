@@ -49,10 +49,10 @@ def test_the_official_folders(prostate, tmp_path):
         ("Case01", "Case01", "train"),
         ("test-Case00", "test-Case00", "test"),
     ]
-    assert [f.name for f in cases[0].files] == [
+    assert [stamp[0][0] for stamp in ProMRI(tmp_path).fingerprint()["Case00"]] == [
         "Case00.mhd",
-        "Case00_segmentation.mhd",
         "Case00.raw",
+        "Case00_segmentation.mhd",
         "Case00_segmentation.raw",
     ]
     prostate("Case02")
