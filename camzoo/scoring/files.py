@@ -277,7 +277,8 @@ def _require_same_order(volume: Volume, reference: Reference) -> None:
     ours, theirs = volume.spacing, reference.label.spacing
     if volume.shape == reference.label.shape and np.allclose(ours, theirs, rtol=1e-3):
         return
-    where = f"case {volume.case}: {volume.source} has {_grid(volume)}, its reference"
+    where = f"case {volume.case}: {volume.source} has {_grid(volume)}, its reference "
+    where += f"{reference.label.source} has"
     if np.allclose(sorted(ours), sorted(theirs), rtol=1e-3) and not np.allclose(ours, theirs):
         raise GeometryError(
             f"{where} {_grid(reference.label)}: the same spacing with its axes in another order; "

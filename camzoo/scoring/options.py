@@ -10,9 +10,9 @@ from typing import Final
 
 import pandas as pd
 
+from camzoo.data.notes import listed
 from camzoo.errors import ConfigError, DataError
 from camzoo.metrics.protocols import Protocol
-from camzoo.data.notes import listed
 from camzoo.scoring.files import Spacing
 
 #: Protocol of masks that came as they are.

@@ -80,7 +80,7 @@ def test_patients_by_expression(raw):
     dataset = open_dataset("nnunet", root, {"patient": r"(patient\d+)_.*", "channel": "1"})
     assert [c.patient for c in dataset.cases()] == ["patient001", "patient001", "patient002"]
     with pytest.raises(
-        DataError, match="case patient001_frame01: the option .* finds no patient in its id"
+        DataError, match=r"case patient001_frame01: the option .* finds no patient in its id"
     ):
         NNUNet(root, patient="(case.*)").cases()
 

@@ -48,7 +48,10 @@ class ACDC(FileDataset):
     )
     marks = ("patient[0-9][0-9][0-9]", "training/patient*", "testing/patient*")
     tops = ("database", "ACDC/database", "ACDC")
-    layout = "patientNNN/ with Info.cfg and patientNNN_frameMM.nii.gz, there, in training/ or in database/training/"
+    layout = (
+        "patientNNN/ with Info.cfg and patientNNN_frameMM.nii.gz, there, in training/ or in "
+        "database/training/"
+    )
     split = Fractions(test=0.25, val=0.1)
 
     def __init__(self, root: Path | None, *, structures: Literal["lv", "all"] = "lv") -> None:

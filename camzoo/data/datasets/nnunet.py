@@ -17,6 +17,8 @@ from camzoo.data.readers import VOLUME_SUFFIXES, companions
 from camzoo.errors import ConfigError, DataError
 
 _DESCRIPTION: Final = "dataset.json"
+#: The environment variable in which nnU-Net v2 looks for its raw data sets.
+_RAW: Final = "nnUNet_raw"
 #: nnU-Net's readers of pictures and of stacks that do not say how they lie.
 _FLAT_READERS: Final = ("NaturalImage2DIO", "Tiff3DIO")
 
@@ -155,7 +157,7 @@ def located(root: Path | None) -> Path | None:
     Raises:
         ConfigError: There is no such data set in that folder, or there are several.
     """
-    raw = os.environ.get("nnUNet_raw", "")
+    raw = os.environ.get(_RAW, "")
     if not raw or (root is not None and (root.is_dir() or len(root.parts) != 1)):
         return root
     name = "" if root is None else root.name

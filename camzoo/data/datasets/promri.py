@@ -24,10 +24,11 @@ class ProMRI(FileDataset):
     """Whole-gland prostate segmentation from every source that lies under one root.
 
     PROMISE12: ``CaseNN.mhd`` with ``CaseNN_segmentation.mhd`` in ``training_data/``, ``test_data/``
-    and ``livechallenge_test_data/``, of the root or of a folder in it. NCI-ISBI 2013: NRRD labels beside or below folders of DICOM
-    series as the archive exports them. Own cases: ``<id>.nii.gz`` (or any other volume format) with
-    ``<id>_segmentation.nii.gz`` in the root. Cases of the PROMISE12 test folders get ids that begin
-    with "test-" and "live-", since their numbers start at 00 again.
+    and ``livechallenge_test_data/``, of the root or of a folder in it. NCI-ISBI 2013: NRRD labels
+    beside or below folders of DICOM series as the archive exports them. Own cases: ``<id>.nii.gz``
+    (or any other volume format) with ``<id>_segmentation.nii.gz`` in the root. Cases of the
+    PROMISE12 test folders get ids that begin with "test-" and "live-", since their numbers start at
+    00 again.
 
     Args:
         root: Folder with any of these.
@@ -53,7 +54,7 @@ class ProMRI(FileDataset):
         "Prostate3T-*", "ProstateDx-*", "PROSTATE-DIAGNOSIS", "Prostate-3T",
     )  # fmt: skip
     layout = (
-        "CaseNN.mhd with CaseNN_segmentation.mhd, there or in training_data/ (of the root or of a folder in it), or NCI-ISBI series "
+        "CaseNN.mhd with CaseNN_segmentation.mhd, there or in training_data/, or NCI-ISBI series "
         "with NRRD labels, or <id>.nii.gz with <id>_segmentation.nii.gz"
     )
     organs = ("prostate",)

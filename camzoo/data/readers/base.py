@@ -107,7 +107,7 @@ def require_room(path: Path, need: int, there: int, *, deflated: bool = False) -
         )
 
 
-def inflate(path: Path, data: bytes | memoryview, most: int) -> bytes:
+def inflate(path: Path, data: bytes | memoryview, most: int) -> bytearray:
     """Decompress streams of gzip or zlib to their ends, where their checksums are compared.
 
     Args:
@@ -130,9 +130,11 @@ def inflate(path: Path, data: bytes | memoryview, most: int) -> bytes:
         room -= len(part)
         parts.append(part)
         if room < 0:
-            raise DataError(f"{path} holds more than the {most} bytes that its header states")
+            raise DataError(
+                f"{path}: the compressed data give more than the {most} bytes of its header"
+            )
         if not stream.eof:
             raise DataError(f"{path}: the compressed data end early, the file is truncated")
         # Zeros after the last stream are padding, as gzip itself takes them.
         rest = stream.unused_data.lstrip(b"\0")
-    return b"".join(parts)
+    return bytearray().join(parts)

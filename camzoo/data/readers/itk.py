@@ -50,6 +50,11 @@ class ItkFile:
         return tuple(self._reader.GetSize())
 
     @property
+    def channels(self) -> int:
+        """Numbers per voxel."""
+        return int(self._reader.GetNumberOfComponents())
+
+    @property
     def affine(self) -> FloatArray:
         """Index (z, y, x, 1) to RAS mm, [4, 4]; what follows a third axis has no place in space.
 
@@ -84,7 +89,7 @@ class ItkFile:
         """
         image = self._guarded(self._reader.Execute)
         array: NDArray[Any] = self._itk.GetArrayFromImage(image)
-        return array if self._reader.GetNumberOfComponents() == 1 else np.moveaxis(array, -1, 0)
+        return array if self.channels == 1 else np.moveaxis(array, -1, 0)
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
         with captured_stderr() as said:
@@ -95,13 +100,16 @@ class ItkFile:
                 raise unreadable(self.path, self._kind, reason) from error
 
 
-def read_itk(path: Path, kind: str, image_io: str, *, unit_mm: float = 1.0) -> Voxels:
+def read_itk(
+    path: Path, kind: str, image_io: str, *, known: NDArray[Any] | None, unit_mm: float
+) -> Voxels:
     """Read a volume, or several on one grid.
 
     Args:
         path: The file.
         kind: Name of the format in messages.
         image_io: ITK's name of the reader to use.
+        known: The voxels, where they were read already, axes reversed.
         unit_mm: Unit of the header's lengths in mm, which ITK does not ask for.
 
     Raises:
@@ -110,4 +118,6 @@ def read_itk(path: Path, kind: str, image_io: str, *, unit_mm: float = 1.0) -> V
     file = ItkFile(path, kind, image_io)
     affine = file.affine
     affine[:3] *= unit_mm
-    return Voxels(file.array(), affine)
+    # ITK sets axes of channels apart from those of space: such voxels are left to it.
+    plain = known is not None and file.channels == 1 and known.shape == file.size[::-1]
+    return Voxels(known if known is not None and plain else file.array(), affine)

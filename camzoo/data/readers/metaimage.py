@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from camzoo.data.readers.base import Voxels, require_spacing
 from camzoo.data.readers.itk import read_itk
@@ -13,10 +14,11 @@ from camzoo.data.readers.stored import Stored, numbered
 from camzoo.data.readers.text_header import TextHeader, read_text_header
 from camzoo.errors import DataError
 
-#: Bytes of an element; those of MET_LONG depend on who wrote the file.
-_BYTES: Final = {
-    "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4,
-    "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_FLOAT": 4, "MET_DOUBLE": 8,
+#: Types of elements; that of MET_LONG depends on who wrote the file.
+_TYPES: Final = {
+    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4",
+    "MET_UINT": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
 }  # fmt: skip
 #: DistanceUnits in mm; files that leave them out mean mm.
 _UNIT_MM: Final = {"?": 1.0, "mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
@@ -34,9 +36,9 @@ def read_metaimage(path: Path) -> Voxels:
     header.require(("elementspacing",), "spacing")
     header.require(("transformmatrix", "orientation", "rotation"), "orientation")
     require_spacing(path, "ElementSpacing", header.numbers("elementspacing"))
-    notes = _stored(header).require()
-    voxels = read_itk(path, "MetaImage", "MetaImageIO", unit_mm=_unit(header))
-    return replace(voxels, notes=(*header.notes, *notes))
+    found = _stored(header).require()
+    voxels = read_itk(path, "MetaImage", "MetaImageIO", known=found.array, unit_mm=_unit(header))
+    return replace(voxels, notes=(*header.notes, *found.notes))
 
 
 def metaimage_companions(path: Path) -> tuple[Path, ...]:
@@ -63,28 +65,35 @@ def _unit(header: TextHeader) -> float:
 def _stored(header: TextHeader) -> Stored:
     fields = header.fields
     sizes = header.sizes("dimsize")
-    places = fields.get("elementdatafile", "")
-    local = places.upper() == "LOCAL"
-    files = (header.path,) if local else _files(header, places, sizes[-1])
-    stated_skip = int(header.numbers("headersize", 1)[0]) if "headersize" in fields else 0
-    channels = (
-        int(header.numbers("elementnumberofchannels", 1)[0])
-        if ("elementnumberofchannels" in fields)
-        else 1
-    )
-    element = _BYTES.get(fields.get("elementtype", ""))
-    binary = fields.get("binarydata", "true").lower() not in ("false", "0")
-    packed = (
-        int(header.numbers("compresseddatasize", 1)[0]) if ("compresseddatasize" in fields) else 0
-    )
+    place = fields.get("elementdatafile", "")
+    local = place.upper() == "LOCAL"
+    skip = _count(header, "headersize", 0)
+    channels = _count(header, "elementnumberofchannels", 1)
     return Stored(
         header=header.path,
-        files=files,
-        skip=max(stated_skip, header.end if local else 0),  # -1: the voxels stand at the end
-        need=math.prod(sizes) * channels * element if element and binary else None,
-        deflated=fields.get("compresseddata", "false").lower() in ("true", "1"),
-        packed=packed or None,
+        files=(header.path,) if local else _files(header, place, sizes[-1]),
+        skip=max(skip, header.end if local else 0),  # -1: the voxels stand at the end
+        sizes=(*([channels] if channels > 1 else []), *sizes),
+        dtype=_dtype(header),
+        deflated=_is_true(header, "compresseddata"),
+        packed=_count(header, "compresseddatasize", 0) or None,
     )
+
+
+def _dtype(header: TextHeader) -> np.dtype[Any] | None:
+    name = _TYPES.get(header.fields.get("elementtype", ""))
+    if name is None or not _is_true(header, "binarydata", absent=True):
+        return None
+    orders = ("binarydatabyteordermsb", "elementbyteordermsb")
+    return np.dtype(name).newbyteorder(">" if any(_is_true(header, o) for o in orders) else "<")
+
+
+def _is_true(header: TextHeader, name: str, *, absent: bool = False) -> bool:
+    return header.fields.get(name, str(absent)).lower() in ("true", "1")
+
+
+def _count(header: TextHeader, name: str, absent: int) -> int:
+    return int(header.numbers(name, 1)[0]) if name in header.fields else absent
 
 
 def _files(header: TextHeader, places: str, slices: int) -> tuple[Path, ...]:

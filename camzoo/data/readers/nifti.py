@@ -34,6 +34,8 @@ _HEADER_BYTES: Final = 540
 #: Magic of files that hold header and voxels.
 _SINGLE_FILE: Final = (b"n+1", b"n+2")
 _GZIP: Final = b"\x1f\x8b"
+#: More than the header takes when it is compressed.
+_HEADER_PACKED: Final = 1 << 16
 #: Bytes that may follow the voxels.
 _SPARE_BYTES: Final = 1 << 24
 #: What nibabel lets through from the layers below it when a file is damaged.
@@ -50,8 +52,9 @@ def read_nifti(path: Path) -> Voxels:
     """
     data = read_bytes(path)
     try:
-        raw = _header(path, _beginning(data))
+        raw = _header(path, _beginning(path, data))
         need = _stated_bytes(path, raw)
+        require_spacing(path, "pixdim", raw["pixdim"][1:4].tolist())
         if data.startswith(_GZIP):
             require_room(path, need, len(data), deflated=True)
             data = inflate(path, data, need + _SPARE_BYTES)
@@ -60,18 +63,22 @@ def read_nifti(path: Path) -> Voxels:
         affine, notes = _affine(path, raw, image.header)
         array = np.asanyarray(image.dataobj)
     except _FAULTS as error:
-        raise unreadable(path, "NIfTI", error) from error
+        raise unreadable(path, "NIfTI", f"{type(error).__name__}: {error}") from error
     return Voxels(array.T, affine[:, [2, 1, 0, 3]], notes)
 
 
-def _beginning(data: bytes) -> bytes:
+def _beginning(path: Path, data: bytes) -> bytes:
     """The first bytes of a file, decompressed where they are gzip's."""
     if not data.startswith(_GZIP):
         return data[:_HEADER_BYTES]
+    stream = zlib.decompressobj(31)
     try:
-        return zlib.decompressobj(31).decompress(data[:65536], _HEADER_BYTES)
+        beginning = stream.decompress(data[:_HEADER_PACKED], _HEADER_BYTES)
     except zlib.error as error:
-        raise ValueError(f"damaged compressed data: {error}") from error
+        raise DataError(f"{path}: the compressed data are damaged ({error})") from error
+    if len(beginning) < min(_HEADERS) and not stream.eof:
+        raise DataError(f"{path}: the compressed data end early, the file is truncated")
+    return beginning
 
 
 def _header(path: Path, beginning: bytes) -> Any:
@@ -83,7 +90,8 @@ def _header(path: Path, beginning: bytes) -> Any:
             f"{path} is no NIfTI file: {len(beginning)} bytes of header, beginning with "
             f"{beginning[:8]!r}"
         )
-    raw = kind.header_class.from_fileobj(BytesIO(beginning), check=False)
+    header_class: Any = kind.header_class  # nibabel's methods have no types
+    raw = header_class.from_fileobj(BytesIO(beginning), check=False)
     magic = bytes(raw["magic"])[:3]
     if magic not in _SINGLE_FILE:
         raise DataError(
@@ -113,7 +121,6 @@ def _stated_bytes(path: Path, raw: Any) -> int:
 def _affine(path: Path, raw: Any, header: Any) -> tuple[FloatArray, tuple[Note, ...]]:
     """Index (x, y, z, 1) to RAS mm."""
     zooms = np.array(raw["pixdim"][1:4], float)
-    require_spacing(path, "pixdim", zooms.tolist())
     unit = int(raw["xyzt_units"]) & _LENGTH_BITS
     if unit not in _UNIT_MM:
         raise DataError(f"{path}: the header states an unknown unit of length (code {unit})")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,14 +15,24 @@ from camzoo.data.readers.stored import Stored, numbered
 from camzoo.data.readers.text_header import TextHeader, read_text_header
 from camzoo.errors import DataError
 
-#: Bytes of a sample by the first word of its type's name, "unsigned" and "signed" left out.
-_BYTES: Final = {
-    "char": 1, "uchar": 1, "int8": 1, "int8_t": 1, "uint8": 1, "uint8_t": 1,
-    "short": 2, "ushort": 2, "int16": 2, "int16_t": 2, "uint16": 2, "uint16_t": 2,
-    "int": 4, "uint": 4, "int32": 4, "int32_t": 4, "uint32": 4, "uint32_t": 4,
-    "longlong": 8, "ulonglong": 8, "int64": 8, "int64_t": 8, "uint64": 8, "uint64_t": 8,
-    "long long": 8, "float": 4, "double": 8,
-}  # fmt: skip
+#: Types of samples by all names that the format has for them.
+_TYPES: Final = {
+    name: code
+    for code, names in {
+        "i1": "signed char|int8|int8_t",
+        "u1": "uchar|unsigned char|uint8|uint8_t",
+        "i2": "short|short int|signed short|signed short int|int16|int16_t",
+        "u2": "ushort|unsigned short|unsigned short int|uint16|uint16_t",
+        "i4": "int|signed int|int32|int32_t",
+        "u4": "uint|unsigned int|uint32|uint32_t",
+        "i8": "longlong|long long|long long int|signed long long|signed long long int|int64|"
+        "int64_t",
+        "u8": "ulonglong|unsigned long long|unsigned long long int|uint64|uint64_t",
+        "f4": "float",
+        "f8": "double",
+    }.items()
+    for name in names.split("|")
+}
 #: Spaces whose axes are those of the body: what ITK turns into its own.
 _SPACES: Final = frozenset(
     {"left-posterior-superior", "lps", "right-anterior-superior", "ras",
@@ -31,6 +40,7 @@ _SPACES: Final = frozenset(
 )  # fmt: skip
 _UNIT_MM: Final = {"mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0, "m": 1000.0,
                    "um": 0.001, "micron": 0.001, "microns": 0.001, "": 1.0}  # fmt: skip
+_DEFLATED: Final = ("gzip", "gz")
 _DATA_FILE: Final = ("data file", "datafile")
 
 
@@ -42,14 +52,18 @@ def read_nrrd(path: Path) -> Voxels:
             than the body's; or it states more voxels than the file holds, or those are damaged.
     """
     header = _header(path)
+    if not header.beginning.startswith(b"NRRD"):
+        raise DataError(
+            f"{path} is no NRRD file: it begins with {header.beginning!r}, expected b'NRRD'"
+        )
     header.require(("space directions",), "spacing and orientation")
     header.require(("space",), "orientation")
     _require_body_space(header)
     # ITK takes 1 mm for axes without a direction.
     require_spacing(path, "space directions", _lengths(header))
-    notes = _stored(header).require()
-    voxels = read_itk(path, "NRRD", "NrrdImageIO", unit_mm=_unit(header))
-    return replace(voxels, notes=(*header.notes, *notes))
+    found = _stored(header).require()
+    voxels = read_itk(path, "NRRD", "NrrdImageIO", known=found.array, unit_mm=_unit(header))
+    return replace(voxels, notes=(*header.notes, *found.notes))
 
 
 def nrrd_companions(path: Path) -> tuple[Path, ...]:
@@ -104,22 +118,37 @@ def _unit(header: TextHeader) -> float:
 
 
 def _stored(header: TextHeader) -> Stored:
-    fields = header.fields
-    place = next((fields[name] for name in _DATA_FILE if name in fields), "")
-    kind = re.sub(r"^(un)?signed ", r"\1", fields.get("type", "").lower())
-    sample = _BYTES.get(re.sub(r"^un", "u", kind)) or _BYTES.get(kind.removeprefix("un"))
-    encoding = fields.get("encoding", "raw").lower()
-    deflated = encoding in ("gzip", "gz")
-    lines = "line skip" in fields or "lineskip" in fields
-    skip = next((fields[name] for name in ("byte skip", "byteskip") if name in fields), "0")
-    known = sample and not lines and (deflated or encoding == "raw")
+    place = _either(header, *_DATA_FILE)
+    try:
+        skip = int(_either(header, "byte skip", "byteskip") or 0)
+    except ValueError as error:
+        raise DataError(f"{header.path}: byte skip: {error}") from error
     return Stored(
         header=header.path,
         files=_files(header, place) if place else (header.path,),
-        skip=max(_whole(header, skip), 0) + (0 if place else header.end),
-        need=math.prod(header.sizes("sizes")) * sample if sample and known else None,
-        deflated=deflated,
+        skip=max(skip, 0) + (0 if place else header.end),  # -1: the voxels stand at the end
+        sizes=tuple(header.sizes("sizes")),
+        dtype=_dtype(header),
+        deflated=_encoding(header) in _DEFLATED,
     )
+
+
+def _dtype(header: TextHeader) -> np.dtype[Any] | None:
+    name = _TYPES.get(header.fields.get("type", "").lower())
+    lines = _either(header, "line skip", "lineskip") not in ("", "0")
+    if name is None or lines or _encoding(header) not in ("raw", *_DEFLATED):
+        return None
+    big = header.fields.get("endian", "little").lower() == "big"
+    return np.dtype(name).newbyteorder(">" if big else "<")
+
+
+def _encoding(header: TextHeader) -> str:
+    return header.fields.get("encoding", "raw").lower()
+
+
+def _either(header: TextHeader, *names: str) -> str:
+    """The field that the format calls by two names."""
+    return next((header.fields[name] for name in names if name in header.fields), "")
 
 
 def _files(header: TextHeader, place: str) -> tuple[Path, ...]:
@@ -135,10 +164,3 @@ def _files(header: TextHeader, place: str) -> tuple[Path, ...]:
     else:
         names = [place]
     return tuple(header.path.parent / name for name in names)
-
-
-def _whole(header: TextHeader, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise DataError(f"{header.path}: expected a whole number of bytes, got {text!r}") from error

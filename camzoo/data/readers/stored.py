@@ -6,10 +6,14 @@ of compressed MetaImages, and prints patterns with whatever they hold.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from camzoo.data.disk import named_faults, require_file
 from camzoo.data.notes import Note
@@ -30,7 +34,8 @@ class Stored:
         header: File of the header.
         files: Files of the voxels, in order; the header's own where they follow it.
         skip: Bytes before the voxels in each of them.
-        need: Bytes that all voxels take, None where that cannot be told beforehand.
+        sizes: Numbers of voxels, the axis that runs fastest first.
+        dtype: Of the numbers, with their order of bytes; None where that is not known beforehand.
         deflated: Whether they are compressed, as gzip and zlib do.
         packed: Bytes of the compressed voxels, None where they go on to the end of the file.
     """
@@ -38,7 +43,8 @@ class Stored:
     header: Path
     files: tuple[Path, ...]
     skip: int
-    need: int | None
+    sizes: tuple[int, ...]
+    dtype: np.dtype[Any] | None
     deflated: bool
     packed: int | None = None
 
@@ -47,31 +53,32 @@ class Stored:
         """The files besides the header."""
         return tuple(file for file in self.files if file != self.header)
 
-    def require(self) -> tuple[Note, ...]:
+    def require(self) -> Found:
         """Refuse files that cannot hold the voxels.
-
-        Returns:
-            Notes on files that hold more.
 
         Raises:
             DataError: A file is missing, no file, too short, or its compressed data are damaged.
         """
         if not self.files:
             raise DataError(f"{self.header}: the header names no file with the voxels")
-        there = sum(max(require_file(file) - self.skip, 0) for file in self.files)
-        if self.need is None:
-            return ()
+        try:
+            there = sum(max(require_file(file) - self.skip, 0) for file in self.files)
+        except DataError as error:
+            raise DataError(f"{self.header} says where its voxels are, but {error}") from error
+        if self.dtype is None:
+            return Found()
+        need = math.prod(self.sizes) * self.dtype.itemsize
         where = self.files[0]
-        require_room(where, self.need, there, deflated=self.deflated)
+        require_room(where, need, there, deflated=self.deflated)
         if self.deflated:
-            self._require_sound(self.need)
-            return ()
-        if there > self.need:
-            spare = f"{there - self.need} bytes in {where.name}"
-            return (Note("files hold more than the voxels that their header states", spare),)
-        return ()
+            return Found(array=self._inflated(need))
+        if there > need:
+            spare = f"{there - need} bytes in {where.name}"
+            note = Note("files hold more than the voxels that their header states", spare)
+            return Found((note,))
+        return Found()
 
-    def _require_sound(self, need: int) -> None:
+    def _inflated(self, need: int) -> NDArray[Any]:
         if len(self.files) > 1:
             raise DataError(
                 f"{self.header}: compressed voxels in {len(self.files)} files are not read; "
@@ -82,6 +89,21 @@ class Stored:
             data = memoryview(file.read_bytes())[self.skip :]
         voxels = inflate(file, data[: self.packed], need)
         require_room(file, need, len(voxels))
+        array = np.frombuffer(voxels, self.dtype).reshape(self.sizes[::-1])
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What :meth:`Stored.require` found.
+
+    Attributes:
+        notes: On files that hold more than the voxels.
+        array: Voxels that had to be decompressed to compare their checksum, axes reversed.
+    """
+
+    notes: tuple[Note, ...] = ()
+    array: NDArray[Any] | None = None
 
 
 def numbered(pattern: str, first: int, last: int, step: int) -> list[str]:

@@ -22,6 +22,7 @@ class TextHeader:
 
     Attributes:
         path: Its file.
+        beginning: The first bytes of it.
         fields: Values by name, names in lower case; of a field that stands twice the last one.
         notes: Fields that stand twice and differ.
         following: Lines after it: names of files, where its last field says that it lists them.
@@ -29,6 +30,7 @@ class TextHeader:
     """
 
     path: Path
+    beginning: bytes
     fields: dict[str, str]
     notes: tuple[Note, ...]
     following: tuple[str, ...]
@@ -105,5 +107,7 @@ def read_text_header(path: Path, separator: str, is_last: Callable[[str, str], b
             fields[name] = value
             if is_last(name, value):
                 break
+    if not fields:
+        raise DataError(f"{path} has no header: it is empty or begins with {data[:8]!r}")
     following = tuple(data[end:].decode("latin-1").split("\n"))
-    return TextHeader(path, fields, tuple(notes), following, end)
+    return TextHeader(path, data[:8], fields, tuple(notes), following, end)
