@@ -57,7 +57,8 @@ def whole_numbers(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind != "f":
         return array
     nearest = np.rint(array)
-    near = np.abs(array - nearest) <= ROUNDING
+    with np.errstate(invalid="ignore"):  # infinity is no whole number
+        near = np.abs(array - nearest) <= ROUNDING
     # Without -0 among the values.
     return nearest + 0.0 if near.all() else np.where(near, nearest, array)
 

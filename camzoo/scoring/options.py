@@ -10,6 +10,7 @@ from typing import Final
 
 import pandas as pd
 
+from camzoo.data.disk import require_file
 from camzoo.data.notes import listed
 from camzoo.errors import ConfigError, DataError
 from camzoo.metrics.protocols import Protocol
@@ -98,6 +99,7 @@ def read_patients(file: Path | None, cases: Sequence[str]) -> dict[str, str]:
     """
     if file is None:
         return {case: case for case in cases}
+    require_file(file)
     try:
         table = pd.read_csv(file, dtype=str)
     except (OSError, ValueError) as error:

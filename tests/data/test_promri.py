@@ -120,6 +120,22 @@ def test_nci_isbi_series_with_nrrd_labels(nci, tmp_path):
     np.testing.assert_array_equal(loaded.label.array, (zones > 0)[::-1, ::-1])
 
 
+def test_nci_isbi_label_on_fewer_slices_than_its_scan(write, tmp_path):
+    """As the owners ship ProstateDx-01-0055: 23 slices for a scan of 34, in the right place."""
+    patient = "ProstateDx-01-0055"
+    scan = np.arange(12 * 6 * 9, dtype=np.int16).reshape(12, 6, 9)
+    affine = write.affine((3.0, 0.7, 0.6))
+    moved = write.affine((3.0, 0.7, 0.6), origin=(5, -7, 11 + 2 * 3))
+    names = [f"1-{k + 1:02d}.dcm" for k in range(12)]
+    write.dicom(tmp_path / "PROSTATE-DIAGNOSIS" / patient / "5-T2", scan, affine, names=names)
+    write.itk(tmp_path / "Training" / f"{patient}.nrrd", np.concatenate([GLAND, GLAND]), moved)
+    (case,) = ProMRI(tmp_path).cases()
+    loaded = load_case(ProMRI(tmp_path), case)
+    np.testing.assert_array_equal(loaded.label.array[2:10], np.concatenate([GLAND, GLAND]))
+    assert loaded.label.array.sum() == 2 * GLAND.sum()
+    assert loaded.notes[0].detail == "(8, 6, 9) at (2, 0, 0) of (12, 6, 9) voxels (z, y, x)"
+
+
 def test_nci_isbi_beside_promise12_and_labels_in_the_root(nci, prostate, tmp_path):
     prostate("Case07")
     nci()

@@ -368,6 +368,25 @@ def test_damaged_geometry_tags_are_refused(write, tmp_path, scan, old, new, mess
     assert str(file) in str(error.value)
 
 
+@pytest.mark.parametrize("spacing", [rb"0\.5  ", rb"-1\.5 ", rb"nan\.5"])
+def test_pixel_spacings_that_are_no_sizes_are_refused(write, tmp_path, scan, spacing):
+    upright = {k: position(3 * k) for k in range(4)}
+    folder = write.dicom(tmp_path, scan, write.affine((3, 0.8, 0.5)), tags=upright)
+    file = folder / "slice001.dcm"
+    assert file.read_bytes().count(rb".8\.5 ") == 1
+    file.write_bytes(file.read_bytes().replace(rb".8\.5 ", spacing))
+    with pytest.raises(DataError, match="PixelSpacing") as error:
+        read(folder)
+    assert str(file) in str(error.value)
+
+
+def test_a_pipe_among_slices_is_refused(write, tmp_path, scan):
+    folder = write.dicom(tmp_path, scan, write.affine())
+    os.mkfifo(folder / "more.dcm")
+    with pytest.raises(DataError, match=r"more\.dcm is a pipe, expected a file"):
+        read(folder)
+
+
 # PNG and names -----------------------------------------------------------------------------------
 
 

@@ -107,6 +107,8 @@ def remedy(kind: type[FileDataset], root: Path) -> str:
 
 def _meant(name: str, root: Path) -> str:
     """The data sets that lie in or below ``root``, as they are named on the command line."""
+    if not root.is_dir():
+        return ""
     kinds = _known_kinds()
     found: dict[Path, str] = {}
     for folder in folders_below(root):
