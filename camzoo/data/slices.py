@@ -7,6 +7,7 @@ knows nothing of the masks. Those come only from :class:`MaskVault`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -207,6 +208,8 @@ class PreparedIndex:
 
 
 INDEX: Final = TypeAdapter(PreparedIndex)
+#: What stood out in the files, a list of lines.
+NOTES: Final = "notes.json"
 
 
 @dataclass(frozen=True)
@@ -219,6 +222,11 @@ class Prepared:
     def index(self) -> PreparedIndex:
         """What the folder holds."""
         return INDEX.validate_json((self.folder / "index.json").read_bytes())
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What stood out in the files of the data set: no faults, but to be known."""
+        return tuple(json.loads((self.folder / NOTES).read_text(encoding="utf-8")))
 
     @cached_property
     def cases(self) -> dict[str, CaseInfo]:

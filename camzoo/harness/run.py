@@ -89,6 +89,8 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     splits = {fold: _split(config, dataset, fold) for fold in config.data.folds}
     _refuse_early(config, dataset)
     prepared = prepare_stage(context, dataset)
+    for note in prepared.notes:
+        reporter.note(f"note: {note}")
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
     failures = _failures(results)
@@ -240,7 +242,7 @@ def _manifest(
             "title": dataset.facts.title,
             "licence": dataset.facts.licence,
             "citation": dataset.facts.citation,
-            "caveats": list(dataset.facts.caveats),
+            "caveats": [*dataset.facts.caveats, *prepared.notes],
             "organs": list(prepared.index.organs),
             "content": prepared.index.content,
         },

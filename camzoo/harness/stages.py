@@ -38,7 +38,7 @@ from camzoo.progress import Reporter
 from camzoo.training import fit, require_both_tags
 
 VERSIONS: Final = {
-    "prepare": 1, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
+    "prepare": 2, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
 }  # fmt: skip
 
 

@@ -55,16 +55,22 @@ def read_nifti(path: Path) -> Voxels:
         raw = _header(path, _beginning(path, data))
         need = _stated_bytes(path, raw)
         require_spacing(path, "pixdim", raw["pixdim"][1:4].tolist())
-        if data.startswith(_GZIP):
-            require_room(path, need, len(data), deflated=True)
-            data = inflate(path, data, need + _SPARE_BYTES)
-        require_room(path, need, len(data))
-        image = _HEADERS[int(raw["sizeof_hdr"])].from_bytes(data)
+        image = _HEADERS[int(raw["sizeof_hdr"])].from_bytes(_plain(path, data, need))
         affine, notes = _affine(path, raw, image.header)
         array = np.asanyarray(image.dataobj)
     except _FAULTS as error:
         raise unreadable(path, "NIfTI", f"{type(error).__name__}: {error}") from error
     return Voxels(array.T, affine[:, [2, 1, 0, 3]], notes)
+
+
+def _plain(path: Path, data: bytes, need: int) -> Any:
+    """All bytes of a file, decompressed where they are gzip's, which must be ``need`` or more."""
+    plain: bytes | bytearray = data
+    if data.startswith(_GZIP):
+        require_room(path, need, len(data), deflated=True)
+        plain = inflate(path, data, need + _SPARE_BYTES)
+    require_room(path, need, len(plain))
+    return plain
 
 
 def _beginning(path: Path, data: bytes) -> bytes:
