@@ -27,6 +27,10 @@ POSITION_TOLERANCE_VOXELS: Final = 0.1
 #: Largest cosine between two axes that count as perpendicular: distances, which are measured on a
 #: rectangular grid, are then at most 0.25 % off.
 _COSINE_TOLERANCE: Final = 5e-3
+#: Spacings of anything that a scanner or a microscope sees, whatever the unit.
+SPACINGS_MM: Final = (1e-6, 1e6)
+#: No scanner is as large; coordinates below this keep their precision.
+_FARTHEST_MM: Final = 1e9
 #: Longest side that the field of view of a scan may have, in mm: a fingertip to a whole body.
 _SIDE_MM: Final = (10.0, 2500.0)
 #: Voxels of patients are coarser than this; finer ones are those of lengths in cm.
@@ -60,7 +64,8 @@ class Volume:
                 f"{self.source}: case {self.case}: expected a volume with 3 axes (z, y, x), "
                 f"got shape {self.array.shape}"
             )
-        if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():
+        within = self.affine.shape == (4, 4) and np.abs(self.affine).max() < _FARTHEST_MM
+        if not within:  # NaN is not
             raise GeometryError(
                 f"{self.source}: case {self.case}: expected a finite 4 x 4 affine, "
                 f"got {self.affine.tolist()}"
@@ -77,10 +82,10 @@ class Volume:
         axes = self.affine[:3, :3]
         lengths = np.linalg.norm(axes, axis=0)
         cosines = np.zeros((3, 3))
-        if lengths.all():
+        if lengths.min() >= SPACINGS_MM[0]:
             cosines = np.abs((axes / lengths).T @ (axes / lengths))
-        # Not ">" rather than "<=": a spacing of zero makes both sides zero.
-        if not abs(np.linalg.det(axes)) > 1e-3 * np.prod(lengths):
+        independent = abs(np.linalg.det(axes)) > 1e-3 * np.prod(lengths)
+        if lengths.min() < SPACINGS_MM[0] or not independent:
             raise GeometryError(
                 f"{self.source}: case {self.case}: the axes of the affine must be independent and "
                 f"the spacing positive, got {axes.tolist()}"

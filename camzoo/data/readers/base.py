@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from numpy.typing import NDArray
 
 from camzoo.data.notes import Note
-from camzoo.data.volume import FloatArray
+from camzoo.data.volume import SPACINGS_MM, FloatArray
 from camzoo.errors import DataError
 
 #: No deflated stream shrinks to less than one byte in so many (zlib's documentation).
@@ -78,13 +77,14 @@ def require_spacing(path: Path, where: str, values: Sequence[float]) -> None:
         values: As they stand in the file.
 
     Raises:
-        DataError: One is zero, negative, infinite or NaN.
+        DataError: One is zero, negative, beyond all reason, infinite or NaN.
     """
-    if not all(math.isfinite(value) and value > 0 for value in values):
+    low, high = SPACINGS_MM
+    if not all(low <= value <= high for value in values):  # NaN is not
         stated = " x ".join(f"{float(value):g}" for value in values)
         raise DataError(
-            f"{path}: the header states voxels of {stated} mm ({where}), expected sizes above 0; "
-            "write the file again with its spacing"
+            f"{path}: the header states voxels of {stated} mm ({where}), expected sizes above 0 "
+            f"and below {high:g}; write the file again with its spacing"
         )
 
 

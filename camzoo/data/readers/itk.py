@@ -65,7 +65,8 @@ class ItkFile:
         if axes < 3:
             raise DataError(f"{self.path}: expected a volume with 3 axes, got size {self.size}")
         directions = np.reshape(self._reader.GetDirection(), (axes, axes))[:3, :3]
-        lengths = np.linalg.norm(directions, axis=0)
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(directions, axis=0)
         if not np.allclose(lengths, 1, rtol=0, atol=_UNIT_TOLERANCE):
             raise DataError(
                 f"{self.path}: the directions of the axes are no unit vectors: they have the "

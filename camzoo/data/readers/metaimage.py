@@ -10,7 +10,7 @@ import numpy as np
 
 from camzoo.data.readers.base import Voxels, require_spacing
 from camzoo.data.readers.itk import read_itk
-from camzoo.data.readers.stored import Stored, numbered
+from camzoo.data.readers.stored import Stored, beside, numbered
 from camzoo.data.readers.text_header import TextHeader, read_text_header
 from camzoo.errors import DataError
 
@@ -20,6 +20,10 @@ _TYPES: Final = {
     "MET_UINT": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }  # fmt: skip
+_AXES: Final = range(2, 6)
+#: Names under which the format knows where a volume lies, and how.
+_PLACES: Final = ("offset", "position", "origin")
+_DIRECTIONS: Final = ("transformmatrix", "orientation", "rotation")
 #: DistanceUnits in mm; files that leave them out mean mm.
 _UNIT_MM: Final = {"?": 1.0, "mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
 
@@ -34,7 +38,8 @@ def read_metaimage(path: Path) -> Voxels:
     header = _header(path)
     # ITK takes 1 mm and the identity where they are left out, and the sign off a negative spacing.
     header.require(("elementspacing",), "spacing")
-    header.require(("transformmatrix", "orientation", "rotation"), "orientation")
+    header.require(_DIRECTIONS, "orientation")
+    _require_axes(header)
     require_spacing(path, "ElementSpacing", header.numbers("elementspacing"))
     found = _stored(header).require()
     voxels = read_itk(path, "MetaImage", "MetaImageIO", known=found.array, unit_mm=_unit(header))
@@ -53,6 +58,16 @@ def _header(path: Path) -> TextHeader:
     return read_text_header(path, "=", lambda name, _: name == "elementdatafile")
 
 
+def _require_axes(header: TextHeader) -> None:
+    """Refuse fields of another length than their number of axes: ITK reads on past their ends."""
+    axes = header.whole("ndims", 0)
+    if axes not in _AXES:
+        raise DataError(f"{header.path}: expected NDims from 2 to 5, got {axes}")
+    for name in ("dimsize", "elementspacing", *_PLACES, *_DIRECTIONS):
+        if name in header.fields:
+            header.numbers(name, axes**2 if name in _DIRECTIONS else axes)
+
+
 def _unit(header: TextHeader) -> float:
     unit = header.fields.get("distanceunits", "mm")
     if unit.lower() not in _UNIT_MM:
@@ -67,8 +82,8 @@ def _stored(header: TextHeader) -> Stored:
     sizes = header.sizes("dimsize")
     place = fields.get("elementdatafile", "")
     local = place.upper() == "LOCAL"
-    skip = _count(header, "headersize", 0)
-    channels = _count(header, "elementnumberofchannels", 1)
+    skip = header.whole("headersize", 0)
+    channels = header.whole("elementnumberofchannels", 1)
     return Stored(
         header=header.path,
         files=(header.path,) if local else _files(header, place, sizes[-1]),
@@ -76,7 +91,7 @@ def _stored(header: TextHeader) -> Stored:
         sizes=(*([channels] if channels > 1 else []), *sizes),
         dtype=_dtype(header),
         deflated=_is_true(header, "compresseddata"),
-        packed=_count(header, "compresseddatasize", 0) or None,
+        packed=header.whole("compresseddatasize", 0) or None,
     )
 
 
@@ -92,10 +107,6 @@ def _is_true(header: TextHeader, name: str, *, absent: bool = False) -> bool:
     return header.fields.get(name, str(absent)).lower() in ("true", "1")
 
 
-def _count(header: TextHeader, name: str, absent: int) -> int:
-    return int(header.numbers(name, 1)[0]) if name in header.fields else absent
-
-
 def _files(header: TextHeader, places: str, slices: int) -> tuple[Path, ...]:
     """Names in one of three forms: a file, a list under the header, or a numbered pattern."""
     first, *numbers = places.split() or [""]
@@ -105,7 +116,7 @@ def _files(header: TextHeader, places: str, slices: int) -> tuple[Path, ...]:
         names = _numbered(header, first, numbers, slices)
     else:
         names = [places] if places else []
-    return tuple(header.path.parent / name for name in names)
+    return beside(header.path, names)
 
 
 def _numbered(header: TextHeader, pattern: str, words: list[str], slices: int) -> list[str]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
+from warnings import WarningMessage, catch_warnings, simplefilter
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.imageglobals import logger
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
@@ -32,7 +36,8 @@ _HEADERS: Final = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
 #: Bytes at the beginning of a file that hold the header of either kind.
 _HEADER_BYTES: Final = 540
 #: Magic of files that hold header and voxels.
-_SINGLE_FILE: Final = (b"n+1", b"n+2")
+_SINGLE_FILE: Final = (b"n+1\0", b"n+2\0")
+_FORM_CODES: Final = range(6)
 _GZIP: Final = b"\x1f\x8b"
 #: More than the header takes when it is compressed.
 _HEADER_PACKED: Final = 1 << 16
@@ -52,15 +57,29 @@ def read_nifti(path: Path) -> Voxels:
     """
     data = read_bytes(path)
     try:
-        raw = _header(path, _beginning(path, data))
-        need = _stated_bytes(path, raw)
-        require_spacing(path, "pixdim", raw["pixdim"][1:4].tolist())
-        image = _HEADERS[int(raw["sizeof_hdr"])].from_bytes(_plain(path, data, need))
-        affine, notes = _affine(path, raw, image.header)
-        array = np.asanyarray(image.dataobj)
+        with _listening() as warned:
+            raw = _header(path, _beginning(path, data))
+            need = _stated_bytes(path, raw)
+            require_spacing(path, "pixdim", raw["pixdim"][1:4].tolist())
+            image = _HEADERS[int(raw["sizeof_hdr"])].from_bytes(_plain(path, data, need))
+            affine, notes = _affine(path, raw, image.header)
+            array = np.asanyarray(image.dataobj)
     except _FAULTS as error:
         raise unreadable(path, "NIfTI", f"{type(error).__name__}: {error}") from error
-    return Voxels(array.T, affine[:, [2, 1, 0, 3]], notes)
+    said = (Note("what nibabel says of the header", str(warning.message)) for warning in warned)
+    return Voxels(array.T, affine[:, [2, 1, 0, 3]], (*notes, *said))
+
+
+@contextmanager
+def _listening() -> Iterator[list[WarningMessage]]:
+    """Keep what nibabel has to say about a header, and its log, away from the terminal."""
+    with catch_warnings(record=True) as warned:
+        simplefilter("always")
+        logger.disabled = True
+        try:
+            yield warned
+        finally:
+            logger.disabled = False
 
 
 def _plain(path: Path, data: bytes, need: int) -> Any:
@@ -98,11 +117,11 @@ def _header(path: Path, beginning: bytes) -> Any:
         )
     header_class: Any = kind.header_class  # nibabel's methods have no types
     raw = header_class.from_fileobj(BytesIO(beginning), check=False)
-    magic = bytes(raw["magic"])[:3]
+    magic = raw["magic"].tobytes()[:4]
     if magic not in _SINGLE_FILE:
         raise DataError(
             f"{path}: expected the magic n+1 or n+2 of a NIfTI file with its voxels, got "
-            f"{magic.decode('latin-1')!r}; write it again as one file"
+            f"{magic!r}; write it again as one file"
         )
     return raw
 
@@ -115,13 +134,19 @@ def _stated_bytes(path: Path, raw: Any) -> int:
         raise DataError(
             f"{path}: the header states {axes} axes of {sizes} voxels; expected sizes above 0"
         )
-    offset = float(raw["vox_offset"])
-    if not (math.isfinite(offset) and offset >= 0):
-        raise DataError(f"{path}: the header states voxels from byte {offset} on (vox_offset)")
+    offset, least = float(raw["vox_offset"]), int(raw["sizeof_hdr"]) + 4
+    if not (offset.is_integer() and (offset == 0 or offset >= least)):
+        raise DataError(
+            f"{path}: the header states voxels from byte {offset:g} on (vox_offset), expected a "
+            f"whole number from {least} on"
+        )
     for name in ("scl_slope", "scl_inter"):
         if math.isinf(float(raw[name])):  # NaN stands for no scaling
             raise DataError(f"{path}: the header states {name} {raw[name]}, expected a number")
-    return int(offset) + math.prod(sizes) * int(raw.get_data_dtype().itemsize)
+    for name in ("qform_code", "sform_code"):
+        if int(raw[name]) not in _FORM_CODES:
+            raise DataError(f"{path}: the header states {name} {raw[name]}, expected 0 to 5")
+    return max(int(offset), least) + math.prod(sizes) * int(raw.get_data_dtype().itemsize)
 
 
 def _affine(path: Path, raw: Any, header: Any) -> tuple[FloatArray, tuple[Note, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from camzoo.data.readers.base import Voxels, require_spacing
 from camzoo.data.readers.itk import read_itk
-from camzoo.data.readers.stored import Stored, numbered
+from camzoo.data.readers.stored import Stored, beside, numbered
 from camzoo.data.readers.text_header import TextHeader, read_text_header
 from camzoo.errors import DataError
 
@@ -102,7 +102,8 @@ def _lengths(header: TextHeader) -> list[float]:
             f"{header.path}: expected space directions of three axes, each (x,y,z), got {text!r}; "
             "write the file again with its spacing and orientation"
         )
-    lengths: list[float] = np.linalg.norm(directions, axis=1).tolist()
+    with np.errstate(over="ignore"):  # infinity is refused, too
+        lengths: list[float] = np.linalg.norm(directions, axis=1).tolist()
     return lengths
 
 
@@ -119,10 +120,7 @@ def _unit(header: TextHeader) -> float:
 
 def _stored(header: TextHeader) -> Stored:
     place = _either(header, *_DATA_FILE)
-    try:
-        skip = int(_either(header, "byte skip", "byteskip") or 0)
-    except ValueError as error:
-        raise DataError(f"{header.path}: byte skip: {error}") from error
+    skip = header.whole("byte skip", header.whole("byteskip", 0))
     return Stored(
         header=header.path,
         files=_files(header, place) if place else (header.path,),
@@ -163,4 +161,4 @@ def _files(header: TextHeader, place: str) -> tuple[Path, ...]:
             raise DataError(f"{header.path}: data file: {error}") from error
     else:
         names = [place]
-    return tuple(header.path.parent / name for name in names)
+    return beside(header.path, names)

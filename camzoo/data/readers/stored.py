@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -104,6 +105,18 @@ class Found:
 
     notes: tuple[Note, ...] = ()
     array: NDArray[Any] | None = None
+
+
+def beside(header: Path, names: Iterable[str]) -> tuple[Path, ...]:
+    """Return the files that a header names, relative to its own folder.
+
+    Raises:
+        DataError: No file can have such a name.
+    """
+    named = list(names)
+    if any("\0" in name for name in named):
+        raise DataError(f"{header}: the header names a file with a zero byte in its name")
+    return tuple(header.parent / name for name in named)
 
 
 def numbered(pattern: str, first: int, last: int, step: int) -> list[str]:

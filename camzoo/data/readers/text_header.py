@@ -52,6 +52,21 @@ class TextHeader:
             raise DataError(f"{self.path}: expected {wanted} in {name}, got {text!r}")
         return values
 
+    def whole(self, name: str, absent: int) -> int:
+        """Return the whole number of a field that may be absent.
+
+        Raises:
+            DataError: It holds something else.
+        """
+        if name not in self.fields:
+            return absent
+        (value,) = self.numbers(name, 1)
+        if not value.is_integer():
+            raise DataError(
+                f"{self.path}: expected a whole number in {name}, got {self.fields[name]!r}"
+            )
+        return int(value)
+
     def sizes(self, name: str) -> list[int]:
         """Return the numbers of voxels along the axes.
 
