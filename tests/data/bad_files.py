@@ -119,6 +119,23 @@ def rewrite(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
     writer_of(path).save(path, array, affine)
 
 
+def frames_of(path: Path, array: np.ndarray, affine: np.ndarray) -> Path:
+    """Write [frames, z, y, x], each format in its own way."""
+    writer_of(path).save(path, array, affine)
+    if path.suffix in (".nrrd", ".nhdr"):  # ITK writes four axes of space; the body has three
+        edit(path, rb"space dimension: 4", b"space: left-posterior-superior")
+        edit(path, rb"space directions: [^\n]*", vectors(affine))
+        edit(path, rb"kinds: [^\n]*", b"kinds: domain domain domain list")
+        edit(path, rb"space origin: [^\n]*", b"space origin: (-1,-2,3)")
+    return path
+
+
+def vectors(affine: np.ndarray) -> bytes:
+    lps = (np.diag([-1, -1, 1, 1]) @ affine)[:3, :3].T[::-1]
+    text = " ".join(f"({','.join(f'{part:.17g}' for part in vector)})" for vector in lps)
+    return f"space directions: {text} none".encode()
+
+
 def voxels_of(path: Path) -> Path:
     """The file that holds the voxels."""
     return (*companions(path), path)[0]

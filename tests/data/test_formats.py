@@ -13,7 +13,8 @@ from camzoo.data.loading import load_case
 from camzoo.data.readers import FORMATS, VOLUME_SUFFIXES, companions, read_volume, read_voxels
 from camzoo.errors import DataError
 from camzoo.score import score_masks
-from tests.data.bad_files import SHAPE, SPACING, WRITERS, edit, gland
+from camzoo.scoring.files import read_maps, read_reference
+from tests.data.bad_files import SHAPE, SPACING, WRITERS, edit, frames_of, gland
 
 SCAN = np.random.default_rng(0).integers(1, 900, SHAPE).astype(np.int16)
 
@@ -74,23 +75,6 @@ def test_scores_of_every_format(tmp_path, affine, suffix):
     assert f"{tmp_path / 'preds'}: ignored c.tif, notes/d.jpeg" in note
 
 
-def frames_of(path, array, affine):
-    """Write [frames, z, y, x], each format in its own way."""
-    WRITERS[path.name[1:]].save(path, array, affine)
-    if path.suffix in (".nrrd", ".nhdr"):  # ITK writes four axes of space; the body has three
-        edit(path, rb"space dimension: 4", b"space: left-posterior-superior")
-        edit(path, rb"space directions: [^\n]*", vectors(affine))
-        edit(path, rb"kinds: [^\n]*", b"kinds: domain domain domain list")
-        edit(path, rb"space origin: [^\n]*", b"space origin: (-1,-2,3)")
-    return path
-
-
-def vectors(affine):
-    lps = (np.diag([-1, -1, 1, 1]) @ affine)[:3, :3].T[::-1]
-    text = " ".join(f"({','.join(f'{part:.17g}' for part in vector)})" for vector in lps)
-    return f"space directions: {text} none".encode()
-
-
 @pytest.mark.parametrize("suffix", VOLUME_SUFFIXES)
 def test_one_frame_is_a_volume_and_several_are_counted(tmp_path, affine, suffix):
     expected = read(WRITERS[".nii"].save(tmp_path / "right.nii", SCAN, affine))
@@ -101,6 +85,16 @@ def test_one_frame_is_a_volume_and_several_are_counted(tmp_path, affine, suffix)
     with pytest.raises(DataError, match=r"one grey value per voxel, got 3 values \(frames"):
         read(three)
     np.testing.assert_array_equal(read_voxels(three).array[2], SCAN + 2)
+
+
+@pytest.mark.parametrize("suffix", VOLUME_SUFFIXES)
+def test_maps_of_several_classes(tmp_path, affine, suffix):
+    maps = np.random.default_rng(1).random((3, *SHAPE)).astype(np.float32)
+    reference = read_reference(
+        WRITERS[".nii"].save(tmp_path / "right.nii", gland(), affine), "a", "p", None
+    )
+    found = read_maps(frames_of(tmp_path / f"a{suffix}", maps, affine), reference)
+    np.testing.assert_array_equal(found, maps)
 
 
 @pytest.mark.parametrize("suffix", VOLUME_SUFFIXES)

@@ -64,7 +64,14 @@ def test_cases_organs_and_channels(raw, ending):
     np.testing.assert_array_equal(loaded.image.array, SCAN[::-1, :, ::-1] + 500)
     np.testing.assert_array_equal(loaded.label.array, MASK[::-1, :, ::-1])
     stamps = dataset.fingerprint()["prostate_00"]
-    assert len(stamps) == (4 if ending == ".mhd" else 2)
+    assert len(stamps) == (5 if ending == ".mhd" else 3)
+
+
+def test_a_changed_description_changes_the_fingerprint(raw):
+    root = raw("a")
+    before = NNUNet(root).fingerprint()
+    raw(labels={"background": 0, "transition": 2, "peripheral": 1})
+    assert NNUNet(root).fingerprint() != before
 
 
 def test_the_test_set_counts_only_with_labels(raw):

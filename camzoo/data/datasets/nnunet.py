@@ -117,7 +117,8 @@ class NNUNet(FileDataset):
             # What is lost is looked for under the name that it should have.
             image = image_of.get(name, images / (name + self._channel + self._ending))
             label = label_of.get(name, labels / (name + self._ending))
-            yield Case(name, self._patient_of(name), (image, label), official)
+            files = (image, label, self._described)
+            yield Case(name, self._patient_of(name), files, official)
 
     def _by_id(self, folder: Path, channel: str) -> dict[str, Path]:
         """The files of one channel by case id; endings in capitals count, too."""
