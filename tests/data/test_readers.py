@@ -405,8 +405,8 @@ def test_png_with_colours_is_refused(tmp_path):
         read_png_stack([tmp_path / "a.png"], (4, 5))
 
 
-def test_simpleitk_is_imported_only_for_its_files():
-    code = "import sys, camzoo.data.readers; sys.exit('SimpleITK' in sys.modules)"
+def test_libraries_are_imported_only_for_their_files():
+    code = "import sys, camzoo.data.readers; sys.exit(bool({'SimpleITK', 'nibabel'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
