@@ -406,7 +406,8 @@ def test_png_with_colours_is_refused(tmp_path):
 
 
 def test_libraries_are_imported_only_for_their_files():
-    code = "import sys, camzoo.data.readers; sys.exit(bool({'SimpleITK', 'nibabel'} & set(sys.modules)))"
+    heavy = "{'SimpleITK', 'nibabel'} & set(sys.modules)"
+    code = f"import sys, camzoo.data.readers; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
