@@ -10,6 +10,7 @@ import numpy as np
 
 from camzoo.data.datasets.base import Dataset
 from camzoo.data.loading import load_case
+from camzoo.data.notes import Note, told
 from camzoo.data.plane import SliceChoice, describe_slices
 from camzoo.data.stats import CaseStats, case_stats, remarks
 from camzoo.data.volume import Volume
@@ -61,6 +62,7 @@ def check_dataset(
         return CheckReport(0, (Fault((), str(error)),), (), "")
     faults: list[Fault] = []
     good: list[CaseStats] = []
+    noted: list[tuple[str, Note]] = []
     by_content: dict[str, list[str]] = {}
     for done, case in enumerate(cases, start=1):
         try:
@@ -69,11 +71,13 @@ def check_dataset(
             faults.append(Fault((case.id,), str(error)))
         else:
             good.append(case_stats(loaded, len(dataset.organs), slices))
+            noted += [(case.id, note) for note in loaded.notes]
             by_content.setdefault(content_hash(loaded.image), []).append(case.id)
         tick(done, len(cases))
     faults += _copies(by_content)
     planes = describe_slices([case.stack for case in good], slices) if good else ""
-    return CheckReport(len(cases), tuple(faults), tuple(remarks(good)), planes)
+    found = (*dataset.notes(), *told(noted), *remarks(good))
+    return CheckReport(len(cases), tuple(faults), found, planes)
 
 
 def content_hash(image: Volume) -> str:

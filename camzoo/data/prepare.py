@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from camzoo.data.datasets.base import Case, Dataset
 from camzoo.data.loading import LoadedCase, load_case
+from camzoo.data.notes import Note, told
 from camzoo.data.plane import SliceChoice, choose_plane
-from camzoo.data.slices import INDEX, CaseInfo, PreparedIndex
+from camzoo.data.slices import INDEX, NOTES, CaseInfo, PreparedIndex
 from camzoo.errors import DataError
 from camzoo.names import require_name
 from camzoo.progress import Tick, silent
@@ -52,9 +54,11 @@ def prepare(
     digest = hashlib.sha256()
     infos: list[CaseInfo] = []
     tags: list[NDArray[np.uint8]] = []
+    noted: list[tuple[str, Note]] = []
     with (folder / "images.u8").open("wb") as store:
         for done, case in enumerate(cases):
             loaded = load_case(dataset, case)
+            noted += [(case.id, note) for note in loaded.notes]
             label = np.ascontiguousarray(loaded.label.array, dtype=np.uint8)
             first = infos[-1].rows.stop if infos else 0
             info = _info(loaded, case, first, slices)
@@ -71,6 +75,8 @@ def prepare(
     np.save(folder / "tags.npy", all_tags, allow_pickle=False)
     digest.update(all_tags.data)
     index = PreparedIndex(dataset.organs, dataset.sided, size, digest.hexdigest(), tuple(infos))
+    notes = [*dataset.notes(), *told(noted)]
+    (folder / NOTES).write_text(json.dumps(notes, indent=1), encoding="utf-8")
     (folder / "index.json").write_bytes(INDEX.dump_json(index, indent=1))
 
 

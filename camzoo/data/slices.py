@@ -253,6 +253,9 @@ class PreparedIndex:
 
 
 INDEX: Final = TypeAdapter(PreparedIndex)
+#: What stood out in the files, a list of lines.
+NOTES: Final = "notes.json"
+_LINES: Final = TypeAdapter(tuple[str, ...])
 
 
 @dataclass(frozen=True)
@@ -265,6 +268,11 @@ class Prepared:
     def index(self) -> PreparedIndex:
         """What the folder holds."""
         return read_json(self.folder / "index.json", INDEX)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What stood out in the files of the data set: no faults, but to be known."""
+        return read_json(self.folder / NOTES, _LINES)
 
     @cached_property
     def cases(self) -> dict[str, CaseInfo]:

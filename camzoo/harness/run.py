@@ -129,6 +129,8 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
     splits = splits_of(config, dataset)
     require_network(config, dataset)
     prepared = prepare_stage(context, dataset)
+    for note in prepared.notes:
+        context.reporter.note(f"note: {note}")
     _say_planes(context, prepared)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
@@ -320,7 +322,7 @@ def _manifest(
             "title": dataset.facts.title,
             "licence": dataset.facts.licence,
             "citation": dataset.facts.citation,
-            "caveats": [*dataset.facts.caveats, *([mixed] if mixed else [])],
+            "caveats": [*dataset.facts.caveats, *prepared.notes, *([mixed] if mixed else [])],
             "slices": describe_slices(list(stacks.values()), config.data.slices),
             "organs": list(prepared.index.organs),
             "content": prepared.index.content,

@@ -10,11 +10,13 @@ from typing import Final
 
 import pandas as pd
 
+from camzoo.data.disk import require_file
+from camzoo.data.notes import listed
 from camzoo.data.plane import SliceChoice
 from camzoo.errors import ConfigError, DataError
 from camzoo.metrics.protocols import Protocol
 from camzoo.rows import AS_GIVEN
-from camzoo.scoring.files import Spacing, listed
+from camzoo.scoring.files import Spacing
 
 #: Protocol of masks that came as they are.
 GIVEN: Final = AS_GIVEN
@@ -101,6 +103,7 @@ def read_patients(file: Path | None, cases: Sequence[str]) -> dict[str, str]:
     """
     if file is None:
         return {case: case for case in cases}
+    require_file(file)
     try:
         table = pd.read_csv(file, dtype=str)
     except (OSError, ValueError) as error:

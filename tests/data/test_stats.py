@@ -28,13 +28,6 @@ def test_facts_of_a_case_by_hand(write):
     assert (stats.case, stats.patient, stats.shape) == ("a", "p", (4, 5, 6))
 
 
-def test_a_sheared_voxel_keeps_its_volume():
-    """Leaning the slices against each other changes lengths, not volumes."""
-    affine = np.array([[0, 0, -1, 0], [2.0, -1, 0, 0], [3, 0, 0, 0], [0, 0, 0, 1]])
-    mask = np.ones((4, 5, 6), np.uint8)
-    assert case_stats(loaded(affine, mask=mask), 1).volume_ml == pytest.approx((0.36,))
-
-
 def cohort(affines, empty=(), slices=SliceChoice.ACQUIRED):
     return [
         case_stats(
