@@ -12,9 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import GetCoreSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
+from pydantic import (
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+)
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
+#: Key of a JSON schema under which a setting says what it takes.
+TAKES: Final = "takes"
 #: Type of the errors that are raised here; others are pydantic's own.
 _OWN: Final = "camzoo"
 #: Pydantic's words for what has no range of its own, in those of a user.
@@ -45,6 +52,12 @@ class Takes:
     ) -> CoreSchema:
         """Check around what pydantic checks of the type alone."""
         return core_schema.no_info_wrap_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Carry the words into the schema that the page of all settings is made from."""
+        return {**handler(schema), TAKES: self.text}
 
     def _check(self, value: object, inner: ValidatorFunctionWrapHandler) -> object:
         try:

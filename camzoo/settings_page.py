@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from camzoo.config import BenchConfig
 from camzoo.presets import preset
+from camzoo.ranges import TAKES
 
 _BOUNDS: Final = {
     "exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<=",
@@ -137,6 +138,8 @@ def _flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def _range(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     """What a value may be, from its JSON schema."""
+    if TAKES in schema:
+        return str(schema[TAKES])
     if "$ref" in schema:
         return _range(defs[schema["$ref"].rpartition("/")[2]], defs)
     if "enum" in schema:

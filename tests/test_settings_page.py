@@ -30,11 +30,11 @@ def test_every_setting_is_there_with_its_default_and_a_meaning():
 
 def test_ranges_are_those_of_the_model():
     listed = {setting.name: setting for setting in all_settings()}
-    assert listed["training.epochs"].range == "whole number > 0"
-    assert listed["training.rare"].range == "number >= 0, <= 0.5"
-    assert listed["training.clip"].range == "number > 0 or null"
-    assert listed["maps.scales"].range.startswith("list of: number > 0")
-    assert listed["segmentation.side"].range == "whole number >= 16, multiple of 16"
+    assert listed["training.epochs"].range == "a whole number from 1 to 100000"
+    assert listed["training.rare"].range == "a number from 0 to 0.5"
+    assert listed["training.clip"].range == "a number above 0, up to 1e+06 or null"
+    assert listed["maps.scales"].range.startswith("list of: a number from 0.1 to 10")
+    assert listed["segmentation.side"].range .startswith("a multiple of 16 from 16 to 4096")
     assert listed["maps.flip"].range == "auto, always, never"
 
 

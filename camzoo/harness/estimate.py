@@ -25,9 +25,9 @@ from camzoo.harness.stages import Context
 from camzoo.harness.store import Made, Work, read_made
 from camzoo.metrics.case import CaseReference
 from camzoo.metrics.sweep import threshold_sweep
+from camzoo.precision import autocast
 from camzoo.segment.losses import cross_entropy_and_dice
 from camzoo.segment.unet import build_unet
-from camzoo.training import autocast
 
 STORED: Final = "stored"
 MEASURED: Final = "measured"
