@@ -38,7 +38,7 @@ COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
     "fold": (pa.int64(), "fold of a cross-validated data set, else 0"),
     "seed": (pa.int64(), "seed of training"),
     "backbone": (pa.string(), "timm name of the backbone"),
-    "precision": (pa.string(), "in which the networks ran: bf16 or fp32"),
+    "computed_in": (pa.string(), "in which the networks ran: bf16 or fp32"),
     "method": (pa.string(), "registry name of the CAM method or baseline"),
     "variant": (pa.string(), "settings of the method that differ from its defaults, or empty"),
     "supervision": (pa.string(), "what the method may see while it learns"),
@@ -79,7 +79,7 @@ COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
     "spacing_x": (pa.float64(), "mm"),
 }
 #: Columns that rows written by earlier versions lack.
-_ADDED: Final = frozenset({"precision"})
+_ADDED: Final = frozenset({"computed_in"})
 SCHEMA: Final = pa.schema(
     [pa.field(name, kind, metadata={"meaning": text}) for name, (kind, text) in COLUMNS.items()],
     metadata={"camzoo.schema": str(SCHEMA_VERSION)},

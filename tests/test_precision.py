@@ -133,7 +133,7 @@ def test_a_run_says_and_keeps_what_it_computed_in(native, tmp_path, holds, used)
         f"precision: {used}, by auto: {why}"
     ]
     assert set(precision_keys(tmp_path / "store")) == {used}
-    assert set(read_rows(result.folder / "rows.parquet")["precision"]) == {used}
+    assert set(read_rows(result.folder / "rows.parquet")["computed_in"]) == {used}
     manifest = json.loads((result.folder / "manifest.json").read_text())
     assert manifest["config"]["training"]["precision"] == used
     assert manifest["precision"]["training"] == {

@@ -34,7 +34,7 @@ def test_ranges_are_those_of_the_model():
     assert listed["training.rare"].range == "a number from 0 to 0.5"
     assert listed["training.clip"].range == "a number above 0, up to 1e+06 or null"
     assert listed["maps.scales"].range.startswith("list of: a number from 0.1 to 10")
-    assert listed["segmentation.side"].range .startswith("a multiple of 16 from 16 to 4096")
+    assert listed["segmentation.side"].range.startswith("a multiple of 16 from 16 to 4096")
     assert listed["maps.flip"].range == "auto, always, never"
 
 

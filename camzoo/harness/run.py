@@ -261,7 +261,7 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
     segmented = segment_cell(context, prepared, split, trained, cell.seed)
     precision = {SEGMENTATION: context.config.segmentation.precision}
     records += [
-        constant | {"precision": precision.get(record["stage"], constant["precision"])} | record
+        constant | {"computed_in": precision.get(record["stage"], constant["computed_in"])} | record
         for record in segmented.records
     ]
     keyed = [frame.assign(**(constant | columns[name])) for name, frame in curves.items()]
@@ -284,7 +284,7 @@ def _cell_columns(config: BenchConfig, cell: Cell) -> dict[str, Any]:
         "fold": cell.fold,
         "seed": cell.seed,
         "backbone": config.backbone.name,
-        "precision": config.training.precision,
+        "computed_in": config.training.precision,
         "stage": PSEUDO_MASK,
     }
 
