@@ -157,7 +157,9 @@ def _configure(
 def _with_names(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The same changes with registered names for methods and baselines, and places of plug-ins."""
     from camzoo.cams.base import cams
+    from camzoo.cams.chain import parse_chain
     from camzoo.cams.selection import select_methods
+    from camzoo.pairs import require_once, split_names
     from camzoo.plugins import load_plugins, with_plugins
     from camzoo.segment.base import baselines
     from camzoo.segment.selection import select_baselines
@@ -167,6 +169,8 @@ def _with_names(changes: Mapping[str, Any]) -> dict[str, Any]:
     load_plugins(places)
     if "methods" in named:
         text, own = with_plugins(",".join(_texts(named["methods"])), cams)
+        if isinstance(named["methods"], list):  # of --set: names alone, none of sets or patterns
+            require_once("methods", [(each, str(parse_chain(each))) for each in split_names(text)])
         named["methods"] = select_methods(text)
         places += own
     if "baselines" in named:
@@ -216,7 +220,7 @@ def _run(config: BenchConfig, out: Path, output: Output) -> None:
             write_gallery(result, picture)
     places = {"leaderboard": page, "picture": picture, "rows": result.folder}
     if output.as_json:
-        output.document(_document(config, result, places))
+        output.document(_document(result, places))
         return
     _tell(result, places, output)
 
@@ -244,13 +248,11 @@ def _word(stage: str) -> str:
     return _WORDS.get(stage, stage)
 
 
-def _document(
-    config: BenchConfig, result: BenchResult, places: Mapping[str, Path]
-) -> dict[str, Any]:
+def _document(result: BenchResult, places: Mapping[str, Path]) -> dict[str, Any]:
     from camzoo.report.numbers import numbers
 
     return {
-        "run": config.run,
+        "run": result.folder.name,
         "results": numbers(result.rows),
         "failures": dict(result.failures),
         "made": dict(result.made),
