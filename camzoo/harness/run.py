@@ -89,7 +89,7 @@ def bench(
     reporter = reporter or Quiet()
     for line in filter(None, (precisions.sentence(), precisions.warning())):
         reporter.note(line)
-    context = Context(precisions.settle(config), Store(out / "store"), device, reporter)
+    context = Context(config, Store(out / "store"), device, reporter)
     with use_threads(config.threads):
         return _bench(context, out, precisions)
 

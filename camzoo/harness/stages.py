@@ -34,6 +34,7 @@ from camzoo.harness.protocols import Choice
 from camzoo.harness.scores import SCORES, score_cases
 from camzoo.harness.source import source_digest
 from camzoo.harness.store import Artifact, Store
+from camzoo.precision import Precisions
 from camzoo.progress import Reporter
 from camzoo.training import fit, require_both_tags
 
@@ -47,7 +48,8 @@ class Context:
     """What all stages of a run share.
 
     Attributes:
-        config: Of the run.
+        config: Of the run; its precisions become those that the device computes in, so that no key
+            of a result holds "auto".
         store: Where results go.
         device: Where to compute.
         reporter: Who is told.
@@ -57,6 +59,10 @@ class Context:
     store: Store
     device: torch.device
     reporter: Reporter
+
+    def __post_init__(self) -> None:
+        settled = Precisions.of(self.config, self.device).settle(self.config)
+        object.__setattr__(self, "config", settled)
 
 
 def prepare_stage(context: Context, dataset: Dataset) -> Prepared:
