@@ -20,7 +20,8 @@ def _smoke(dataset: str) -> BenchConfig:
     """Run end to end from nothing: a small network, trained from scratch on a few phantoms.
 
     With one method it takes less than three minutes of one core, also of a processor without
-    bfloat16. It is too small to gain much from a second thread, which would cost much on a busy machine.
+    bfloat16. It is too small to gain much from a second thread, which would cost much on a busy
+    machine.
     """
     return BenchConfig(
         preset="smoke",
