@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from camzoo.augmentation import augment
-from camzoo.backbone import Classifier, Trainable
 from camzoo.checkpoint import load_checkpoint, save_checkpoint
 from camzoo.config import TrainingConfig
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError, DataError
 from camzoo.progress import Tick, silent
 from camzoo.randomness import epoch_seed, seeded
+
+if TYPE_CHECKING:
+    from camzoo.backbone import Classifier, Trainable
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from camzoo.cams.cut import Trace, same_logits
 from camzoo.cams.isolation import grad_mode, replaced
 from camzoo.cams.nested import map_tensors, tensors_in
+from camzoo.cams.outputs import logits_of
 from camzoo.errors import ConfigError
 
 Recorder = Callable[[Tensor, set[nn.Module], bool], Trace]
@@ -56,7 +57,7 @@ class Front:
         stubs[self.target] = lambda *_, **__: output.clone()
         images = images[rows] if self.uses_images else images[:1].expand(len(rows), -1, -1, -1)
         with replaced(stubs):
-            return cast("Tensor", model(images))
+            return logits_of(model(images), len(rows), model)
 
     def _answers(
         self, module: nn.Module, calls: Sequence[Any], rows: Tensor, batch: int

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -19,13 +19,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.backbone import Classifier
 from camzoo.cams.base import CamMethod
 from camzoo.cams.view import Viewer
 from camzoo.config import MapsConfig
 from camzoo.data.slices import TaggedSlices
 from camzoo.progress import Tick, silent
 from camzoo.training import autocast, mirrored
+
+if TYPE_CHECKING:
+    from camzoo.backbone import Classifier
 
 #: Keeps a division by an empty peak finite. Far below any evidence: IRNet's 1e-5 is not, and would
 #: leave the maximum of a timid classifier short of 1.

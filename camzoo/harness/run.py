@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from camzoo.backbone import build_classifier
+from camzoo.backbone import build_classifier, require_sides
 from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.equivalence import equivalent
-from camzoo.cams.pipeline import MULTIPLE
+from camzoo.cams.pipeline import MULTIPLE, input_side
 from camzoo.cams.view import Viewer
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
@@ -87,7 +87,8 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     context = Context(config, Store(out / "store"), choose_device(config.device), reporter)
     dataset = open_dataset(config.data.name, config.data.root, config.data.options)
     splits = {fold: _split(config, dataset, fold) for fold in config.data.folds}
-    _refuse_early(config, dataset)
+    for note in _refuse_early(config, dataset):
+        reporter.note(note)
     prepared = prepare_stage(context, dataset)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
@@ -108,8 +109,11 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     return BenchResult(rows, curves, folder, failures, prepared, maps)
 
 
-def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:
+def _refuse_early(config: BenchConfig, dataset: Dataset) -> tuple[str, ...]:
     """Find wrong names and weights that do not fit before hours are spent on reading.
+
+    Returns:
+        What the backbone does not do as it was wished, a line for each.
 
     Raises:
         ConfigError: There is one.
@@ -117,7 +121,9 @@ def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:
     _require_different(config.methods, parse_chain)
     _require_different(config.baselines, parse_baseline)
     classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)
+    require_sides(classifier, (config.training.crop, input_side(config.maps.side, 1.0)))
     Viewer(classifier.model, config.backbone.layer)
+    return classifier.notes
 
 
 def _require_different(texts: Sequence[str], parse: Callable[[str], object]) -> None:

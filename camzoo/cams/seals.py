@@ -1,0 +1,83 @@
+"""Tensors that many read and none may change: whether they are still what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class _Seal:
+    name: str
+    tensor: Tensor
+    version: int
+    requires_grad: bool
+    mark: Tensor
+
+
+class Seals:
+    """Remembers tensors as they were when they were added.
+
+    Torch counts how often a tensor, or another that shares its memory, was written in place; asking
+    for that costs nothing. What goes past the count (NumPy, ``.data``) shows in a checksum.
+    """
+
+    def __init__(self) -> None:
+        self._seals: list[_Seal] = []
+
+    def add(self, name: str, tensor: Tensor | None) -> None:
+        """Seal a tensor as it is now."""
+        if tensor is not None:
+            seal = _Seal(name, tensor, _version(tensor), tensor.requires_grad, checksum(tensor))
+            self._seals.append(seal)
+
+    def broken(self, *, thorough: bool = False) -> list[str]:
+        """Names of the tensors that were changed; ``thorough`` compares their contents, too."""
+        return [
+            seal.name
+            for seal in self._seals
+            if _version(seal.tensor) != seal.version
+            or seal.tensor.requires_grad != seal.requires_grad
+            or (thorough and not torch.equal(checksum(seal.tensor), seal.mark))
+        ]
+
+    def exchanged(self, attributes: Mapping[str, Any]) -> list[str]:
+        """Names among ``attributes`` that now stand for another tensor."""
+        return [
+            seal.name
+            for seal in self._seals
+            if seal.name in attributes and attributes[seal.name] is not seal.tensor
+        ]
+
+
+def checksum(tensor: Tensor) -> Tensor:
+    """Sum of the bits of a tensor, with weights that tell places apart; a number on its device."""
+    with torch.no_grad():
+        octets = tensor.detach().contiguous().flatten().view(torch.uint8)
+        whole = octets.numel() // 8 * 8
+        if octets.storage_offset() % 8:  # words of eight bytes have to begin where such begin
+            octets = octets.clone()
+        words = octets[:whole].view(torch.int64)
+        rest = octets[whole:].long()
+        side = max(1, int(words.numel() ** 0.5))
+        table = words[: words.numel() // side * side].view(-1, side)
+        return (
+            _weighed(table.sum(0))
+            + _weighed(table.sum(1))
+            + _weighed(words[table.numel() :])
+            + _weighed(rest)
+        )
+
+
+def _weighed(numbers: Tensor) -> Tensor:
+    """Sum of numbers times odd weights; what overflows is left out, the same every time."""
+    weights = torch.arange(1, 2 * numbers.numel() + 1, 2, device=numbers.device)
+    return (numbers * weights).sum()
+
+
+def _version(tensor: Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version
