@@ -120,15 +120,13 @@ def leaderboard(
     ] = False,
 ) -> None:
     """Write leaderboards from the rows of runs, beside those that are there."""
-    from camzoo.report.leaderboards import check_leaderboards, take_in, write_leaderboards
+    from camzoo.report.leaderboards import check_leaderboards, update_leaderboards
 
     if check:
         check_leaderboards(out)
         console.print(f"{out}: every page agrees with its rows", highlight=False)
         return
-    for run in runs or []:
-        take_in(run, out)
-    for page in write_leaderboards(out):
+    for page in update_leaderboards(runs or [], out):
         console.print(str(page), highlight=False)
 
 

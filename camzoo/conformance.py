@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from camzoo.errors import ConfigError
+from camzoo.text import reason
 
 T = TypeVar("T")
 
@@ -60,6 +61,6 @@ def _run(name: str, check: Callable[[T], None], subject: T) -> Result:
         check(subject)
     except BrokenError as broken:
         return Result(name, passed=False, message=str(broken))
-    except Exception as error:  # what is under test may raise anything
-        return Result(name, passed=False, message=f"raised {type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:  # what is under test may raise anything
+        return Result(name, passed=False, message=f"raised {reason(error)}")
     return Result(name, passed=True)

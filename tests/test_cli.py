@@ -1,9 +1,11 @@
+import errno
 import json
 import subprocess
 import sys
 
 import pytest
 
+from camzoo.cams.base import CamMethod, cams
 from camzoo.cli import main
 from camzoo.report.records import FILES
 
@@ -139,3 +141,40 @@ def test_manifests_of_the_project_are_whole():
         manifest = json.loads(file.read_text(encoding="utf-8"))
         assert manifest["run"] == file.parent.name
         assert manifest["environment"]["commit"] != "unknown"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (MemoryError("no more"), 2),
+        (OSError(errno.ENOSPC, "No space left on device"), 2),
+        (RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory: 8 bytes"), 2),
+        (SystemExit(7), 0),
+        (ValueError("a\n| <script> \x1b[31m |"), 0),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whose_fault_it_is_decides_how_the_command_ends(monkeypatch, capsys, tmp_path, fault, code):
+    class Faulty(CamMethod):
+        """Fails in its own way."""
+
+        def saliency(self, view):
+            raise fault
+
+    monkeypatch.setitem(cams._targets, "faulty", Faulty)
+    words = ["bench", "--dataset", "phantom", "--methods", "centre,faulty", *TINY]
+    ended, out, err = camzoo(monkeypatch, capsys, *words, "--out", tmp_path)
+    assert ended == code
+    assert "Traceback" not in out + err
+    runs = list(tmp_path.glob("phantom-smoke-*"))
+    if code:
+        assert err.startswith("camzoo: the method ")
+        assert len(err.strip().splitlines()) == 1
+        assert "give the same command again" in err
+        assert not runs
+    else:
+        assert f"faulty failed: {type(fault).__name__}" in out
+        page = (runs[0] / "leaderboard.md").read_text(encoding="utf-8")
+        assert "<script" not in page
+        assert "\x1b" not in page
+        assert camzoo(monkeypatch, capsys, "leaderboard", runs[0], "--out", tmp_path / "b")[0] == 0

@@ -15,6 +15,7 @@ from camzoo.data.grid import Letterbox
 from camzoo.data.loading import LoadedCase, load_case
 from camzoo.data.slices import INDEX, CaseInfo, PreparedIndex
 from camzoo.errors import DataError
+from camzoo.names import require_name
 from camzoo.progress import Tick, silent
 
 
@@ -39,8 +40,11 @@ def prepare(
 
     Raises:
         DataError: A case cannot be read, or an organ is in no slice at all.
+        ConfigError: The id of a case is no name, and could become no file.
     """
     cases = list(dataset.cases())
+    for case in cases:
+        require_name(case.id, "the id of a case")
     masks = folder / "masks"
     masks.mkdir()
     digest = hashlib.sha256()

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from camzoo.data.grid import Letterbox
 from camzoo.errors import FirewallError
+from camzoo.stored import read_array, read_json, reading
 from camzoo.supervision import Supervision
 
 
@@ -137,8 +138,7 @@ class ReferenceMasks:
         """
         if case not in self.cases:
             raise FirewallError(f"the mask of case {case} was not opened for this purpose")
-        label: NDArray[np.uint8] = np.load(self._folder / f"{case}.npy", allow_pickle=False)
-        return label
+        return np.array(read_array(self._folder / f"{case}.npy", np.uint8, (None,) * 3))
 
 
 def labels_on_grid(masks: ReferenceMasks, cases: Iterable[str], side: int) -> NDArray[np.uint8]:
@@ -218,7 +218,7 @@ class Prepared:
     @cached_property
     def index(self) -> PreparedIndex:
         """What the folder holds."""
-        return INDEX.validate_json((self.folder / "index.json").read_bytes())
+        return read_json(self.folder / "index.json", INDEX)
 
     @cached_property
     def cases(self) -> dict[str, CaseInfo]:
@@ -233,13 +233,16 @@ class Prepared:
         stops = np.cumsum([info.shape[0] for info in infos]).tolist()
         spans = zip((i.id for i in infos), [0, *stops], stops, strict=False)
         chosen = np.concatenate(rows) if rows else np.empty(0, np.int64)
-        size = self.index.size
+        size, total = self.index.size, self.index.slices
+        images = self.folder / "images.u8"
+        with reading(images):
+            flat = np.memmap(images, np.uint8, "r")
+            store = flat.reshape(total, size, size)
+        tags = read_array(self.folder / "tags.npy", np.uint8, (total, len(self.index.organs)))
         return TaggedSlices(
-            store=np.memmap(
-                self.folder / "images.u8", np.uint8, "r", shape=(self.index.slices, size, size)
-            ),
+            store=store,
             rows=chosen,
-            tags=np.load(self.folder / "tags.npy", allow_pickle=False)[chosen],
+            tags=tags[chosen],
             organs=self.index.organs,
             sided=self.index.sided,
             cases=tuple(spans),

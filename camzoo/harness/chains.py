@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.steps import MapStep, StepContext
@@ -20,13 +21,17 @@ from camzoo.data.slices import Prepared, labels_on_grid
 from camzoo.data.splits import Split
 from camzoo.files import write_text
 from camzoo.harness.cost import CostMeter
+from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
+from camzoo.harness.kept import Kept
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained, maps_stage
 from camzoo.harness.store import Artifact
+from camzoo.stored import read_json
 
 VERSION = 3
 _REPORT = "report.json"
+_REPORTED = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -98,17 +103,17 @@ def chains_stage(
             failures[text] = plain.failures[chain.head]
             continue
         try:
-            made[text] = cell.run(chain, plain.artifacts[chain.head])
-        except Exception as error:  # a plug-in may raise anything; it fails its own row
-            failures[text] = f"{type(error).__name__}: {error}"
+            with Kept(seed).apart():
+                made[text] = cell.run(chain, plain.artifacts[chain.head])
+        except PLUGIN_FAULTS as error:
+            failures[text] = require_own_fault(error, f"the method {text}", context.store.root)
     return Mapped(made, failures)
 
 
 def read_report(folder: Path) -> dict[str, Any]:
     """What a step left beside its maps; nothing for a method without steps."""
     path = folder / _REPORT
-    report: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return report
+    return read_json(path, _REPORTED) if path.exists() else {}
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from camzoo.cams.pipeline import MapArrays
 from camzoo.data.slices import CaseInfo
+from camzoo.stored import read_array
 
 _FILES = {"maps": np.float16, "status": np.uint8, "peak": np.float32}
+_AXES = {"maps": (None,) * 4, "status": (None,) * 2, "peak": (None,) * 2}
 
 
 @dataclass
@@ -39,8 +41,8 @@ class MapFiles(MapArrays):
         """Open what :meth:`create` laid out, for reading."""
         return cls(
             **{
-                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in _FILES
+                name: read_array(folder / f"{name}.npy", dtype, _AXES[name])
+                for name, dtype in _FILES.items()
             }
         )
 

@@ -17,6 +17,7 @@ from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.equivalence import equivalent
 from camzoo.cams.pipeline import MULTIPLE, input_side
 from camzoo.cams.view import Viewer
+from camzoo.checksums import write_sums
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
 from camzoo.data.opening import open_dataset
@@ -27,6 +28,8 @@ from camzoo.errors import CamzooError, ConfigError
 from camzoo.files import write_text
 from camzoo.harness.cells import Cell, cells
 from camzoo.harness.chains import Mapped, chains_stage
+from camzoo.harness.curves import CURVES, read_curves
+from camzoo.harness.manifest import MANIFEST, SCHEMA
 from camzoo.harness.protocols import choose
 from camzoo.harness.scores import read_scores
 from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
@@ -39,9 +42,12 @@ from camzoo.harness.stages import (
     train_stage,
 )
 from camzoo.harness.store import Artifact, Store
+from camzoo.names import require_name
 from camzoo.progress import Quiet, Reporter
-from camzoo.rows import PSEUDO_MASK, line_name, make_rows, write_rows
+from camzoo.row_checks import require_sound
+from camzoo.rows import PSEUDO_MASK, ROWS, line_name, make_rows, write_rows
 from camzoo.segment.written import parse_baseline
+from camzoo.stored import write_frame
 
 
 @dataclass(frozen=True)
@@ -92,19 +98,22 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
     prepared = prepare_stage(context, dataset)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
+    if len(rows):
+        require_sound(rows, "the rows of this run")
     failures = _failures(results)
     if not any(result.mapped.artifacts for result in results):
         raise CamzooError(f"every method failed: {failures}")
     folder = out / config.run
     folder.mkdir(parents=True, exist_ok=True)
     curves = pd.concat([result.curves for result in results], ignore_index=True)
-    write_rows(rows, folder / "rows.parquet")
-    curves.to_parquet(folder / "curves.parquet", index=False)
+    write_rows(rows, folder / ROWS)
+    write_frame(curves, folder / CURVES)
     manifest = _manifest(context, dataset, prepared, splits, results, failures)
-    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
     write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
-    write_costs(folder, [(result.cell, result.segmented) for result in results])
+    costs = write_costs(folder, [(result.cell, result.segmented) for result in results])
+    write_sums(folder, (ROWS, CURVES, MANIFEST, *costs))
     maps = _maps_by_line(results[0].mapped)
     return BenchResult(rows, curves, folder, failures, prepared, maps)
 
@@ -118,6 +127,7 @@ def _refuse_early(config: BenchConfig, dataset: Dataset) -> tuple[str, ...]:
     Raises:
         ConfigError: There is one.
     """
+    require_name(config.run, "the name of the run, made of data set and preset,")
     _require_different(config.methods, parse_chain)
     _require_different(config.baselines, parse_baseline)
     classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)
@@ -198,7 +208,7 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
 
 
 def _read_curves(artifact: Artifact, split: Split) -> pd.DataFrame:
-    frame = pd.read_parquet(artifact.folder / "curves.parquet")
+    frame = read_curves(artifact.folder)
     return frame.assign(subset=frame["case"].map(split.subset_of()))
 
 
@@ -239,6 +249,7 @@ def _manifest(
 ) -> dict[str, Any]:
     config = context.config
     return {
+        "schema": SCHEMA,
         "run": config.run,
         "config": config.without_places(),
         "environment": describe(context.device),

@@ -18,6 +18,7 @@ from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.scores import SCORES, read_scores, score_labels
 from camzoo.harness.store import Artifact
 from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
+from camzoo.stored import read_array, reading, write_frame
 
 #: Raised whenever the result changes for the same key.
 VERSION: Final = 1
@@ -56,7 +57,7 @@ def segmentation_scores(
             rows = [{"stage": SEGMENTATION, "subset": "test"} | row for row in test[name]]
             rows += [{"stage": PSEUDO_MASK, "subset": "train"} | row for row in train.get(name, [])]
             frame = pd.DataFrame.from_records(rows).assign(protocol=NO_THRESHOLD)
-            frame.to_parquet(folder / SCORES, index=False)
+            write_frame(frame, folder / SCORES)
         return set(folders)
 
     scored = cell.context.store.get_all("segment-scores", keys, make)
@@ -66,7 +67,8 @@ def segmentation_scores(
 def _stored_labels(folder: Path) -> LabelsOf:
     def labels(info: CaseInfo) -> NDArray[np.uint8]:
         path = folder / PREDICTIONS / f"{info.id}.nii.gz"
-        array: NDArray[np.uint8] = read_volume(path, case=info.id, patient=info.patient).array
+        with reading(path):
+            array: NDArray[np.uint8] = read_volume(path, case=info.id, patient=info.patient).array
         return array
 
     return labels
@@ -74,8 +76,8 @@ def _stored_labels(folder: Path) -> LabelsOf:
 
 def _drawn_labels(cell: BaselineCell, folder: Path) -> LabelsOf:
     """Pseudo-masks on the grid of the scan; what is unknown is background."""
-    pseudo = np.load(folder / PSEUDO_MASKS, mmap_mode="r", allow_pickle=False)
     slices = cell.prepared.tagged(cell.split.train)
+    pseudo = read_array(folder / PSEUDO_MASKS, np.uint8, (len(slices), None, None))
     rows = {case: slice(start, stop) for case, start, stop in slices.cases}
     classes = len(slices.organs) + 1
 

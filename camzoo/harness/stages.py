@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from pydantic import TypeAdapter
+from safetensors.torch import save_file
 
 from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.base import FitContext, cams
@@ -27,7 +28,7 @@ from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared, TaggedSlices
 from camzoo.data.splits import Split
 from camzoo.files import write_text
-from camzoo.harness.curves import sweep_cases
+from camzoo.harness.curves import CURVES, sweep_cases
 from camzoo.harness.guarded import Guarded
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.protocols import Choice
@@ -35,11 +36,14 @@ from camzoo.harness.scores import SCORES, score_cases
 from camzoo.harness.source import source_digest
 from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Reporter
+from camzoo.stored import read_json, read_tensors, reading, write_frame
 from camzoo.training import fit, require_both_tags
 
 VERSIONS: Final = {
     "prepare": 1, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
 }  # fmt: skip
+#: Loss and tag accuracies per epoch, as they are stored.
+_HISTORY: Final = TypeAdapter(list[dict[str, Any]])
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,10 @@ def train_stage(context: Context, prepared: Prepared, split: Split, seed: int) -
 
     artifact = context.store.get("train", key, make, resumable=True)
     classifier = build_classifier(config.backbone, len(slices.organs), seed=seed)
-    classifier.load_state_dict(load_file(artifact.folder / "classifier.safetensors"))
-    history = json.loads((artifact.folder / "history.json").read_text())
+    weights = artifact.folder / "classifier.safetensors"
+    with reading(weights):
+        classifier.load_state_dict(read_tensors(weights))
+    history = read_json(artifact.folder / "history.json", _HISTORY)
     return Trained(artifact, classifier.eval().to(context.device), history)
 
 
@@ -180,7 +186,8 @@ def maps_stage(
     guarded: dict[str, Guarded] = {}
 
     def make(folders: dict[str, Path]) -> set[str]:
-        guarded.update({name: Guarded(cams.get(name)) for name in folders})
+        store = context.store.root
+        guarded.update({name: Guarded(cams.get(name), store, seed) for name in folders})
         training = prepared.tagged(split.train)
         for method in guarded.values():
             method.fit(_fitting(context, trained, training, seed))
@@ -228,7 +235,7 @@ def curves_stage(context: Context, prepared: Prepared, mapped: Artifact, name: s
     def make(folder: Path) -> None:
         with context.reporter.stage(f"threshold sweep of {name}") as tick:
             curves = sweep_cases(prepared, MapFiles.open(mapped.folder), thresholds, tick)
-        curves.to_parquet(folder / "curves.parquet", index=False)
+        write_frame(curves, folder / CURVES)
 
     return context.store.get("curves", key, make)
 
@@ -254,7 +261,7 @@ def scores_stage(
         with context.reporter.stage(f"surface distances of {', '.join(folders)}") as tick:
             scored = score_cases(prepared, files, choices, tick)
         for name, folder in folders.items():
-            pd.DataFrame.from_records(scored[name]).to_parquet(folder / SCORES, index=False)
+            write_frame(pd.DataFrame.from_records(scored[name]), folder / SCORES)
         return set(folders)
 
     return context.store.get_all("scores", keys, make)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from camzoo.report.escaping import code, escape
 from camzoo.report.records import Record
 
 #: Weights that are no file.
@@ -27,7 +29,7 @@ def facts(record: Record) -> str:
         *(("note", text) for text in _spacing(record.rows)),
         *((f"{name} failed", why) for name, why in record.manifest["failures"].items()),
     ]
-    return "\n".join(f"- {name}: {text}" for name, text in lines) + "\n"
+    return "\n".join(f"- {escape(name)}: {escape(text)}" for name, text in lines) + "\n"
 
 
 def listed(values: object) -> str:
@@ -101,8 +103,8 @@ def _command(record: Record) -> str:
     """How to run it again."""
     weights = record.manifest["config"]["backbone"]["weights"]
     folder = "" if record.manifest["config"]["data"]["name"] == "phantom" else " --root FOLDER"
-    file = "" if weights in _NO_FILE else f" --weights {weights}"
-    return f"`camzoo bench --config {record.run}/manifest.json{folder}{file}`"
+    file = "" if weights in _NO_FILE else f" --weights {shlex.quote(weights)}"
+    return code(f"camzoo bench --config {shlex.quote(record.run)}/manifest.json{folder}{file}")
 
 
 def _spacing(rows: pd.DataFrame) -> list[str]:

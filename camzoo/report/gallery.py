@@ -20,6 +20,7 @@ from camzoo.harness.run import BenchResult
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.report.tables import HEADLINE
+from camzoo.text import plain
 
 #: Saliency: 0 is dark, more evidence is brighter, readable in grey and by the colour-blind.
 COLOURS: Final = "inferno"
@@ -27,6 +28,8 @@ _REFERENCE: Final = "#59ff9c"
 _PREDICTION: Final = "#ffffff"
 #: Characters of a title that fit over a column.
 _LINE: Final = 40
+#: And of a whole one: four lines.
+_MOST_TITLE: Final = 160
 #: Which cases of the test patients are shown: the worst, the middle and the best of the headline.
 _RANKS: Final = {"worst": 0.0, "median": 0.5, "best": 1.0}
 
@@ -149,7 +152,8 @@ def _map(axis: Axes, panel: Panel, method: str) -> None:
 
 def _title(axis: Axes, name: str, score: str = "") -> None:
     """Names of chains are long: they take as many lines as the column is narrow."""
-    axis.set_title("\n".join([*wrap(name, _LINE), score]).strip(), fontsize=8)
+    text = "\n".join([*wrap(plain(name, _MOST_TITLE), _LINE), score]).strip()
+    axis.set_title(text, fontsize=8, parse_math=False)
 
 
 def _outline(axis: Axes, mask: NDArray[np.bool_], colour: str) -> None:

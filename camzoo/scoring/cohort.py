@@ -14,6 +14,7 @@ from camzoo.data.volume import FloatArray
 from camzoo.errors import ConfigError, DataError, GeometryError
 from camzoo.metrics.case import CaseReference, Record
 from camzoo.metrics.subregions import thirds
+from camzoo.row_checks import require_sound
 from camzoo.rows import make_rows
 from camzoo.scoring.files import (
     Reference,
@@ -118,7 +119,9 @@ class Cohort:
     def rows(self, records: list[Record], stage: str) -> pd.DataFrame:
         """Return the records as result rows."""
         common = {"run": "score", "dataset": self._dataset, "stage": stage, "subset": "test"}
-        return make_rows(common | record for record in records)
+        rows = make_rows(common | record for record in records)
+        require_sound(rows, "the rows of this scoring")
+        return rows
 
     def _reference(self, case: str) -> Reference:
         return read_reference(self._paths[case], case, self._patients[case], self.options.spacing)

@@ -12,10 +12,11 @@ import pandas as pd
 
 from camzoo.errors import ConfigError, DataError
 from camzoo.metrics.protocols import Protocol
+from camzoo.rows import AS_GIVEN
 from camzoo.scoring.files import Spacing, listed
 
 #: Protocol of masks that came as they are.
-GIVEN: Final = "as given"
+GIVEN: Final = AS_GIVEN
 #: Those that need no validation patients, the most trustworthy first.
 PROTOCOLS: Final = (
     Protocol.CROSS_VALIDATED,

@@ -262,6 +262,8 @@ def test_only_methods_that_learn_have_a_version_of_learning_in_their_key(undistu
         ({"backbone.name": "resnet10x"}, ConfigError, "unknown backbone 'resnet10x'"),
         ({"backbone.layer": "layer9"}, ConfigError, "has no layer 'layer9'"),
         ({"data.options.patient": 3}, ConfigError, "did you mean patients"),
+        ({"preset": "../../x"}, ConfigError, r"'phantom-\.\./\.\./x-.*', which is no name"),
+        ({"preset": "a/b"}, ConfigError, "which is no name"),
         ({"device": "cuda:99"}, ConfigError, "device 'cuda:99'"),
     ],
 )
