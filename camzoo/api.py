@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from camzoo.cams import cams
 from camzoo.cams.base import CamMethod
 from camzoo.cams.fusion import Fusion
+from camzoo.cams.pipeline import harm
 from camzoo.cams.targets import Layer
 from camzoo.cams.view import FeatureView, Viewer
 from camzoo.errors import CamzooError, ConfigError
 
-#: What a method may raise without ending the call: anything but faults of the machine.
+#: Faults of the machine, which end the call: no method is to blame for them.
 _MACHINE: Final = (MemoryError, OSError, torch.OutOfMemoryError)
 
 
@@ -174,8 +175,8 @@ def _with_channels(batch: Tensor, channels: int | None) -> Tensor:
         return batch[:, None]
     if batch.ndim == 3:
         raise ConfigError(
-            f"expected images [B, {channels or 'channels'}, H, W], got {shape}; only a model of one "
-            "channel takes grey images [B, H, W]"
+            f"expected images [B, {channels or 'channels'}, H, W], got {shape}; only a model of "
+            "one channel takes grey images [B, H, W]"
         )
     if batch.ndim == 4 and channels is not None and shape[3] == channels != shape[1]:
         raise ConfigError(
@@ -217,5 +218,5 @@ def _maps(name: str, method: CamMethod, view: FeatureView) -> Tensor:
     maps = method(view)
     changed = view.changes()
     if changed:
-        raise ConfigError(f"{name} changed {changed}, which other methods read; work on a copy")
+        raise ConfigError(f"{name} {harm(changed)}")
     return maps

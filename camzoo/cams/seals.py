@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,14 +41,6 @@ class Seals:
             if _version(seal.tensor) != seal.version
             or seal.tensor.requires_grad != seal.requires_grad
             or (thorough and not torch.equal(checksum(seal.tensor), seal.mark))
-        ]
-
-    def exchanged(self, attributes: Mapping[str, Any]) -> list[str]:
-        """Names among ``attributes`` that now stand for another tensor."""
-        return [
-            seal.name
-            for seal in self._seals
-            if seal.name in attributes and attributes[seal.name] is not seal.tensor
         ]
 
 

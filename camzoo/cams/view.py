@@ -31,6 +31,9 @@ from camzoo.errors import CamzooError, ConfigError
 #: How many numbers a batch of perturbed features may hold at once (64 MB in float32).
 CHUNK = 2**24
 
+#: What a view gets to know after it was made.
+_MOVING = ("earlier", "rows", "mirrored", "_ablated")
+
 
 class Viewer:
     """Looks at images through a classifier, which it never changes.
@@ -118,7 +121,9 @@ class Viewer:
 
     def class_weights(self) -> Tensor | None:
         """Return a copy of the weights [C, K] that plain CAM takes, if there are such."""
-        return self._normed if self._readout is None else self._readout.weights()
+        if self._readout is not None:
+            return self._readout.weights()
+        return None if self._normed is None else self._normed.clone()
 
     def _cut_at(self, names: tuple[str, ...]) -> None:
         self.layers, self._cut = names, LayerCut(self.model, names)
@@ -235,6 +240,7 @@ class FeatureView:
         self._seals = Seals()
         for name in ("images", "features", "logits", "class_weights"):
             self._seals.add(name, getattr(self, name))
+        self._fixed = {name: value for name, value in vars(self).items() if name not in _MOVING}
 
     @property
     def layers(self) -> tuple[FeatureView, ...]:
@@ -248,13 +254,15 @@ class FeatureView:
             thorough: Read the numbers, too, which waits for the device. Else only what torch
                 itself notes is seen: not what is written through NumPy or ``.data``.
         """
-        found = [
-            f"view.{name}"
-            for view in self.layers
-            for name in view._seals.broken(thorough=thorough) + view._seals.exchanged(vars(view))
-        ]
-        found += [f"view.{name}" for name in self._gradients.seals.broken(thorough=thorough)]
-        return " and ".join(dict.fromkeys(found))
+        found = [name for view in self.layers for name in view._changed(thorough=thorough)]
+        if not found:
+            found = self._gradients.seals.broken(thorough=thorough)
+        return " and ".join(f"view.{name}" for name in dict.fromkeys(found))
+
+    def _changed(self, *, thorough: bool) -> list[str]:
+        own = vars(self)
+        exchanged = [name for name, value in self._fixed.items() if own.get(name) is not value]
+        return [*exchanged, *self._seals.broken(thorough=thorough)]
 
     def head(self, features: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return the logits [N, C] of other features, running only what lies behind the layer.
