@@ -114,7 +114,7 @@ def _report(missing: dict[str, Exception], *, alone: bool) -> None:
 
 
 def _instances(methods: str | CamMethod | Iterable[str | CamMethod]) -> dict[str, CamMethod]:
-    listed = [methods] if isinstance(methods, str | CamMethod) else list(methods)
+    listed = [methods] if isinstance(methods, str | CamMethod) else _listed(methods)
     if not listed:
         raise ConfigError("no method is asked for; camzoo list cams names them")
     chosen: dict[str, CamMethod] = {}
@@ -131,6 +131,13 @@ def _instances(methods: str | CamMethod | Iterable[str | CamMethod]) -> dict[str
             instance = _Unfitted(name)
         chosen[name] = instance
     return chosen
+
+
+def _listed(methods: Any) -> list[Any]:
+    try:
+        return list(methods)
+    except TypeError as error:
+        raise ConfigError(f"expected methods, got {type(methods).__name__}") from error
 
 
 class _Unfitted(CamMethod):
@@ -197,9 +204,9 @@ def _channels(model: nn.Module) -> int | None:
 def _class_numbers(classes: int | Sequence[int] | None, count: int) -> list[int] | None:
     if classes is None:
         return None
-    listed = [classes] if isinstance(classes, int) else list(classes)
-    wrong = [c for c in listed if isinstance(c, bool) or not isinstance(c, int | np.integer)]
-    if wrong or isinstance(classes, bool):
+    one = isinstance(classes, int | np.integer) or not isinstance(classes, Iterable)
+    listed: list[Any] = [classes] if one else list(classes)
+    if any(isinstance(c, bool) or not isinstance(c, int | np.integer) for c in listed):
         raise ConfigError(f"expected classes by number, 0 to {count - 1}, got {classes!r}")
     outside = [c for c in listed if not 0 <= c < count]
     if outside or not listed or len(set(listed)) < len(listed):

@@ -100,7 +100,7 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
         ConfigError: There is none; the message says which of its parents exist.
     """
     try:
-        return model.get_submodule(name)
+        return model.get_submodule(name or "?")  # torch takes "" for the model itself
     except AttributeError as error:
         children = shorten(", ".join(child for child, _ in model.named_children()), 200)
         raise ConfigError(
