@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from camzoo.cams.seals import checksum
+from camzoo.cams.seals import checksum, quick_checksum
 
 #: Where a module keeps its parts and its hooks, and what else it remembers of itself.
 _REGISTRIES: Final = tuple(
@@ -35,6 +35,7 @@ class ModelSeal:
         ]
         named = [*self._model.named_parameters(), *self._model.named_buffers()]
         self._tensors = [_TensorState.of(name, tensor) for name, tensor in named]
+        self._mark = self._bits()
 
     def changes(self, *, thorough: bool = False) -> str:
         """Say what of the model is not as it was, for messages; "" if all is.
@@ -44,8 +45,13 @@ class ModelSeal:
                 itself notes is seen: not what is written through NumPy or ``.data``.
         """
         found = [f"{state.name} ({what})" for state in self._modules if (what := state.changed())]
-        found += [state.name for state in self._tensors if state.changed(thorough=thorough)]
+        found += [state.name for state in self._tensors if state.changed()]
+        if thorough and not found and not torch.equal(self._bits(), self._mark):
+            found = [state.name for state in self._tensors if state.rewritten()]
         return f"the classifier: {shorten(', '.join(found), 120)}" if found else ""
+
+    def _bits(self) -> Tensor:
+        return quick_checksum([state.memory for state in self._tensors])
 
     def restore(self) -> None:
         """Bring the model back to what it was."""
@@ -75,7 +81,7 @@ class _ModuleState:
             return "mode or settings"
         own = vars(self.module)
         for key, entries in self.registries.items():
-            if not _same(own[key], entries):
+            if (own[key] or entries) and not _same(own[key], entries):
                 return key.strip("_").replace("_", " ")
         return ""
 
@@ -103,7 +109,6 @@ class _TensorState:
     memory: Tensor
     numbers: Tensor
     version: int
-    mark: Tensor
     requires_grad: bool
     grad: Tensor | None
 
@@ -117,20 +122,22 @@ class _TensorState:
             memory,
             memory.clone(),
             version,
-            checksum(memory),
             tensor.requires_grad,
             tensor.grad if tensor.is_leaf else None,
         )
 
-    def changed(self, *, thorough: bool) -> bool:
+    def changed(self) -> bool:
+        """Whether torch notes that it was written, or it lies elsewhere."""
         tensor = self.tensor
         return (
             (self.version >= 0 and tensor._version != self.version)
             or tensor.requires_grad != self.requires_grad
             or tensor.data_ptr() != self.memory.data_ptr()
-            or tensor.shape != self.memory.shape
-            or (thorough and not torch.equal(checksum(self.memory), self.mark))
         )
+
+    def rewritten(self) -> bool:
+        """Whether its numbers are others; such as are none compare by their bits."""
+        return not torch.equal(checksum(self.memory), checksum(self.numbers))
 
     def restore(self) -> None:
         with torch.inference_mode(mode=False), torch.no_grad():

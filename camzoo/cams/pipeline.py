@@ -117,8 +117,9 @@ def make_maps(
 ) -> None:
     """Compute the maps of all ``methods`` for all ``slices``, with one forward pass per view.
 
-    No method can change what another sees: a view that was written into is made anew, and with a
-    ``seal`` the classifier is brought back to what it was.
+    No method can change what another sees: a view that was written into is made anew. Where
+    somebody wrote past all that torch counts, or with a ``seal`` into the classifier, all methods
+    are asked again, each with a view of its own and the classifier as it was.
 
     Args:
         classifier: Trained.
@@ -130,8 +131,8 @@ def make_maps(
         precision: "bf16" or "fp32".
         device: Where to compute.
         seal: Of the classifier.
-        blame: Told the name of a method that wrote into what others read past all that torch
-            counts, and what; its maps of that view are empty. By default that is an error.
+        blame: Told the name of a method that did so, and what it changed; its maps of that view
+            are empty. By default that is an error.
         tick: Told (batches done, batches in all).
 
     Raises:
@@ -196,14 +197,14 @@ class _Asked:
 
     def about(self, look: Callable[[], FeatureView]) -> dict[str, Tensor]:
         """Return each method's saliency."""
-        view = self._look(look)
+        view = self._before_all(look)
         answers = {}
         for name, method in self.methods.items():
             answers[name] = method(view)
             if view.changes():
-                view = self._look(look)
+                view = look()
         if self._changes(view):
-            # Somebody wrote where torch does not count, and others have seen it.
+            # Somebody changed the classifier, or wrote where torch does not count: others saw it.
             return self._one_by_one(look)
         return answers
 
@@ -212,7 +213,7 @@ class _Asked:
         answers = {}
         for name, method in self.methods.items():
             self._restore()
-            view = self._look(look)
+            view = self._before_all(look)
             answers[name] = method(view)
             changed = self._changes(view)
             if changed:
@@ -221,7 +222,8 @@ class _Asked:
         self._restore()
         return answers
 
-    def _look(self, look: Callable[[], FeatureView]) -> FeatureView:
+    def _before_all(self, look: Callable[[], FeatureView]) -> FeatureView:
+        """Make a view while nothing has been harmed."""
         view = look()
         if self.seal is not None and self.seal.changes():
             self.seal.renew()  # networks may remember things of their own passes

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
+
+#: Tensors of fewer numbers are put together before they are read.
+_SMALL: Final = 2**14
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,7 @@ class Seals:
 def checksum(tensor: Tensor) -> Tensor:
     """Sum of the bits of a tensor, with weights that tell places apart; a number on its device."""
     with torch.no_grad():
-        octets = tensor.detach().contiguous().flatten().view(torch.uint8)
-        whole = octets.numel() // 8 * 8
-        if octets.storage_offset() % 8:  # words of eight bytes have to begin where such begin
-            octets = octets.clone()
-        words = octets[:whole].view(torch.int64)
-        rest = octets[whole:].long()
+        words, rest = _words(tensor)
         side = max(1, int(words.numel() ** 0.5))
         table = words[: words.numel() // side * side].view(-1, side)
         return (
@@ -61,6 +61,31 @@ def checksum(tensor: Tensor) -> Tensor:
             + _weighed(words[table.numel() :])
             + _weighed(rest)
         )
+
+
+def quick_checksum(tensors: Sequence[Tensor]) -> Tensor:
+    """Sum of the bits of many tensors, in a tenth of the time, that does not tell places apart."""
+    with torch.no_grad():
+        small = [tensor.detach() for tensor in tensors if tensor.numel() < _SMALL]
+        packed: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+        for tensor in small:
+            packed.setdefault((tensor.dtype, tensor.device), []).append(tensor.flatten())
+        large = [tensor for tensor in tensors if tensor.numel() >= _SMALL]
+        parts = [_words(tensor) for tensor in (*large, *map(torch.cat, packed.values()))]
+        sums = [words.sum() + rest.sum() for words, rest in parts]
+        return torch.stack(sums) if sums else torch.zeros(0, dtype=torch.int64)
+
+
+def _words(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """The memory of a tensor as words of eight bytes, and the bytes that are left, as numbers."""
+    dense = tensor.detach()
+    if dense.ndim == 4 and not dense.is_contiguous():
+        dense = dense.permute(0, 2, 3, 1)  # channels last, of which no copy has to be made
+    octets = dense.contiguous().flatten().view(torch.uint8)
+    if octets.storage_offset() % 8:  # words have to begin where words begin
+        octets = octets.clone()
+    whole = octets.numel() // 8 * 8
+    return octets[:whole].view(torch.int64), octets[whole:].long()
 
 
 def _weighed(numbers: Tensor) -> Tensor:

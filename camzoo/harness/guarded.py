@@ -24,7 +24,7 @@ class Guarded(CamMethod):
     device at every view, and the pipeline marks maps that are not finite. Errors of the machine end
     the run (:mod:`camzoo.harness.faults`), and what a method changes in the process is put back
     (:mod:`camzoo.harness.kept`). A method that changes the classifier or a view, which others read,
-    has failed, and the classifier is brought back to what it was.
+    has failed. While maps are made the pipeline sees to the classifier, and says whom to blame.
 
     Args:
         method: To run.
@@ -57,7 +57,7 @@ class Guarded(CamMethod):
             MachineError: There was no memory or no space left for it.
         """
         try:
-            with self._kept.apart(), self._unchanged(thorough=True):
+            with self._kept.apart(), self._unchanged():
                 self._require_classes(len(context.slices.organs))
                 self._method = self._type()
                 if self._type.needs_fit:
@@ -74,8 +74,12 @@ class Guarded(CamMethod):
         empty = view.logits.new_zeros(*view.logits.shape, *view.features.shape[-2:])
         if self._method is not None and not self.failure:
             try:
-                with self._kept.apart(), self._unchanged(view):
-                    return _checked(self._method.saliency(view), empty)
+                with self._kept.apart():
+                    maps = _checked(self._method.saliency(view), empty)
+                changed = view.changes()
+                if changed:
+                    self.blame(changed)
+                return empty if changed else maps
             except PLUGIN_FAULTS as error:
                 self._fail(error)
         return empty
@@ -85,10 +89,8 @@ class Guarded(CamMethod):
         self._fail(ConfigError(f"it {harm(changed)}"))
 
     @contextmanager
-    def _unchanged(
-        self, view: FeatureView | None = None, *, thorough: bool = False
-    ) -> Iterator[None]:
-        """Fail where the body changes the classifier or the view, and mend the classifier.
+    def _unchanged(self) -> Iterator[None]:
+        """Fail where the body changes the classifier, and mend it.
 
         Raises:
             ConfigError: It did, and raised nothing by itself.
@@ -98,10 +100,9 @@ class Guarded(CamMethod):
             yield
         finally:
             if self._seal is not None:
-                changed = self._seal.changes(thorough=thorough)
+                changed = self._seal.changes(thorough=True)
                 if changed:
                     self._seal.restore()
-        changed = " and ".join(filter(None, (changed, view.changes() if view else "")))
         if changed:
             raise ConfigError(f"it {harm(changed)}")
 

@@ -236,6 +236,17 @@ def test_the_classifier_is_changed_in_the_middle_of_a_batch(name):
     check(Changer, "it changed the classifier: ")
 
 
+def test_view_and_classifier_are_changed_at_once():
+    """The view is made anew at once, through a classifier that is not what it was."""
+
+    def change(view):
+        view.features.zero_()
+        view.viewer.model.fc.weight.data.zero_()
+        nn.init.zeros_(view.viewer.model.conv1.weight)
+
+    check(writer(change), "it changed ")
+
+
 def test_gradients_that_a_method_leaves_in_the_classifier_harm_nobody():
     def backward(model):
         model(torch.rand(1, 3, 64, 64)).sum().backward()
