@@ -204,8 +204,7 @@ def _channels(model: nn.Module) -> int | None:
 def _class_numbers(classes: int | Sequence[int] | None, count: int) -> list[int] | None:
     if classes is None:
         return None
-    one = isinstance(classes, int | np.integer) or not isinstance(classes, Iterable)
-    listed: list[Any] = [classes] if one else list(classes)
+    listed: list[Any] = list(classes) if isinstance(classes, Iterable) else [classes]
     if any(isinstance(c, bool) or not isinstance(c, int | np.integer) for c in listed):
         raise ConfigError(f"expected classes by number, 0 to {count - 1}, got {classes!r}")
     outside = [c for c in listed if not 0 <= c < count]

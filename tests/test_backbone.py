@@ -218,10 +218,12 @@ FAMILIES = {
     "vgg11": {"mlp_ratio": 0.05},
 }
 MORE_FAMILIES = (
-    "caformer_s18", "coat_lite_tiny", "coatnet_nano_rw_224", "convit_tiny", "convmixer_768_32", "cspresnet50",
+    "caformer_s18", "coat_lite_tiny", "coatnet_nano_rw_224", "convit_tiny", "convmixer_768_32",
+    "cspresnet50",
     "csatv2", "davit_tiny", "edgenext_xx_small", "efficientformer_l1", "efficientvit_b0",
     "eva02_tiny_patch14_224", "fasternet_t0", "fbnetv3_b", "focalnet_tiny_srf", "gcvit_xxtiny",
-    "gmixer_12_224", "hgnetv2_b0", "hiera_tiny_224", "hrnet_w18_small", "inception_next_atto", "inception_v4",
+    "gmixer_12_224", "hgnetv2_b0", "hiera_tiny_224", "hrnet_w18_small", "inception_next_atto",
+    "inception_v4",
     "lcnetv2_base", "mambaout_femto", "maxvit_tiny_tf_224", "mobilenetv4_conv_small",
     "mobilevit_xxs", "mobilevitv2_050", "mvitv2_tiny", "nest_tiny", "nextvit_small", "pvt_v2_b0",
     "rdnet_tiny", "repghostnet_050", "resnest14d", "resnetv2_18", "rexnet_100",

@@ -51,6 +51,14 @@ def same_logits(logits: Tensor, expected: Tensor) -> bool:
     return torch.allclose(logits, expected, rtol=0, atol=tolerance * scale + 1e-6)
 
 
+def no_gradient(model: nn.Module, place: str) -> str:
+    """Say that logits change with what a place gives, but autograd does not know of it."""
+    return (
+        f"no gradient comes from the logits of {type(model).__name__} to {place}, though they "
+        "change with it; run the network without torch.no_grad, detach or the like inside"
+    )
+
+
 class Cut(ABC):
     """Runs a network whole, or only what lies behind one of its target layers.
 

@@ -67,7 +67,8 @@ def _answers(cut: Cut, trace: Trace, index: int, layout: Layout, cells: Tensor) 
         outputs = [cut.forward(part, graph=False).outputs[index] for part in batch.split(step)]
     tokens = torch.cat(outputs)[:, layout.prefix :].float()
     moved = (tokens[1:] - tokens[:1]).norm(dim=2)
-    return (moved / moved.amax(1, keepdim=True).clamp_min(1e-12)).cpu()
+    shares: Tensor = moved / moved.amax(1, keepdim=True).clamp_min(1e-12)
+    return shares.cpu()
 
 
 def _disturbed(image: Tensor, layout: Layout, cells: Tensor) -> Tensor:

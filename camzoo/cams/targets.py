@@ -41,7 +41,7 @@ def last_map(model: nn.Module, images: Tensor) -> str:
     Raises:
         ConfigError: There is none.
     """
-    names = {module: name for name, module in model.named_modules() if name}
+    names: dict[nn.Module, str] = {m: name for name, m in model.named_modules() if name}
     given: list[tuple[nn.Module, Tensor]] = []
 
     def keep(module: nn.Module, _: object, output: Any) -> Tensor | None:
@@ -85,9 +85,9 @@ def _name(layer: Any, model: nn.Module) -> str:
         return inner_name(model, layer)
     if not isinstance(layer, nn.Module):
         raise ConfigError(f"expected a layer by name or as a module, got {type(layer).__name__}")
-    for name, module in inside.named_modules():
-        if name and module is layer:
-            return name
+    names: dict[nn.Module, str] = {m: name for name, m in inside.named_modules() if name}
+    if layer in names:
+        return names[layer]
     raise ConfigError(
         f"the layer given as {type(layer).__name__} is no part of {type(inside).__name__}; "
         "give one of its modules, or a name"

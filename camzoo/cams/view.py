@@ -15,7 +15,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from camzoo.cams.cut import Cut, HeadCut, Trace
+from camzoo.cams.cut import Cut, HeadCut, Trace, no_gradient
 from camzoo.cams.fusion import Fusion
 from camzoo.cams.isolation import evaluating, grad_mode
 from camzoo.cams.layer_cut import LayerCut
@@ -363,6 +363,8 @@ class _Gradients:
         """Go back once per class, from its logits to the layers and no further."""
         logits, outputs = self._trace.logits, self._trace.outputs
         batch, classes = logits.shape
+        if not logits.requires_grad:
+            raise ConfigError(no_gradient(self._model, "the features"))
         with evaluating(self._model), grad_mode(enabled=True):
             made = [
                 torch.empty((batch, classes, layout.channels, *layout.grid), device=logits.device)

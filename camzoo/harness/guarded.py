@@ -72,17 +72,19 @@ class Guarded(CamMethod):
             MachineError: There was no memory or no space left for it.
         """
         empty = view.logits.new_zeros(*view.logits.shape, *view.features.shape[-2:])
-        if self._method is not None and not self.failure:
-            try:
-                with self._kept.apart():
-                    maps = _checked(self._method.saliency(view), empty)
-                changed = view.changes()
-                if changed:
-                    self.blame(changed)
-                return empty if changed else maps
-            except PLUGIN_FAULTS as error:
-                self._fail(error)
-        return empty
+        if self._method is None or self.failure:
+            return empty
+        try:
+            with self._kept.apart():
+                maps = _checked(self._method.saliency(view), empty)
+        except PLUGIN_FAULTS as error:
+            self._fail(error)
+            return empty
+        changed = view.changes()
+        if changed:
+            self.blame(changed)
+            return empty
+        return maps
 
     def blame(self, changed: str) -> None:
         """Fail the method for what it changed; it is not asked again."""

@@ -101,7 +101,7 @@ DEEP_HEADS = {
 def test_grad_cam_is_that_of_pytorch_grad_cam(name):
     build, layer = DEEP_HEADS[name]
     model, images = foreign(build), pictures()
-    with pytest.warns(UserWarning, match="no maps of cam: cam needs features that are pooled"):
+    with pytest.warns(UserWarning, match="no maps of cam: cam needs features that are averaged"):
         maps = compute_cams(model, images, ["grad-cam", "cam"], layer)
     assert list(maps) == ["grad-cam"]  # what can be had is not lost
     ours = maps["grad-cam"]
@@ -286,6 +286,28 @@ def test_other_outputs_are_refused_in_one_line(after, got):
     assert "wrap the model" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+class Ungraded(Textbook):
+    """Is run without gradients, whatever its surroundings."""
+
+    @torch.no_grad()
+    def forward(self, images):
+        return super().forward(images)
+
+
+class Detached(Textbook):
+    """Hides from gradients what it reads."""
+
+    def forward(self, images):
+        return self.fc(self.features(images).detach().mean((2, 3)))
+
+
+@pytest.mark.parametrize("build", [Ungraded, Detached])
+def test_where_no_gradient_comes_through_that_is_said_and_no_other_cause(build):
+    with pytest.raises(ConfigError, match="no gradient comes from the logits of") as caught:
+        compute_cams(foreign(build), pictures(), "grad-cam", "features")
+    assert "do not depend" not in str(caught.value)
 
 
 # Layers.

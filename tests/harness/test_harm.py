@@ -242,7 +242,7 @@ def test_view_and_classifier_are_changed_at_once():
     def change(view):
         view.features.zero_()
         view.viewer.model.fc.weight.data.zero_()
-        nn.init.zeros_(view.viewer.model.conv1.weight)
+        nn.init.zeros_(view.viewer.model.layer2[0].conv1.weight)
 
     check(writer(change), "it changed ")
 
