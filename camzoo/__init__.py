@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from camzoo.api import compute_cams
     from camzoo.cams.base import CamMethod, register_cam
+    from camzoo.cams.picture import overlay
     from camzoo.config import BenchConfig
     from camzoo.harness.run import BenchResult, bench
 
 __version__ = "0.1.0"
-__all__ = ["BenchConfig", "BenchResult", "CamMethod", "bench", "compute_cams", "register_cam"]
+__all__ = [
+    "BenchConfig",
+    "BenchResult",
+    "CamMethod",
+    "bench",
+    "compute_cams",
+    "overlay",
+    "register_cam",
+]
 
 _HOMES = {
     "BenchConfig": "camzoo.config",
@@ -23,6 +32,7 @@ _HOMES = {
     "CamMethod": "camzoo.cams.base",
     "bench": "camzoo.harness.run",
     "compute_cams": "camzoo.api",
+    "overlay": "camzoo.cams.picture",
     "register_cam": "camzoo.cams.base",
 }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Final
 
 import timm
@@ -14,15 +15,20 @@ from timm.data.config import resolve_model_data_config
 from timm.models import adapt_input_conv, group_parameters
 from torch import Tensor, nn
 
+from camzoo.cams.isolation import evaluating
+from camzoo.cams.linear import classifier_of
 from camzoo.config import BackboneConfig
 from camzoo.errors import ConfigError
+from camzoo.pooled import PooledModel
 from camzoo.randomness import seeded
 from camzoo.taps import TappedModel
 from camzoo.weights import read_state
 
 #: Constructor arguments that help where an architecture knows them and are dropped where it does
-#: not: higher map resolution, and inputs of any size for transformers.
-_WISHES: Final[tuple[str, ...]] = ("output_stride", "dynamic_img_size", "strict_img_size")
+#: not: higher map resolution, inputs of any size for transformers, average pooling.
+_WISHES: Final[tuple[str, ...]] = (
+    "output_stride", "dynamic_img_size", "strict_img_size", "global_pool",
+)  # fmt: skip
 #: ImageNet heads of TensorFlow count the background as a class.
 _TENSORFLOW_CLASSES: Final = 1001
 _NORMS: Final = (nn.modules.batchnorm._BatchNorm,)
@@ -45,6 +51,7 @@ class Classifier(Trainable):
         mean: Per-channel mean of the input on [0, 1], [1, channels, 1, 1].
         std: Per-channel standard deviation, likewise.
         frozen_norm: Whether batch norm keeps the statistics it came with while training.
+        notes: Wishes that the architecture does not fulfil, a line for each.
     """
 
     mean: Tensor
@@ -56,6 +63,7 @@ class Classifier(Trainable):
         super().__init__()
         self.model = model
         self.frozen_norm = frozen_norm
+        self.notes: tuple[str, ...] = ()
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
@@ -108,8 +116,11 @@ def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Clas
     arguments = _arguments(config, state)
     with seeded(seed):
         model = _create(config, classes, arguments)
+        notes = _stride_notes(config, model)
         if config.stages:
             model = TappedModel(model, config.stages, config.width, classes)
+        elif classifier_of(model) is None:
+            model = PooledModel(model, classes)
         _reset_head(model)
     if not config.dilated:
         _undilate(model)
@@ -118,11 +129,38 @@ def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Clas
     _freeze(_trunk(model), config.frozen)
     mean, std = _statistics(model, config, state)
     # Without weights there are no statistics worth keeping: a frozen norm would be none at all.
-    return Classifier(model, mean, std, frozen_norm=config.weights != "none")
+    classifier = Classifier(model, mean, std, frozen_norm=config.weights != "none")
+    classifier.notes = notes
+    return classifier
+
+
+def require_sides(classifier: Classifier, sides: Iterable[int]) -> None:
+    """Make sure that the network takes square images of these sides in pixels.
+
+    Raises:
+        ConfigError: It does not; the message says which size timm made it for.
+    """
+    device = classifier.mean.device
+    for side in sorted(set(sides)):
+        slices = torch.zeros(1, side, side, device=device)
+        try:
+            with evaluating(classifier), torch.no_grad():
+                classifier(classifier.normalise(slices))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            made_for = resolve_model_data_config(classifier.model)["input_size"][1:]
+            raise ConfigError(
+                f"the backbone does not take images of {side} x {side} pixels"
+                f"{f' ({shorten(str(error), 200)})' if str(error) else ''}; timm made it for "
+                f"{made_for[0]} x {made_for[1]}: set training.crop, maps.side and maps.scales so, "
+                "or choose another backbone"
+            ) from error
 
 
 def _arguments(config: BackboneConfig, state: Mapping[str, Tensor] | None) -> dict[str, Any]:
     arguments: dict[str, Any] = {
+        "global_pool": "avg",
         "output_stride": config.output_stride,
         "dynamic_img_size": True,
         "strict_img_size": False,
@@ -145,6 +183,7 @@ def _create(config: BackboneConfig, classes: int, arguments: dict[str, Any]) -> 
         hint = f"; near: {', '.join(near)}" if near else ""
         raise ConfigError(f"unknown backbone {config.name!r}: timm has no such model{hint}")
     arguments = dict(arguments)
+    wishes = [name for name in _WISHES if name not in config.arguments]
     while True:
         try:
             model: nn.Module = timm.create_model(
@@ -152,18 +191,45 @@ def _create(config: BackboneConfig, classes: int, arguments: dict[str, Any]) -> 
                 pretrained=config.weights == "imagenet",
                 num_classes=classes,
                 in_chans=config.channels,
-                global_pool="avg",
                 **arguments,
             )
-        except TypeError as error:
-            unknown = [name for name in _WISHES if name in arguments and f"'{name}'" in str(error)]
-            if not unknown:
-                raise ConfigError(f"backbone {config.name!r} cannot be made: {error}") from error
-            del arguments[unknown[0]]
+        except (TypeError, AssertionError, ValueError, NotImplementedError) as error:
+            unmet = _unmet(error, [name for name in wishes if name in arguments])
+            if unmet is None:
+                raise ConfigError(
+                    f"backbone {config.name!r} cannot be made: {error or type(error).__name__}"
+                ) from error
+            del arguments[unmet]
         except (OSError, RuntimeError) as error:
+            if config.weights != "imagenet":
+                raise
             raise ConfigError(_no_weights(config.name, error)) from error
         else:
             return model
+
+
+def _unmet(error: Exception, wishes: Sequence[str]) -> str | None:
+    """Which wish an architecture refuses: the one it names, else the first that has a value.
+
+    An argument that is not known is named. A value that is not allowed usually is not.
+    """
+    named = [name for name in wishes if f"'{name}'" in str(error)]
+    valued = [name for name in ("output_stride", "global_pool") if name in wishes]
+    found = named if isinstance(error, TypeError) else valued
+    return found[0] if found else None
+
+
+def _stride_notes(config: BackboneConfig, model: nn.Module) -> tuple[str, ...]:
+    """Say where the last features have another stride than was wished for."""
+    info = getattr(model, "feature_info", None) or [{}]
+    stride = info[-1].get("reduction")
+    if stride is None or stride == config.output_stride or config.stages:
+        return ()
+    note = (
+        f"{config.name} keeps its own stride of {stride} pixels where backbone.output_stride asks "
+        f"for {config.output_stride}: timm cannot change it"
+    )
+    return (note,)
 
 
 def _no_weights(name: str, error: Exception) -> str:
@@ -226,18 +292,27 @@ def _some(names: Sequence[str]) -> str:
 def _head_names(model: nn.Module) -> set[str]:
     """Names of the tensors of the classifier; none where it was cut off."""
     head = model.get_classifier()  # type: ignore[operator]
-    own = set(map(id, head.parameters()))
+    parts = [head] if isinstance(head, nn.Module) else list(head)
+    own = {id(parameter) for part in parts for parameter in part.parameters()}
     return {name for name, parameter in model.named_parameters() if id(parameter) in own}
 
 
 def _trunk(model: nn.Module) -> nn.Module:
     """Return the part that is timm's own."""
-    return model.trunk if isinstance(model, TappedModel) else model
+    return model.trunk if isinstance(model, TappedModel | PooledModel) else model
 
 
 def _freeze(model: nn.Module, stages: int) -> None:
     """Stop gradients for the first ``stages`` groups of the trunk, in timm's coarse grouping."""
-    groups = group_parameters(model, model.group_matcher(coarse=True))  # type: ignore[operator]
+    if not stages:
+        return
+    try:
+        groups = group_parameters(model, model.group_matcher(coarse=True))  # type: ignore[operator]
+    except (AttributeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"cannot freeze {stages} stages: timm does not group the layers of "
+            f"{type(model).__name__}; set backbone.frozen to 0"
+        ) from error
     last = max(groups)
     if stages >= last:
         raise ConfigError(f"cannot freeze {stages} stages: the trunk has {last}; freeze fewer")

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from camzoo.augmentation import augment
-from camzoo.backbone import Classifier, Trainable
 from camzoo.checkpoint import load_checkpoint, save_checkpoint
 from camzoo.config import TrainingConfig
 from camzoo.data.slices import TaggedSlices
@@ -24,6 +23,9 @@ from camzoo.errors import CamzooError, DataError
 from camzoo.precision import autocast
 from camzoo.progress import Tick, silent
 from camzoo.randomness import epoch_seed, seeded
+
+if TYPE_CHECKING:
+    from camzoo.backbone import Classifier, Trainable
 
 
 @dataclass(frozen=True)

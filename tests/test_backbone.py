@@ -2,7 +2,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from camzoo.backbone import build_classifier
+from camzoo.backbone import build_classifier, require_sides
+from camzoo.cams.base import cams
+from camzoo.cams.view import Viewer
 from camzoo.config import BackboneConfig
 from camzoo.errors import ConfigError
 
@@ -200,3 +202,122 @@ def test_missing_imagenet_weights_say_what_to_do(monkeypatch):
     monkeypatch.setattr("timm.create_model", no_network)
     with pytest.raises(ConfigError, match=r"could not be had .* --weights FILE"):
         build_classifier(config(weights="imagenet"), 1, seed=0)
+
+
+#: Families whose head, pooling or stride is not what most have, and small ones of them.
+FAMILIES = {
+    "deit_tiny_distilled_patch16_224": {},  # two heads, and tokens of theirs
+    "dla34": {},  # no other stride
+    "dpn48b": {},  # a convolution as classifier
+    "efficientformerv2_s0": {},  # two heads
+    "ghostnet_050": {},
+    "levit_128s": {},
+    "pit_ti_224": {},  # no other pooling
+    "repvit_m0_9": {},
+    "swiftformer_xs": {},
+    "vgg11": {"mlp_ratio": 0.05},
+}
+MORE_FAMILIES = (
+    "caformer_s18", "coat_lite_tiny", "coatnet_nano_rw_224", "convit_tiny", "convmixer_768_32",
+    "cspresnet50",
+    "csatv2", "davit_tiny", "edgenext_xx_small", "efficientformer_l1", "efficientvit_b0",
+    "eva02_tiny_patch14_224", "fasternet_t0", "fbnetv3_b", "focalnet_tiny_srf", "gcvit_xxtiny",
+    "gmixer_12_224", "hgnetv2_b0", "hiera_tiny_224", "hrnet_w18_small", "inception_next_atto",
+    "inception_v4",
+    "lcnetv2_base", "mambaout_femto", "maxvit_tiny_tf_224", "mobilenetv4_conv_small",
+    "mobilevit_xxs", "mobilevitv2_050", "mvitv2_tiny", "nest_tiny", "nextvit_small", "pvt_v2_b0",
+    "rdnet_tiny", "repghostnet_050", "resnest14d", "resnetv2_18", "rexnet_100",
+    "samvit_base_patch16_224", "sequencer2d_s", "shvit_s1", "skresnet18", "starnet_s1",
+    "swin_tiny_patch4_window7_224", "swinv2_cr_tiny_224", "tiny_vit_5m_224", "twins_svt_small",
+    "vgg16", "visformer_tiny", "volo_d1_224", "xception41", "xcit_nano_12_p16_224",
+)  # fmt: skip
+
+
+def walk(name, options, stride):
+    """Build a backbone at a wished stride, and look through it at one slice."""
+    wished = config(name=name, output_stride=stride, arguments=options)
+    classifier = build_classifier(wished, 3, seed=0).eval()
+    assert classifier.head.bias is None
+    images = classifier.normalise(torch.rand(1, 224, 224))
+    view = Viewer(classifier.model)(images)
+    assert view.logits.shape == (1, 3)
+    torch.testing.assert_close(view.logits, classifier(images).detach(), rtol=1e-3, atol=1e-5)
+    assert cams.get("grad-cam")()(view).shape == (1, 3, *view.features.shape[2:])
+    own = 224 / view.features.shape[2]
+    if classifier.notes:
+        (note,) = classifier.notes
+        assert f"{name} keeps its own stride of" in note
+        assert f"asks for {stride}" in note
+    return own
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_with_other_heads_poolings_and_strides(name):
+    walk(name, FAMILIES[name], 16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MORE_FAMILIES)
+def test_all_families(name):
+    walk(name, {}, 16)
+
+
+@pytest.mark.parametrize("stride", [1, 7, 8, 16, 32])
+def test_a_stride_that_an_architecture_does_not_have_is_dropped_and_that_is_said(stride):
+    classifier = build_classifier(config(name="dla34", output_stride=stride), 2, seed=0)
+    said = (
+        "dla34 keeps its own stride of 32 pixels where backbone.output_stride asks for "
+        f"{stride}: timm cannot change it"
+    )
+    assert classifier.notes == (() if stride == 32 else (said,))
+    assert build_classifier(config(), 2, seed=0).notes == ()
+
+
+def test_a_head_that_is_several_is_replaced_by_one_of_pooling_and_a_linear_layer():
+    classifier = build_classifier(config(name="levit_128s"), 3, seed=0).eval()
+    images = classifier.normalise(torch.rand(2, 224, 224))
+    view = Viewer(classifier.model)(images)
+    assert view.closed_form
+    by_hand = view.features.mean((2, 3)) @ classifier.head.weight.T
+    torch.testing.assert_close(view.logits, by_hand.detach())
+    assert len(classifier.fresh) == 1
+
+
+def test_weights_of_a_trunk_whose_head_is_replaced(tmp_path):
+    import timm
+
+    source = timm.create_model("repvit_m0_9", num_classes=5)
+    save_file(source.state_dict(), tmp_path / "weights.safetensors")
+    classifier = build_classifier(
+        config(name="repvit_m0_9", weights=tmp_path / "weights.safetensors"), 2, seed=0
+    )
+    assert torch.equal(classifier.model.trunk.stem.conv1.c.weight, source.stem.conv1.c.weight)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "csatv2", "frozen": 1}, "timm does not group the layers of CSATv2"),
+        ({"name": "dla34", "arguments": {"output_stride": 8}}, "'dla34' cannot be made"),
+        ({"name": "pit_ti_224", "arguments": {"global_pool": "avg"}}, "Only token pooling"),
+    ],
+)
+def test_what_an_architecture_cannot_do_is_said(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        build_classifier(config(**changes), 1, seed=0)
+
+
+def test_trunks_that_end_in_several_maps_are_refused():
+    classifier = build_classifier(config(name="crossvit_tiny_240"), 2, seed=0)
+    with pytest.raises(ConfigError, match="the trunk of CrossVit does not end in one feature map"):
+        require_sides(classifier, [240])
+
+
+def test_images_of_a_size_that_the_backbone_does_not_take():
+    classifier = build_classifier(config(name="test_vit_relpos"), 2, seed=0).train()
+    with pytest.raises(
+        ConfigError, match=r"images of 96 x 96 pixels .* timm made it for 160 x 160"
+    ):
+        require_sides(classifier, [160, 96])
+    require_sides(classifier, [160])
+    assert classifier.training

@@ -25,8 +25,8 @@ class Cam(CamMethod):
         """
         if view.class_weights is None:
             raise ConfigError(
-                "cam needs features that are pooled and weighed by one linear classifier, which "
-                f"{type(view.viewer.model).__name__} does not do at this layer; use grad-cam, "
-                "which generalises it"
+                "cam needs features that are averaged and weighed by one linear layer; tried out, "
+                f"{type(view.viewer.model).__name__} does something else with those of this layer; "
+                "use grad-cam, which generalises it"
             )
         return torch.einsum("ck,bkhw->bchw", view.class_weights, view.features)

@@ -136,6 +136,22 @@ def _leaves_the_model_alone(method: Method) -> None:
             raise BrokenError(f"{what} of the model is changed")
 
 
+def _leaves_the_view_alone(method: Method) -> None:
+    network, images = _network(4), _images(2)
+    for layer in (None, "layer3"):
+        view = Viewer(network, layer)(images.clone())
+        instance = method()
+        try:
+            if method.needs_fit:
+                instance.fit(_context(network, images, layer, None))
+            instance(view)
+        except ConfigError:  # refusing a layer is in order
+            continue
+        changed = view.changes(thorough=True)
+        if changed:
+            raise BrokenError(f"{changed}, which other methods read, is changed; work on a copy")
+
+
 def _state(network: nn.Module) -> list[tuple[str, Any]]:
     """Everything a method could change, with a name for it."""
     tensors = [(name, value.clone()) for name, value in network.state_dict().items()]
@@ -222,4 +238,5 @@ _CHECKS: Final[dict[str, Callable[[Method], None]]] = {
     "a layer in the middle": _other_layer,
     "under torch.inference_mode": _inference_mode,
     "model, modes, hooks and gradients unchanged": _leaves_the_model_alone,
+    "the view unchanged": _leaves_the_view_alone,
 }

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from camzoo.cams.isolation import ambient_autocast, evaluating, grad_mode
+from camzoo.cams.outputs import logits_of
 from camzoo.errors import ConfigError
 
 
@@ -48,6 +49,14 @@ def same_logits(logits: Tensor, expected: Tensor) -> bool:
     logits, expected = logits.float(), expected.float()
     scale = float(expected.abs().max())
     return torch.allclose(logits, expected, rtol=0, atol=tolerance * scale + 1e-6)
+
+
+def no_gradient(model: nn.Module, place: str) -> str:
+    """Say that logits change with what a place gives, but autograd does not know of it."""
+    return (
+        f"no gradient comes from the logits of {type(model).__name__} to {place}, though they "
+        "change with it; run the network without torch.no_grad, detach or the like inside"
+    )
 
 
 class Cut(ABC):
@@ -89,13 +98,13 @@ class HeadCut(Cut):
     """Cuts between the features and the head, where every timm classifier can be cut.
 
     Raises:
-        ConfigError: The model has no such seam, or gives several tensors as features.
+        ConfigError: The model gives several tensors as features.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(model)
-        self._features = self._part("forward_features")
-        self._head = self._part("forward_head")
+        self._features = cast("Callable[[Tensor], Any]", model.forward_features)
+        self._head = cast("Callable[[Tensor], Any]", model.forward_head)
 
     def _forward(self, images: Tensor, graph: bool) -> Trace:
         features = self._features(images)
@@ -107,17 +116,16 @@ class HeadCut(Cut):
         features = features.detach().requires_grad_(graph)
         with torch.set_grad_enabled(graph):
             # The head gets a copy where it could spoil the features by working in place.
-            logits = self._head(features.clone() if graph else features)
+            logits = self._logits(features.clone() if graph else features)
         return Trace(images, [features], logits)
 
     def _behind(self, _index: int, output: Tensor, _trace: Trace, _rows: Tensor, /) -> Tensor:
-        return self._head(output)
+        return self._logits(output)
 
-    def _part(self, name: str) -> Callable[[Tensor], Tensor]:
-        part = getattr(self.model, name, None)
-        if part is None:
-            raise ConfigError(
-                f"{type(self.model).__name__} has no {name}, which timm classifiers have; "
-                "choose a layer by name"
-            )
-        return cast("Callable[[Tensor], Tensor]", part)
+    def _logits(self, features: Tensor) -> Tensor:
+        return logits_of(self._head(features), len(features), self.model)
+
+    @staticmethod
+    def suits(model: nn.Module) -> bool:
+        """Whether a model has the seam."""
+        return hasattr(model, "forward_features") and hasattr(model, "forward_head")

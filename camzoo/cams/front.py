@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from camzoo.cams.cut import Trace, same_logits
+from camzoo.cams.cut import Trace, no_gradient, same_logits
 from camzoo.cams.isolation import grad_mode, replaced
 from camzoo.cams.nested import map_tensors, tensors_in
+from camzoo.cams.outputs import logits_of
 from camzoo.errors import ConfigError
 
 Recorder = Callable[[Tensor, set[nn.Module], bool], Trace]
@@ -56,7 +57,7 @@ class Front:
         stubs[self.target] = lambda *_, **__: output.clone()
         images = images[rows] if self.uses_images else images[:1].expand(len(rows), -1, -1, -1)
         with replaced(stubs):
-            return cast("Tensor", model(images))
+            return logits_of(model(images), len(rows), model)
 
     def _answers(
         self, module: nn.Module, calls: Sequence[Any], rows: Tensor, batch: int
@@ -131,9 +132,7 @@ def _that_matter(
         if logits.requires_grad:
             grads = torch.autograd.grad(logits.sum(), leaves, allow_unused=True)
     if grads[-1] is None:
-        raise ConfigError(
-            f"the logits of {type(model).__name__} do not depend on layer {name!r}; choose another"
-        )
+        raise ConfigError(_why_none(front, model, trace, name))
     reached = {owner for owner, grad in zip(owners, grads, strict=False) if grad is not None}
     indices = {
         module
@@ -142,6 +141,17 @@ def _that_matter(
         if not all(t.is_floating_point() for t in tensors_in(given))
     }
     return reached | indices, grads[len(owners)] is not None
+
+
+def _why_none(front: Front, model: nn.Module, trace: Trace, name: str) -> str:
+    """Say whether a layer without gradient has no influence, or one that autograd does not see."""
+    other = 1 - trace.outputs[0]
+    logits = front.skip(model, trace, trace.before[0], other, _all_rows(trace.images))
+    if same_logits(logits, trace.logits):
+        return (
+            f"the logits of {type(model).__name__} do not depend on layer {name!r}; choose another"
+        )
+    return no_gradient(model, f"layer {name!r}")
 
 
 def _check(front: Front, model: nn.Module, trace: Trace, name: str) -> None:

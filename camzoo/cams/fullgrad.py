@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.isolation import evaluating, grad_mode, hooked
+from camzoo.cams.outputs import logits_of
 from camzoo.cams.view import FeatureView
 
 
@@ -53,7 +54,7 @@ def full_gradients(model: nn.Module, images: Tensor) -> Callable[[int], list[Ten
     owners = {_place(module): module for module in model.modules() if _has_bias(module)}
     with grad_mode(enabled=True), evaluating(model), hooked((owners, keep)):
         images = images.detach().clone().requires_grad_()
-        logits = model(images)
+        logits = logits_of(model(images), len(images), model)
 
     def split(c: int) -> list[Tensor]:
         with grad_mode(enabled=True):

@@ -2,25 +2,76 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils import checkpoint
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every module into evaluation mode, and each back into the mode it was in."""
+    """Put every module into evaluation mode, and each back into the mode it was in.
+
+    Meanwhile compiled parts are run as they were written, and nothing is computed twice to save
+    memory: both would pass by hooks and by modules that answer from memory.
+    """
     training = [module for module in model.modules() if module.training]
     for module in training:
         module.training = False
     try:
-        yield
+        with _as_written():
+            yield
     finally:
         for module in training:
             module.training = True
+
+
+@contextmanager
+def _as_written() -> Iterator[None]:
+    with ExitStack() as stack:
+        compiler = sys.modules.get("torch._dynamo")  # else nothing can have been compiled
+        if compiler is not None and hasattr(torch.compiler, "set_stance"):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(_without_checkpoints())
+        yield
+
+
+@contextmanager
+def _without_checkpoints() -> Iterator[None]:
+    """Let ``torch.utils.checkpoint`` call the function and remember what it computes.
+
+    A checkpoint drops what its part of the network gave and runs that part again for gradients,
+    when hooks are long gone. It has no switch; these are the functions that its kinds go through.
+    """
+    before = {name: value for name, value in vars(checkpoint).items() if name.startswith(_KINDS)}
+    try:
+        for name in before:
+            setattr(checkpoint, name, _CalledOnce if name == _KINDS[0] else _nothing)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(checkpoint, name, value)
+
+
+#: What reentrant checkpoints go through, and the others (of which torch has more than one).
+_KINDS = ("CheckpointFunction", "_checkpoint_without_reentrant_generator")
+
+
+class _CalledOnce:
+    """Stands for the autograd function of reentrant checkpoints."""
+
+    @staticmethod
+    def apply(function: Callable[..., Any], _preserve: bool, *args: Any) -> Any:
+        return function(*args)
+
+
+def _nothing(*_: Any, **__: Any) -> Iterator[None]:
+    """Stand for what the other kind of checkpoint does before and after its function."""
+    yield
 
 
 @contextmanager

@@ -8,6 +8,7 @@ code, skip connections around the layer included.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from camzoo.cams.cut import Cut, Trace
 from camzoo.cams.front import Front, explore
 from camzoo.cams.isolation import hooked
 from camzoo.cams.nested import map_tensors
+from camzoo.cams.outputs import logits_of
 from camzoo.errors import ConfigError
 
 
@@ -77,7 +79,7 @@ class LayerCut(Cut):
             return onward
 
         with hooked((watched, watch), (self.targets, catch)):
-            logits: Tensor = self.model(images)
+            logits = logits_of(self.model(images), len(images), self.model)
         for name, target in zip(self.names, self.targets, strict=True):
             if target not in outputs:
                 raise ConfigError(f"layer {name!r} is not run when an image is classified")
@@ -98,12 +100,12 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
         ConfigError: There is none; the message says which of its parents exist.
     """
     try:
-        return model.get_submodule(name)
+        return model.get_submodule(name or "?")  # torch takes "" for the model itself
     except AttributeError as error:
-        children = ", ".join(child for child, _ in model.named_children())
+        children = shorten(", ".join(child for child, _ in model.named_children()), 200)
         raise ConfigError(
             f"{type(model).__name__} has no layer {name!r}; its outermost layers are {children} "
-            "(camzoo layers lists them all)"
+            "(camzoo layers lists those of timm's models)"
         ) from error
 
 

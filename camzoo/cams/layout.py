@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -27,20 +27,23 @@ class Layout:
         grid: Height and width of the feature map.
         channels: Number of channels K.
         prefix: Tokens in front of the map; 0 unless ``kind`` is "tokens".
+        order: Which token lies at each place, row by row; None where they come in that order.
     """
 
     kind: Literal["nchw", "nhwc", "tokens"]
     grid: Grid
     channels: int
     prefix: int = 0
+    order: Tensor | None = field(default=None, compare=False)
 
     def to_map(self, raw: Tensor) -> Tensor:
-        """Return the feature map [B, K, h, w] of a layer's output, without copying."""
+        """Return the feature map [B, K, h, w] of a layer's output, if it can be without copying."""
         if self.kind == "nchw":
             return raw
         if self.kind == "nhwc":
             return raw.permute(0, 3, 1, 2)
-        rows: Tensor = raw[:, self.prefix :].transpose(1, 2)
+        tokens = raw[:, self.prefix :]
+        rows = (tokens if self.order is None else tokens[:, self.order]).transpose(1, 2)
         return rows.reshape(*rows.shape[:2], *self.grid)
 
     def from_map(self, features: Tensor, prefix: Tensor) -> Tensor:
@@ -55,6 +58,8 @@ class Layout:
         if self.kind == "nhwc":
             return features.permute(0, 2, 3, 1)
         tokens = features.flatten(2).transpose(1, 2)
+        if self.order is not None:
+            tokens = tokens[:, self.order.argsort()]
         return torch.cat((prefix, tokens), dim=1)
 
 

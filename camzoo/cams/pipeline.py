@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -19,14 +20,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.backbone import Classifier
 from camzoo.cams.base import CamMethod
-from camzoo.cams.view import Viewer
+from camzoo.cams.model_seal import ModelSeal
+from camzoo.cams.view import FeatureView, Viewer
 from camzoo.config import MapsConfig, Precision
 from camzoo.data.slices import TaggedSlices
+from camzoo.errors import ConfigError
 from camzoo.precision import autocast
 from camzoo.progress import Tick, silent
 from camzoo.training import mirrored
+
+if TYPE_CHECKING:
+    from camzoo.backbone import Classifier
 
 #: Keeps a division by an empty peak finite. Far below any evidence: IRNet's 1e-5 is not, and would
 #: leave the maximum of a timid classifier short of 1.
@@ -84,6 +89,19 @@ class MapArrays:
         self.peak[which] = peak.float().cpu().numpy()
 
 
+#: Told the name of a method, and what it changed that others read.
+Blame = Callable[[str, str], None]
+
+
+def _refuse(name: str, changed: str) -> None:
+    raise ConfigError(f"{name} {harm(changed)}")
+
+
+def harm(changed: str) -> str:
+    """Say what a method did that it must not do, and what to do instead."""
+    return f"changed {changed}, which other methods read; let it work on a copy"
+
+
 def make_maps(
     classifier: Classifier,
     methods: Mapping[str, CamMethod],
@@ -94,9 +112,15 @@ def make_maps(
     layer: str | None,
     precision: Precision,
     device: torch.device,
+    seal: ModelSeal | None = None,
+    blame: Blame = _refuse,
     tick: Tick = silent,
 ) -> None:
     """Compute the maps of all ``methods`` for all ``slices``, with one forward pass per view.
+
+    No method can change what another sees: a view that was written into is made anew. Where
+    somebody wrote past all that torch counts, or with a ``seal`` into the classifier, all methods
+    are asked again, each with a view of its own and the classifier as it was.
 
     Args:
         classifier: Trained.
@@ -107,7 +131,13 @@ def make_maps(
         layer: Target layer by timm's name, or None for what the pooling sees.
         precision: Of the passes.
         device: Where to compute.
+        seal: Of the classifier.
+        blame: Told the name of a method that did so, and what it changed; its maps of that view
+            are empty. By default that is an error.
         tick: Told (batches done, batches in all).
+
+    Raises:
+        ConfigError: The network gives no maps at this layer.
     """
     classifier.to(device).eval()
     viewer = Viewer(classifier.model, layer)
@@ -117,39 +147,98 @@ def make_maps(
         grey = images.to(device, non_blocking=True).float() / 255
         gates = tags.to(device, non_blocking=True) > 0
         with autocast(device, precision):
-            evidence = _summed_views(classifier, viewer, methods, which, grey, config, flip=flip)
+            look = _Look(classifier, viewer, which, grey, config)
+            evidence = _summed_views(look, _Asked(methods, seal, blame), flip=flip)
         for name, summed in evidence.items():
             maps, status, peak = finish(summed, gates, config.normalisation)
             sinks[name].write(which, maps, status, peak)
         tick(done + 1, total)
 
 
-def _summed_views(
-    classifier: Classifier,
-    viewer: Viewer,
-    methods: Mapping[str, CamMethod],
-    which: slice,
-    grey: Tensor,
-    config: MapsConfig,
-    *,
-    flip: bool,
-) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class _Look:
+    """Makes the views of a batch, from its slices, as often as it is asked."""
+
+    classifier: Classifier
+    viewer: Viewer
+    which: slice
+    grey: Tensor
+    config: MapsConfig
+
+    def __call__(self, scale: float, *, mirror: bool) -> FeatureView:
+        images = self.classifier.normalise(resize(self.grey, input_side(self.config.side, scale)))
+        view = self.viewer(images.flip(-1) if mirror else images)
+        for layer in view.layers:
+            layer.rows, layer.mirrored = self.which, mirror
+        return view
+
+
+def _summed_views(look: _Look, asked: _Asked, *, flip: bool) -> dict[str, Tensor]:
     """Rectified saliency summed over scales and flips: name -> [B, C, size, size], float32."""
     summed: dict[str, Tensor] = {}
-    for scale in config.scales:
-        images = classifier.normalise(resize(grey, input_side(config.side, scale)))
+    size = (look.config.size, look.config.size)
+    for scale in look.config.scales:
         for mirror in (False, True) if flip else (False,):
-            view = viewer(images.flip(-1) if mirror else images)
-            for layer in view.layers:
-                layer.rows, layer.mirrored = which, mirror
-            for name, method in methods.items():
-                saliency = method(view).relu()
+            answers = asked.about(partial(look, scale, mirror=mirror))
+            for name, answer in answers.items():
+                saliency = answer.relu()
                 saliency = saliency.flip(-1) if mirror else saliency
-                full = F.interpolate(
-                    saliency, size=(config.size, config.size), mode="bilinear", align_corners=False
-                )
+                full = F.interpolate(saliency, size=size, mode="bilinear", align_corners=False)
                 summed[name] = summed[name] + full if name in summed else full
     return summed
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """All methods, asked one after another about a view that none can spoil for the next."""
+
+    methods: Mapping[str, CamMethod]
+    seal: ModelSeal | None
+    blame: Blame
+
+    def about(self, look: Callable[[], FeatureView]) -> dict[str, Tensor]:
+        """Return each method's saliency."""
+        view = self._before_all(look)
+        answers = {}
+        for name, method in self.methods.items():
+            answers[name] = method(view)
+            if view.changes():
+                view = look()
+        if self._changes(view):
+            # Somebody changed the classifier, or wrote where torch does not count: others saw it.
+            return self._one_by_one(look)
+        return answers
+
+    def _one_by_one(self, look: Callable[[], FeatureView]) -> dict[str, Tensor]:
+        """Give each method a view of its own, and look at everything after each."""
+        answers = {}
+        for name, method in self.methods.items():
+            self._restore()
+            view = self._before_all(look)
+            answers[name] = method(view)
+            changed = self._changes(view)
+            if changed:
+                self.blame(name, changed)
+                answers[name] = torch.zeros_like(answers[name])
+        self._restore()
+        return answers
+
+    def _before_all(self, look: Callable[[], FeatureView]) -> FeatureView:
+        """Make a view while nothing has been harmed."""
+        view = look()
+        if self.seal is not None and self.seal.changes():
+            self.seal.renew()  # networks may remember things of their own passes
+        return view
+
+    def _changes(self, view: FeatureView) -> str:
+        found = [view.changes(thorough=True)]
+        if self.seal is not None:
+            found.append(self.seal.changes(thorough=True))
+        return " and ".join(what for what in found if what)
+
+    def _restore(self) -> None:
+        if self.seal is not None:
+            self.seal.restore()
 
 
 def input_side(side: int, scale: float) -> int:

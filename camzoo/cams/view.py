@@ -8,37 +8,55 @@ part is average pooling and a linear layer, both have a closed form and cost nex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from textwrap import shorten
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from camzoo.cams.cut import Cut, HeadCut, Trace
+from camzoo.cams.cut import Cut, HeadCut, Trace, no_gradient
 from camzoo.cams.fusion import Fusion
 from camzoo.cams.isolation import evaluating, grad_mode
 from camzoo.cams.layer_cut import LayerCut
 from camzoo.cams.layout import Layout, layout_in
-from camzoo.cams.linear import class_weights, default_layer, is_pooled_linear
-from camzoo.errors import ConfigError
+from camzoo.cams.linear import UNKNOWN, Readout, default_layer, find_readout, normed_weights
+from camzoo.cams.order import in_raster_order
+from camzoo.cams.outputs import logits_of
+from camzoo.cams.seals import Seals
+from camzoo.cams.targets import Layer, last_map, layer_names
+from camzoo.cams.wrappers import unwrap
+from camzoo.errors import CamzooError, ConfigError
 
 #: How many numbers a batch of perturbed features may hold at once (64 MB in float32).
 CHUNK = 2**24
+
+#: What a view gets to know after it was made.
+_MOVING = ("earlier", "rows", "mirrored", "_ablated")
 
 
 class Viewer:
     """Looks at images through a classifier, which it never changes.
 
     Args:
-        model: Any timm classifier; for others name a layer. On any device, in any mode: it is run
-            in evaluation mode and every module is put back into its own.
-        layer: Name of the target layer as in ``model.named_modules()``, or several names. None
-            means what the global pooling sees; for a vision transformer that classifies by its
-            class token (whose last patch tokens have no influence), the first norm of the last
-            block.
+        model: Any classifier of images, on any device, in any mode: it is run in evaluation mode
+            and every module is put back into its own. What ``torch.compile`` or copies for several
+            devices wrap around it is left aside.
+        layer: The target layer by its name in ``model.named_modules()`` or as the module itself, or
+            several of them. None means what the global pooling of a timm model sees; for a vision
+            transformer that classifies by its class token (whose last patch tokens have no
+            influence), the first norm of the last block; and for a network that timm did not
+            build, the last layer that gives a feature map whose places count.
         fusion: How the maps of several layers become one: "max", "mean" or "product".
 
+    Attributes:
+        model: The network inside all wrappers.
+        layers: Names of the target layers; empty for what the pooling sees, and before the first
+            batch where the layer has to be looked for.
+
     Raises:
-        ConfigError: The layer does not exist or cannot be used, or the fusion is unknown.
+        ConfigError: The layer does not exist or cannot be used, the fusion is unknown, or the model
+            is traced or scripted.
 
     Example:
         >>> import timm
@@ -51,43 +69,47 @@ class Viewer:
     def __init__(
         self,
         model: nn.Module,
-        layer: str | Sequence[str] | None = None,
+        layer: Layer | Iterable[Layer] | None = None,
         fusion: Fusion | str = Fusion.MAX,
     ) -> None:
-        self.model = model
+        self.model = unwrap(model)
         self.fusion = Fusion.named(fusion)
-        self.layers = _layer_names(layer, model)
-        self._cut: Cut = LayerCut(model, self.layers) if self.layers else HeadCut(model)
-        self._closed_form: bool | None = None
+        self.layers: tuple[str, ...] = ()
+        self._cut: Cut | None = None  # until the first batch, where the layer has to be looked for
+        if layer is not None:
+            self._cut_at(layer_names(layer, model))
+        elif HeadCut.suits(self.model) and (known := default_layer(self.model)) is not UNKNOWN:
+            if known is None:
+                self._cut = HeadCut(self.model)
+            else:
+                self._cut_at((known,))
+        self._layouts: dict[torch.Size, list[Layout]] = {}
+        self._readout: Readout | None = None
+        self._normed: Tensor | None = None
+        self._explored = False
 
     def __call__(self, images: Tensor) -> FeatureView:
         """Run the network once on a batch of normalised images [B, 3, H, W], on its device.
 
+        The first batch is used to find out, with a few more passes, what kind of network it is.
+
         Raises:
-            ConfigError: The images are no float batch, or the layer gives no feature map.
+            ConfigError: The images are no float batch, the network cannot classify them, or the
+                layer gives no feature map.
         """
-        if images.ndim != 4 or not images.is_floating_point():
+        if images.ndim != 4 or not images.is_floating_point() or not images.numel():
             raise ConfigError(
                 "expected a float batch of images [B, channels, height, width], got "
                 f"{tuple(images.shape)} of {images.dtype}"
             )
-        trace = self._cut.forward(images, graph=not self._closed_form)
-        layouts = [self._layout(output, images) for output in trace.outputs]
-        if self._closed_form is None:
-            self._closed_form = len(layouts) == 1 and is_pooled_linear(self._cut, trace, layouts[0])
-        gradients = _Gradients(trace, layouts)
-        with grad_mode(enabled=False):
-            views = [
-                FeatureView(self, self._cut, trace, index, layout, gradients)
-                for index, layout in enumerate(layouts)
-            ]
-        views[-1].earlier = tuple(views[:-1])
-        return views[-1]
+        if not self._explored:
+            return self._first(images)
+        return self._look(images)
 
     @property
     def closed_form(self) -> bool | None:
         """Whether average pooling and one linear layer follow the layer; None before any view."""
-        return self._closed_form
+        return self._readout is not None if self._explored else None
 
     def classify(self, images: Tensor) -> Tensor:
         """Return the logits [N, C] of images, without a view.
@@ -95,18 +117,81 @@ class Viewer:
         Differentiable with respect to the images if they require it.
         """
         with evaluating(self.model), grad_mode(enabled=images.requires_grad):
-            logits: Tensor = self.model(images)
-        return logits.float()
+            return logits_of(self.model(images), len(images), self.model).float()
+
+    def class_weights(self) -> Tensor | None:
+        """Return a copy of the weights [C, K] that plain CAM takes, if there are such."""
+        if self._readout is not None:
+            return self._readout.weights()
+        return None if self._normed is None else self._normed.clone()
+
+    def _cut_at(self, names: tuple[str, ...]) -> None:
+        self.layers, self._cut = names, LayerCut(self.model, names)
+
+    def _first(self, images: Tensor) -> FeatureView:
+        """Look for the first time, when the network may turn out not to take such images."""
+        try:
+            if self._cut is None:
+                self._cut_at((last_map(self.model, images[:1]),))
+            return self._look(images)
+        except (CamzooError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except (RuntimeError, ValueError, TypeError, LookupError, AssertionError) as error:
+            if "memory" in str(error):  # how an allocator says it
+                raise
+            raise ConfigError(
+                f"{type(self.model).__name__} cannot be looked into on images "
+                f"{list(images.shape)} of {_short(images.dtype)} on {images.device}: "
+                f"{type(error).__name__}: {shorten(str(error), 300)}"
+            ) from error
+
+    def _look(self, images: Tensor) -> FeatureView:
+        cut = cast("Cut", self._cut)
+        trace = cut.forward(images, graph=self._readout is None)
+        layouts = self._layouts_of(cut, trace)
+        if not self._explored:
+            self._explore(cut, trace, layouts)
+        gradients = _Gradients(self.model, trace, layouts)
+        with grad_mode(enabled=False):
+            views = [
+                FeatureView(self, cut, trace, index, layout, gradients)
+                for index, layout in enumerate(layouts)
+            ]
+        views[-1].earlier = tuple(views[:-1])
+        return views[-1]
+
+    def _explore(self, cut: Cut, trace: Trace, layouts: Sequence[Layout]) -> None:
+        """Find out what kind of head follows the layer, once."""
+        if len(layouts) == 1:
+            self._readout = find_readout(cut, trace, layouts[0])
+            if self._readout is None and not self.layers:
+                self._normed = normed_weights(cut, trace, layouts[0])
+        self._explored = True
+
+    def _layouts_of(self, cut: Cut, trace: Trace) -> list[Layout]:
+        """How the layers arrange their outputs; found out once for each size of images."""
+        size = trace.images.shape[1:]
+        if size not in self._layouts:
+            found = [self._layout(output, trace.images) for output in trace.outputs]
+            self._layouts[size] = [
+                in_raster_order(cut, trace, index, layout, self._place)
+                for index, layout in enumerate(found)
+            ]
+        return self._layouts[size]
 
     def _layout(self, output: Tensor, images: Tensor) -> Layout:
         layout = layout_in(self.model, output.shape, (images.shape[2], images.shape[3]))
         if layout is None or len(output) != len(images):
             raise ConfigError(
-                f"{' or '.join(self.layers) or 'the features'} of {type(self.model).__name__}: "
-                f"{tuple(output.shape)} is no feature map of images {tuple(images.shape)}; "
-                "choose another layer (camzoo layers lists them)"
+                f"{self._place}: {tuple(output.shape)} is no feature map of images "
+                f"{tuple(images.shape)}; choose another layer (camzoo layers lists those of timm's "
+                "models)"
             )
         return layout
+
+    @property
+    def _place(self) -> str:
+        return f"{' or '.join(self.layers) or 'the features'} of {type(self.model).__name__}"
 
 
 class FeatureView:
@@ -142,9 +227,7 @@ class FeatureView:
         self.features = layout.to_map(trace.outputs[index].detach()).float()
         self.logits = trace.logits.detach().float()
         self.closed_form = bool(viewer.closed_form)
-        self.class_weights: Tensor | None = None
-        if self.closed_form or not viewer.layers:
-            self.class_weights = class_weights(viewer.model, layout.channels)
+        self.class_weights = viewer.class_weights()
         self._linear = self.class_weights if self.closed_form else None
         self.layer = viewer.layers[index] if viewer.layers else None
         self.layout = layout
@@ -154,11 +237,32 @@ class FeatureView:
         self._cut, self._trace, self._index = cut, trace, index
         self._gradients = gradients
         self._ablated: Tensor | None = None
+        self._seals = Seals()
+        for name in ("images", "features", "logits", "class_weights"):
+            self._seals.add(name, getattr(self, name))
+        self._fixed = {name: value for name, value in vars(self).items() if name not in _MOVING}
 
     @property
     def layers(self) -> tuple[FeatureView, ...]:
         """The views of all layers the viewer was set up with; usually only this one."""
         return (*self.earlier, self)
+
+    def changes(self, *, thorough: bool = False) -> str:
+        """Say what of the view is no longer what the network gave, for messages; "" if all is.
+
+        Args:
+            thorough: Read the numbers, too, which waits for the device. Else only what torch
+                itself notes is seen: not what is written through NumPy or ``.data``.
+        """
+        found = [name for view in self.layers for name in view._changed(thorough=thorough)]
+        if not found:
+            found = self._gradients.seals.broken(thorough=thorough)
+        return " and ".join(f"view.{name}" for name in dict.fromkeys(found))
+
+    def _changed(self, *, thorough: bool) -> list[str]:
+        own = vars(self)
+        exchanged = [name for name, value in self._fixed.items() if own.get(name) is not value]
+        return [*exchanged, *self._seals.broken(thorough=thorough)]
 
     def head(self, features: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return the logits [N, C] of other features, running only what lies behind the layer.
@@ -210,6 +314,7 @@ class FeatureView:
         if self._ablated is None:
             with grad_mode(enabled=False):
                 self._ablated = self._ablate()
+            self._seals.add("ablated_logits()", self._ablated)
         return self._ablated
 
     def classify(self, images: Tensor) -> Tensor:
@@ -241,21 +346,26 @@ class FeatureView:
 class _Gradients:
     """The gradients of one pass with respect to all its target layers, made on first use."""
 
-    def __init__(self, trace: Trace, layouts: Sequence[Layout]) -> None:
-        self._trace, self._layouts = trace, layouts
+    def __init__(self, model: nn.Module, trace: Trace, layouts: Sequence[Layout]) -> None:
+        self._model, self._trace, self._layouts = model, trace, layouts
+        self.seals = Seals()
         self._made: list[Tensor] = []
 
     def of(self, index: int) -> Tensor:
         """Return dy/dA [B, C, K, h, w] at one layer."""
         if not self._made:
             self._made = self._make()
+            for made in self._made:
+                self.seals.add("gradients()", made)
         return self._made[index]
 
     def _make(self) -> list[Tensor]:
         """Go back once per class, from its logits to the layers and no further."""
         logits, outputs = self._trace.logits, self._trace.outputs
         batch, classes = logits.shape
-        with grad_mode(enabled=True):
+        if not logits.requires_grad:
+            raise ConfigError(no_gradient(self._model, "the features"))
+        with evaluating(self._model), grad_mode(enabled=True):
             made = [
                 torch.empty((batch, classes, layout.channels, *layout.grid), device=logits.device)
                 for layout in self._layouts
@@ -269,12 +379,5 @@ class _Gradients:
         return made
 
 
-def _layer_names(layer: str | Sequence[str] | None, model: nn.Module) -> tuple[str, ...]:
-    if layer is None:
-        layer = default_layer(model)
-    if layer is None:
-        return ()
-    names = (layer,) if isinstance(layer, str) else tuple(layer)
-    if not names or len(set(names)) < len(names):
-        raise ConfigError(f"expected one or more different layers, got {names}")
-    return names
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -26,6 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from camzoo.cams.base import CamMethod
 from camzoo.cams.isolation import evaluating, grad_mode, hooked, undone
+from camzoo.cams.outputs import logits_of
 from camzoo.cams.view import FeatureView
 from camzoo.errors import ConfigError
 
@@ -98,8 +99,15 @@ class LibraryCam(CamMethod):
         model = view.viewer.model
         layers = [_module(view)]
         maps = []
-        with grad_mode(enabled=True), undone(model), _quiet(), _seeded(), _plain_attention():
-            cam, raw = self._make(model, layers, view)
+        with (
+            grad_mode(enabled=True),
+            undone(model),
+            evaluating(model),
+            _quiet(),
+            _seeded(),
+            _plain_attention(),
+        ):
+            cam, raw = self._make(_LogitsAlone(model), layers, view)
             try:
                 for c in range(view.logits.shape[1]):
                     finished = cam(view.images.clone(), **self._target(c, len(view.images)))
@@ -133,6 +141,17 @@ class LibraryCam(CamMethod):
         if self.library_class == "FinerCAM":  # compares only if it may choose the targets itself
             return {"targets": None, "target_idx": c}
         return {"targets": [ClassifierOutputTarget(c)] * count}
+
+
+class _LogitsAlone(nn.Module):
+    """A network as the library needs it: one that gives logits [B, C] and nothing else."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return logits_of(self.model(images), len(images), self.model)
 
 
 def _listening(cls: Any, raw: list[Any]) -> Any:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from camzoo.cams.base import CamMethod, FitContext
+from camzoo.cams.model_seal import ModelSeal
+from camzoo.cams.pipeline import harm
 from camzoo.cams.view import FeatureView
 from camzoo.errors import ConfigError
 from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
@@ -20,19 +23,28 @@ class Guarded(CamMethod):
     What is no map is an error of the method, too. Values are not looked at: that would wait for the
     device at every view, and the pipeline marks maps that are not finite. Errors of the machine end
     the run (:mod:`camzoo.harness.faults`), and what a method changes in the process is put back
-    (:mod:`camzoo.harness.kept`).
+    (:mod:`camzoo.harness.kept`). A method that changes the classifier or a view, which others read,
+    has failed. While maps are made the pipeline sees to the classifier, and says whom to blame.
 
     Args:
         method: To run.
         store: Folder of the run's results.
         seed: Of what the method draws without a generator.
+        seal: Of the classifier that the method is given.
 
     Attributes:
         failure: The error, or an empty string.
     """
 
-    def __init__(self, method: type[CamMethod], store: Path = Path(), seed: int = 0) -> None:
+    def __init__(
+        self,
+        method: type[CamMethod],
+        store: Path = Path(),
+        seed: int = 0,
+        seal: ModelSeal | None = None,
+    ) -> None:
         self.failure = ""
+        self._seal = seal
         self._store = store
         self._kept = Kept(seed)
         self._type = method
@@ -45,7 +57,7 @@ class Guarded(CamMethod):
             MachineError: There was no memory or no space left for it.
         """
         try:
-            with self._kept.apart():
+            with self._kept.apart(), self._unchanged():
                 self._require_classes(len(context.slices.organs))
                 self._method = self._type()
                 if self._type.needs_fit:
@@ -59,14 +71,42 @@ class Guarded(CamMethod):
         Raises:
             MachineError: There was no memory or no space left for it.
         """
-        if self._method is not None and not self.failure:
-            try:
-                with self._kept.apart():
-                    return _checked(self._method.saliency(view), view)
-            except PLUGIN_FAULTS as error:
-                self._fail(error)
-        batch, classes = view.logits.shape
-        return torch.zeros(batch, classes, *view.features.shape[-2:], device=view.logits.device)
+        empty = view.logits.new_zeros(*view.logits.shape, *view.features.shape[-2:])
+        if self._method is None or self.failure:
+            return empty
+        try:
+            with self._kept.apart():
+                maps = _checked(self._method.saliency(view), empty)
+        except PLUGIN_FAULTS as error:
+            self._fail(error)
+            return empty
+        changed = view.changes()
+        if changed:
+            self.blame(changed)
+            return empty
+        return maps
+
+    def blame(self, changed: str) -> None:
+        """Fail the method for what it changed; it is not asked again."""
+        self._fail(ConfigError(f"it {harm(changed)}"))
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Fail where the body changes the classifier, and mend it.
+
+        Raises:
+            ConfigError: It did, and raised nothing by itself.
+        """
+        changed = ""
+        try:
+            yield
+        finally:
+            if self._seal is not None:
+                changed = self._seal.changes(thorough=True)
+                if changed:
+                    self._seal.restore()
+        if changed:
+            raise ConfigError(f"it {harm(changed)}")
 
     def _require_classes(self, classes: int) -> None:
         least = self._type.min_classes
@@ -80,13 +120,13 @@ class Guarded(CamMethod):
         self.failure = require_own_fault(error, who, self._store)
 
 
-def _checked(maps: object, view: FeatureView) -> Tensor:
-    """Return the maps of a view in float32 if the pipeline can go on with them.
+def _checked(maps: object, like: Tensor) -> Tensor:
+    """Return maps in float32 if the pipeline can go on with them in the place of ``like``.
 
     Raises:
         ConfigError: They are not what :meth:`CamMethod.saliency` has to return.
     """
-    (batch, classes), device = view.logits.shape, view.logits.device
+    (batch, classes), device = like.shape[:2], like.device
     expected = f"expected float maps [{batch}, {classes}, h, w] on {device}"
     if not isinstance(maps, Tensor):
         raise ConfigError(f"{expected}, got {type(maps).__name__}")

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from camzoo.backbone import build_classifier
+from camzoo.backbone import build_classifier, require_sides
 from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.equivalence import equivalent
-from camzoo.cams.pipeline import MULTIPLE
+from camzoo.cams.pipeline import MULTIPLE, input_side
 from camzoo.cams.view import Viewer
 from camzoo.checksums import write_sums
 from camzoo.config import BenchConfig
@@ -126,7 +126,8 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
     config = context.config
     dataset = open_limited(config)
     splits = splits_of(config, dataset)
-    require_network(config, dataset)
+    for note in require_network(config, dataset):
+        context.reporter.note(note)
     prepared = prepare_stage(context, dataset)
     for note in prepared.notes:
         context.reporter.note(f"note: {note}")
@@ -182,14 +183,19 @@ def require_names(config: BenchConfig) -> None:
             baseline.build()
 
 
-def require_network(config: BenchConfig, dataset: Dataset) -> None:
+def require_network(config: BenchConfig, dataset: Dataset) -> tuple[str, ...]:
     """Find weights and layers that do not fit the backbone before hours are spent on reading.
+
+    Returns:
+        What the backbone does not do as it was wished, a line for each.
 
     Raises:
         ConfigError: There is one.
     """
     classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)
+    require_sides(classifier, (config.training.crop, input_side(config.maps.side, 1.0)))
     Viewer(classifier.model, config.backbone.layer)
+    return classifier.notes
 
 
 def _require_different(texts: Sequence[str], parse: Callable[[str], object]) -> None:

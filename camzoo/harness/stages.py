@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 
 from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.base import FitContext, cams
+from camzoo.cams.model_seal import ModelSeal
 from camzoo.cams.pipeline import divide_by_volume_maximum, make_maps
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
@@ -43,7 +44,7 @@ from camzoo.stored import read_json, read_tensors, reading, write_frame
 from camzoo.training import fit, mirrored, require_both_tags
 
 VERSIONS: Final = {
-    "prepare": 2, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
+    "prepare": 2, "train": 1, "maps": 3, "fitting": 2, "curves": 1, "scores": 2,
 }  # fmt: skip
 #: Loss and tag accuracies per epoch, as they are stored.
 _HISTORY: Final = TypeAdapter(list[dict[str, Any]])
@@ -227,9 +228,11 @@ def maps_stage(
 
     def make(folders: dict[str, Path]) -> set[str]:
         store = context.store.root
-        guarded.update({name: Guarded(cams.get(name), store, seed) for name in folders})
-        training = prepared.tagged(split.train)
+        seal = ModelSeal(trained.classifier)
+        guarded.update({name: Guarded(cams.get(name), store, seed, seal) for name in folders})
         for name, method in guarded.items():
+            # Slices of its own: what a method writes into them no other reads.
+            training = prepared.tagged(split.train)
             with _learning(context, name):
                 method.fit(_fitting(context, trained, training, seed))
         shape = len(slices), len(slices.organs), config.maps.size
@@ -244,6 +247,8 @@ def maps_stage(
                 layer=config.backbone.layer,
                 precision=config.training.precision,
                 device=context.device,
+                seal=seal,
+                blame=lambda name, changed: guarded[name].blame(changed),
                 tick=tick,
             )
         for arrays in files.values():

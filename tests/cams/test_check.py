@@ -145,6 +145,13 @@ class Backward(Good):
         return super().saliency(view)
 
 
+class Writes(Good):
+    def saliency(self, view):
+        maps = super().saliency(view)
+        view.features.mul_(2)
+        return maps
+
+
 def failures(method):
     return {result.name: result.message for result in check_method(method) if not result.passed}
 
@@ -174,6 +181,7 @@ def test_a_good_method_passes():
         (Hooks, "model, modes, hooks and gradients unchanged", "hooks of layer1"),
         (Learns, "model, modes, hooks and gradients unchanged", "fc.weight of the model"),
         (Backward, "model, modes, hooks and gradients unchanged", "gradient of"),
+        (Writes, "the view unchanged", "view.features, which other methods read, is changed"),
     ],
 )
 def test_each_rule_is_noticed_when_broken(method, check, message):

@@ -252,5 +252,5 @@ def test_settings_are_checked(arguments, message):
 def test_layers_that_give_no_map_are_refused():
     with pytest.raises(ConfigError, match="is no feature map of images"):
         Viewer(lively("test_resnet"), "fc")(pictures())
-    with pytest.raises(ConfigError, match="has no forward_features"):
-        Viewer(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()))
+    with pytest.raises(ConfigError, match="no layer of Sequential gives a feature map"):
+        Viewer(nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 96, 4)))(pictures())
