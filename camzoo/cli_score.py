@@ -12,7 +12,7 @@ from rich.console import Console
 from camzoo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from camzoo.score import Scores
+    from camzoo.scoring.score import Scores
 
 #: Columns that fit a terminal; the tables under --out have all.
 _ON_SCREEN: Final = [
@@ -48,26 +48,24 @@ def score(
 ) -> None:
     """Score heat maps (--maps) or masks (--preds) against references (--masks)."""
     from camzoo.progress import ConsoleReporter
-    from camzoo.score import score_maps, score_masks
     from camzoo.scoring.files import parse_spacing
-    from camzoo.scoring.options import ScoreOptions, parse_normalisation
+    from camzoo.scoring.score import score as score_files
 
     if (maps is None) == (preds is None):
         raise ConfigError("give either --maps (heat maps) or --preds (masks), exactly one of them")
-    options = ScoreOptions(
+    scores = score_files(
+        masks=masks,
+        maps=maps,
+        preds=preds,
         spacing=parse_spacing(spacing),
-        organs=tuple(organs.split(",")) if organs else None,
+        organs=organs.split(",") if organs else None,
         patients=patients,
         allow_missing=allow_missing,
-        with_thirds=thirds,
-        normalisation=parse_normalisation(normalise),
+        thirds=thirds,
+        normalise=normalise,
         fixed=fixed,
+        reporter=ConsoleReporter(console),
     )
-    reporter = ConsoleReporter(console)
-    if maps is not None:
-        scores = score_maps(maps, masks, options, reporter)
-    elif preds is not None:
-        scores = score_masks(preds, masks, options, reporter)
     _show(scores)
     if out is not None:
         _write(scores, out)

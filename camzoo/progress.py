@@ -53,8 +53,8 @@ class Quiet:
 class ConsoleReporter:
     """Bars with the time left on a terminal, a plain line per stage elsewhere."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console()
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Tick]:

@@ -44,7 +44,7 @@ from camzoo.rows import PSEUDO_MASK, line_name, make_rows, write_rows
 from camzoo.segment.written import parse_baseline
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BenchResult:
     """What a run gave.
 
@@ -63,6 +63,17 @@ class BenchResult:
     failures: Mapping[str, str]
     prepared: Prepared
     maps: Mapping[str, Path]
+
+    def __repr__(self) -> str:
+        """Say what was run, what failed, and where it is."""
+        lines = self.rows[["method", "variant"]].drop_duplicates().itertuples(index=False)
+        named = ", ".join(line_name(line.method, line.variant) for line in lines)
+        return "\n".join([
+            f"BenchResult {self.folder.name}: {len(self.rows)} rows",
+            f"  lines: {named}",
+            *(f"  {name} failed: {why}" for name, why in self.failures.items()),
+            f"  folder: {self.folder}",
+        ])  # fmt: skip
 
 
 def bench(

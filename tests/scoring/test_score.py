@@ -1,9 +1,12 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+import camzoo
 from camzoo.cli_score import score
 from camzoo.errors import CamzooError, ConfigError, DataError, GeometryError
 from camzoo.metrics.overlap import dice
@@ -12,8 +15,8 @@ from camzoo.metrics.summary import summarise
 from camzoo.metrics.surface import surface_distances
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.rows import read_rows
-from camzoo.score import score_maps, score_masks
 from camzoo.scoring.options import Normalisation, ScoreOptions, read_patients
+from camzoo.scoring.score import score_maps, score_masks
 from camzoo.scoring.tables import page, ranking
 from tests.scoring.cohorts import blurred, label, references, save
 
@@ -281,3 +284,32 @@ def test_the_command_refuses_what_leaves_doubt(tmp_path, words, message):
     result = run("--masks", tmp_path, *words)
     assert isinstance(result.exception, CamzooError)
     assert message in str(result.exception)
+
+
+def test_one_call_from_python_is_the_command_line(tmp_path, masks, maps):
+    """Folders may be text; words mean what the options mean."""
+    scores = camzoo.score(maps=str(maps), masks=masks, organs=["ring", "disc"], fixed=0.4)
+    options = ScoreOptions(organs=("ring", "disc"), fixed=0.4)
+    assert scores.rows.equals(score_maps(maps, masks, options).rows)
+    assert repr(scores).startswith(f"Scores: {len(scores.rows)} rows, 4 cases: good, nested/noisy")
+    again = camzoo.score(preds=str(masks), masks=str(masks))
+    assert (again.rows["dsc"] == 1).all()
+    assert again.curves is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({}, "either maps"),
+        ({"maps": "a", "preds": "b"}, "exactly one"),
+        ({"maps": "a", "normalise": "mean"}, "unknown normalisation 'mean'"),
+        ({"maps": "a", "fixed": 2}, "fixed threshold 2"),
+        ({"maps": "a", "spacing": (1, 1)}, "(z, y, x) in mm"),
+        ({"maps": "a", "spacing": (3, 0.5, float("nan"))}, "each above 0"),
+        ({"maps": "a", "spacing": (3, -0.5, 0.5)}, "each above 0"),
+        ({"maps": "a", "organs": ["ring", "ring"]}, "different names"),
+    ],
+)
+def test_wrong_words_from_python_are_refused(masks, words, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        camzoo.score(masks=masks, **words)
