@@ -17,8 +17,8 @@ from camzoo.cams.selection import select_methods
 from camzoo.config import BenchConfig
 from camzoo.harness.run import bench
 from camzoo.presets import preset
-from camzoo.progress import ConsoleReporter
 from camzoo.report.tables import pooled_dsc
+from camzoo.reporters import reporter_for
 from camzoo.rows import line_name
 
 CONTRASTS = (1.0, 0.4)
@@ -62,7 +62,7 @@ def gain(scores: pd.Series, line: str) -> str:
 
 def main() -> None:
     """Run the grid and write the table."""
-    reporter = ConsoleReporter(Console())
+    reporter = reporter_for(Console())
     columns = {}
     for contrast, cooccurrence in product(CONTRASTS, COOCCURRENCES):
         result = bench(config(contrast, cooccurrence), Path("runs"), reporter)

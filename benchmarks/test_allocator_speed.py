@@ -15,11 +15,14 @@ import torch.nn.functional as F
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import milliseconds, ratio
 from camzoo.allocator import keep_freed_memory
+from camzoo.precision import autocast, choose_precision
 from camzoo.presets import preset
 from camzoo.segment.unet import build_unet
 
 PROCESSES, ROUNDS = 3, 3
 BACKBONE = "mobilenetv2_100"
+CPU = torch.device("cpu")
+PRECISION = choose_precision("auto", CPU).used
 
 
 def forward(side, batch=16):
@@ -29,7 +32,7 @@ def forward(side, batch=16):
     images = torch.rand(batch, 3, side, side).to(memory_format=torch.channels_last)
 
     def run():
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), autocast(CPU, "auto"):
             model(images)
 
     return run
@@ -42,7 +45,7 @@ def step(side=256, batch=16):
     images = torch.rand(batch, 3, side, side).to(memory_format=torch.channels_last)
 
     def run():
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast(CPU, "auto"):
             logits = model(images)
         logits.float().sum().backward()
 
@@ -57,7 +60,7 @@ def unet_step():
     labels = torch.randint(0, 5, (config.batch, config.side, config.side))
 
     def run():
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast(CPU, "auto"):
             logits = network(images)
         F.cross_entropy(logits.float(), labels).backward()
 
@@ -116,8 +119,9 @@ def test_kept_memory_beside_the_default(benchmark):
     torch.set_num_threads(1)
     notes = (
         f"`camzoo bench` keeps what it frees (`camzoo.allocator`); programs by default give large "
-        f"blocks back to the system. {BACKBONE}, bf16, CPU time on one thread: median (quartiles) "
-        f"of {PROCESSES} processes of either kind in turn, each the median of {ROUNDS} rounds."
+        f"blocks back to the system. {BACKBONE}, {PRECISION}, CPU time on one thread: median "
+        f"(quartiles) of {PROCESSES} processes of either kind in turn, each the median of {ROUNDS} "
+        "rounds."
     )
     write_section("Freed memory", f"{notes}\n\n{table(rows)}\n\n{machine('torch', 'timm')}")
     benchmark.pedantic(forward(256), rounds=1)

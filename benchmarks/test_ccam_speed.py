@@ -16,11 +16,13 @@ from camzoo.backbone import build_classifier
 from camzoo.cams.ccam.category import CategoryAttention
 from camzoo.cams.ccam.causal import CausalClassifier, CausalLoss
 from camzoo.config import BackboneConfig, TrainingConfig
+from camzoo.precision import choose_precision
 from camzoo.training import TagLoss
 
 #: How much longer a step of C-CAM may take.
 TARGET = 1.15
 BATCH, SIDE, ROUNDS = 16, 256, 5
+PRECISION = choose_precision("auto", torch.device("cpu")).used
 RECIPE = TrainingConfig(batch=BATCH, crop=SIDE, resize=(205, 384), rotate=5, jitter=0.15)
 BACKBONES = {
     "mobilenetv2_100, stages 4 and 5": BackboneConfig(
@@ -75,7 +77,7 @@ def rows():
     yield found
     if found:
         text = (
-            f"{machine('camzoo', 'torch', 'timm')}. Batch {BATCH} of {SIDE} x {SIDE}, bf16, "
+            f"{machine('camzoo', 'torch', 'timm')}. Batch {BATCH} of {SIDE} x {SIDE}, {PRECISION}, "
             f"augmentation included, CPU time, median (quartiles) of {ROUNDS} rounds in turn. "
             f"Target: at most {TARGET} x."
         )

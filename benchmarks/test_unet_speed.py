@@ -13,6 +13,7 @@ from monai.networks.nets import BasicUNet
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import interleaved, milliseconds, ratio
 from camzoo.data.slices import TaggedSlices
+from camzoo.precision import choose_precision
 from camzoo.presets import preset
 from camzoo.segment.training import fit, training_batches
 from camzoo.segment.unet import build_unet
@@ -21,8 +22,11 @@ from camzoo.segment.unet import build_unet
 SLICES, STORED, ROUNDS = 48, 256, 5
 #: How much longer than the bare loop an epoch may take.
 TARGET = 1.10
-CONFIG = preset("quick", "phantom").segmentation.model_copy(update={"epochs": 1})
 CPU = torch.device("cpu")
+PRECISION = choose_precision("auto", CPU).used
+CONFIG = preset("quick", "phantom").segmentation.model_copy(
+    update={"epochs": 1, "precision": PRECISION}
+)
 PACKAGES = ("camzoo", "torch", "monai")
 
 
@@ -68,7 +72,7 @@ def bare_epoch():
         )  # fmt: skip
         optimiser = torch.optim.Adam(network.parameters(), lr=CONFIG.lr)
         for part in torch.arange(SLICES).split(CONFIG.batch):
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=PRECISION == "bf16"):
                 logits = network(images[part]).float()
             loss = torch.nn.functional.cross_entropy(logits, labels[part])
             loss = loss + dice(logits.softmax(dim=1), both[part], known[part])
@@ -118,7 +122,7 @@ def test_an_epoch_beside_a_bare_loop(tmp_path, benchmark):
     notes = (
         f"{SLICES} slices stored at {STORED} x {STORED}, trained at {CONFIG.side} x {CONFIG.side}, "
         f"widths {', '.join(map(str, CONFIG.widths))}, batches of {CONFIG.batch}, "
-        f"{CONFIG.precision} autocast. "
+        f"{PRECISION}. "
         f"Median (quartiles) CPU time of {ROUNDS} rounds on one thread, taking turns.\n\n"
         f"{table(rows)}\n\n"
         "- *camzoo* is an epoch as in a run: memory-mapped slices, random views, the network, the "

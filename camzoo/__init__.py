@@ -43,7 +43,6 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.errors import DataError as DataError
     from camzoo.harness.call import bench as bench
     from camzoo.harness.run import BenchResult as BenchResult
-    from camzoo.progress import ConsoleReporter as ConsoleReporter
     from camzoo.scoring.score import Scores as Scores
     from camzoo.scoring.score import score as score
     from camzoo.segment.base import Baseline as Baseline
@@ -78,7 +77,6 @@ __getattr__, __dir__, __all__ = lazily(
         "camzoo.errors": ("CamzooError", "ConfigError", "DataError"),
         "camzoo.harness.call": ("bench",),
         "camzoo.harness.run": ("BenchResult",),
-        "camzoo.progress": ("ConsoleReporter",),
         "camzoo.scoring.score": ("Scores", "score"),
         "camzoo.segment.base": (
             "Baseline", "PseudoMaskBaseline", "UNetBaseline", "register_baseline",

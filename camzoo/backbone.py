@@ -135,7 +135,7 @@ def _arguments(config: BackboneConfig, state: Mapping[str, Tensor] | None) -> di
 def _is_tensorflow(state: Mapping[str, Tensor]) -> bool:
     """Whether ImageNet weights come from TensorFlow: 1001 classes, SAME padding, inputs in ±1."""
     heads = [t for name, t in state.items() if re.fullmatch(r"(classifier|fc|head)\.bias", name)]
-    return any(len(head) == _TENSORFLOW_CLASSES for head in heads)
+    return any(head.shape == (_TENSORFLOW_CLASSES,) for head in heads)
 
 
 def _create(config: BackboneConfig, classes: int, arguments: dict[str, Any]) -> nn.Module:
@@ -201,6 +201,9 @@ def _load(model: nn.Module, state: Mapping[str, Tensor], config: BackboneConfig)
     for name, value in given.items():
         if value.ndim == 4 and value.shape[1] == 3 and own[name].shape[1] == 1:
             given[name] = adapt_input_conv(1, value)
+    whole = [n for n, v in state.items() if _is_whole(v) and n in own and not _is_whole(own[n])]
+    if whole:
+        raise ConfigError(f"{config.weights} holds whole numbers for weights{_some(whole)}")
     wrong = [n for n, v in given.items() if v.shape != own[n].shape]
     missing = [n for n in own if n not in given and not n.endswith("num_batches_tracked")]
     if wrong or missing:
@@ -210,6 +213,10 @@ def _load(model: nn.Module, state: Mapping[str, Tensor], config: BackboneConfig)
             f"{len(wrong)} of another shape{_some(wrong)}; name the backbone it belongs to"
         )
     model.load_state_dict(given, strict=False)
+
+
+def _is_whole(value: Tensor) -> bool:
+    return not value.is_floating_point()
 
 
 def _some(names: Sequence[str]) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from camzoo.files import replace_atomically
+from camzoo.stored import read_tensors, reading
 
 _MODEL: Final = "model."
 _OPTIMISER: Final = "optimiser."
@@ -49,19 +50,23 @@ def load_checkpoint(
 
     Returns:
         The records of the epochs that are over; none where there is no file, which changes nothing.
+
+    Raises:
+        DataError: The file is damaged, or of another network.
     """
     if not path.exists():
         return []
-    tensors = load_file(path)
-    history: list[list[float]] = tensors.pop(_HISTORY).tolist()
-    network.load_state_dict(_below(tensors, _MODEL))
-    if optimiser is not None:
-        whole = optimiser.state_dict()
-        whole["state"] = {}
-        for name, value in _below(tensors, _OPTIMISER).items():
-            index, _, quantity = name.partition(".")
-            whole["state"].setdefault(int(index), {})[quantity] = value
-        optimiser.load_state_dict(whole)
+    with reading(path):
+        tensors = read_tensors(path)
+        history: list[list[float]] = tensors.pop(_HISTORY).tolist()
+        network.load_state_dict(_below(tensors, _MODEL))
+        if optimiser is not None:
+            whole = optimiser.state_dict()
+            whole["state"] = {}
+            for name, value in _below(tensors, _OPTIMISER).items():
+                index, _, quantity = name.partition(".")
+                whole["state"].setdefault(int(index), {})[quantity] = value
+            optimiser.load_state_dict(whole)
     return history
 
 

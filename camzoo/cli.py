@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from camzoo.cli_bench import bench
 from camzoo.cli_data import data_app
 from camzoo.cli_score import score
 from camzoo.cli_zoo import check, layers
-from camzoo.errors import CamzooError, ConfigError
-from camzoo.pairs import parse_pairs
-
-if TYPE_CHECKING:
-    from camzoo.config import BenchConfig
+from camzoo.ending import run_to_the_end
+from camzoo.errors import ConfigError
+from camzoo.output import AsJson, BeQuiet, Output, console_on
 
 app = typer.Typer(
     name="camzoo",
@@ -26,89 +25,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.command()(bench)
 app.command()(layers)
 app.command()(check)
 app.command()(score)
-console = Console(soft_wrap=not sys.stdout.isatty())
-
-
-@app.command()
-def bench(
-    dataset: Annotated[
-        str | None, typer.Option(help="promri, acdc, chaos, nnunet, phantom, …")
-    ] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder with the data set.")] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="smoke, quick or paper. Without: quick.")
-    ] = None,
-    again: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", help="manifest.json of an earlier run, instead of data set and preset."
-        ),
-    ] = None,
-    methods: Annotated[
-        str | None, typer.Option(help="CAM methods, comma-separated, or all. Without: cam.")
-    ] = None,
-    baselines: Annotated[
-        str | None,
-        typer.Option(
-            help="Baselines that end in a U-Net, comma-separated, all or none. Without: none."
-        ),
-    ] = None,
-    backbone: Annotated[str | None, typer.Option(help="Any timm model.")] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="A .safetensors or .pth file, imagenet, or none.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="patient or paper-like.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Of training, comma-separated.")] = None,
-    folds: Annotated[str | None, typer.Option(help="Of a cross-validated data set.")] = None,
-    device: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda or cuda:N. Without: auto.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(help="KEY=VALUE option of the data set; repeatable.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="SETTING=VALUE, as training.epochs=3.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
-) -> None:
-    """Run the benchmark, or finish a run that was interrupted."""
-    from camzoo.allocator import keep_freed_memory
-    from camzoo.cams.selection import select_methods
-    from camzoo.harness.run import bench as run_bench
-    from camzoo.progress import ConsoleReporter
-    from camzoo.report.gallery import write_gallery
-    from camzoo.report.leaderboards import write_page
-    from camzoo.report.terminal import summary
-    from camzoo.segment.selection import select_baselines
-
-    given = {
-        "methods": None if methods is None else select_methods(methods),
-        "baselines": None if baselines is None else select_baselines(baselines),
-        "device": device,
-        "data.root": root,
-        "data.split": split,
-        "backbone.name": backbone,
-        "backbone.weights": weights,
-        "seeds": _numbers("seeds", seeds),
-        "data.folds": _numbers("folds", folds),
-    }
-    changes = {key: value for key, value in given.items() if value is not None}
-    options = parse_pairs("--option", option)
-    changes |= {f"data.options.{key}": value for key, value in options.items()}
-    changes |= parse_pairs("--set", set_)
-    config = _start(dataset, preset, again, str(options.get("variant", ""))).changed(changes)
-    keep_freed_memory()
-    result = run_bench(config, out, ConsoleReporter(console))
-    console.print(*summary(result.rows), sep="\n")
-    for name, why in result.failures.items():
-        console.print(f"{name} failed: {why}", style="red", markup=False)
-    page, picture = write_page(result.folder), result.folder / "gallery.png"
-    write_gallery(result, picture)
-    for name, place in {"leaderboard": page, "picture": picture, "rows": result.folder}.items():
-        console.print(f"{name}: {place}", highlight=False)
+console = console_on()
 
 
 @app.command()
@@ -118,69 +39,84 @@ def leaderboard(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail where a page is out of date.")
     ] = False,
+    as_json: AsJson = False,
+    quiet: BeQuiet = False,
 ) -> None:
     """Write leaderboards from the rows of runs, beside those that are there."""
-    from camzoo.report.leaderboards import check_leaderboards, take_in, write_leaderboards
+    from camzoo.files import storing
+    from camzoo.report.leaderboards import check_leaderboards, update_leaderboards
 
+    output = Output(as_json, quiet)
     if check:
-        check_leaderboards(out)
-        console.print(f"{out}: every page agrees with its rows", highlight=False)
+        with output.reporting() as reporter, reporter.stage("comparing"):
+            check_leaderboards(out)
+        output.say(f"{out}: every page agrees with its rows")
+        output.document({"agree": True, "pages": []})
         return
-    for run in runs or []:
-        take_in(run, out)
-    for page in write_leaderboards(out):
-        console.print(str(page), highlight=False)
+    with output.reporting() as reporter, reporter.stage("tables"), storing(out):
+        pages = [str(page) for page in update_leaderboards(runs or [], out)]
+    output.document({"pages": pages})
+    for page in pages:
+        output.tell(page)
+
+
+@app.command()
+def settings(
+    pattern: Annotated[str, typer.Argument(help="Shell-style pattern, as 'training.*'.")] = "*",
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The page docs/settings.md, with all of them.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the settings of a run: what each takes, its default, and what it means."""
+    from camzoo import settings_page
+
+    if markdown:
+        sys.stdout.write(settings_page.markdown())
+        return
+    found = settings_page.all_settings(pattern)
+    if not found:
+        raise ConfigError(f"no setting matches {pattern!r}; camzoo settings shows all")
+    output = Output(as_json)
+    output.document({"settings": [setting.record() for setting in found]})
+    for setting in found:
+        in_presets = "".join(f"; {value} in {name}" for name, value in setting.presets.items())
+        output.tell(f"{setting.name} = {setting.default}{in_presets}", style="bold")
+        output.tell(f"    {setting.range}. {setting.meaning}")
 
 
 @app.command(name="list")
 def list_(
     kind: Annotated[str, typer.Argument(help="cams, steps, baselines or datasets.")] = "cams",
     pattern: Annotated[str, typer.Argument(help="Shell-style pattern.")] = "*",
+    as_json: AsJson = False,
 ) -> None:
     """List what is registered, with what installed packages add."""
-    from camzoo.report.terminal import listing
+    from camzoo.report.terminal import entries, listing
 
+    if as_json:
+        Output(as_json).document({kind: entries(kind, pattern).to_dict("records")})
+        return
     console.print(listing(kind, pattern))
 
 
 @app.command()
-def doctor() -> None:
-    """Say what camzoo finds on this machine, and what is missing."""
+def doctor(as_json: AsJson = False, quiet: BeQuiet = False) -> None:
+    """Say what camzoo finds on this machine, and what is missing; exit 1 if anything is."""
     from camzoo.doctor import examine
 
-    if not examine(console):
+    output = Output(as_json, quiet)
+    findings = examine()
+    output.document({"findings": [asdict(finding) for finding in findings]})
+    for finding in findings:
+        if finding.good:
+            output.say(f"ok      {finding.name}: {finding.text}")
+        else:
+            output.tell(f"PROBLEM {finding.name}: {finding.text}")
+    if not all(finding.good for finding in findings):
         raise typer.Exit(1)
 
 
-def _start(
-    dataset: str | None, preset: str | None, again: Path | None, variant: str
-) -> BenchConfig:
-    """Settings to start from: of a preset for a data set, or of an earlier run."""
-    from camzoo.config import read_config
-    from camzoo.presets import preset as named_preset
-
-    if (dataset is None) == (again is None):
-        raise ConfigError("camzoo bench takes either --dataset or --config, the file of a run")
-    if again is not None and preset is not None:
-        raise ConfigError("--config says all that a preset would: leave --preset out")
-    return read_config(again) if again else named_preset(preset or "quick", str(dataset), variant)
-
-
-def _numbers(name: str, text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise ConfigError(f"--{name} takes numbers separated by commas, got {text!r}") from error
-
-
 def main() -> None:
-    """Entry point: faults that the user can mend end with exit code 2 and no traceback."""
-    try:
-        app()
-    except CamzooError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"camzoo: {error}", style="red", markup=False, highlight=False
-        )
-        sys.exit(2)
+    """Entry point."""
+    run_to_the_end(app)

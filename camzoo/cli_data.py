@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from camzoo.output import AsJson, BeQuiet, Output
 from camzoo.pairs import parse_pairs
 
 if TYPE_CHECKING:
@@ -19,55 +19,103 @@ if TYPE_CHECKING:
     from camzoo.data.stats import DatasetStats
 
 data_app = typer.Typer(help="Check, describe or download a data set.", no_args_is_help=True)
-console = Console(soft_wrap=not sys.stdout.isatty())
 
 #: Longest table of grid sizes or spacings.
 _MOST_ROWS: Final = 8
 
 Name = Annotated[str, typer.Argument(help="promri, acdc, chaos, nnunet, phantom, …")]
 Root = Annotated[Path | None, typer.Option(help="Folder with the data set.")]
+Slices = Annotated[
+    str,
+    typer.Option(help="Plane of the slices: acquired (across the thick axis of a scan) or axial."),
+]
 Options = Annotated[
     list[str] | None, typer.Option("--option", help="KEY=VALUE option of the data set; repeatable.")
 ]
 
 
 @data_app.command()
-def check(name: Name, root: Root = None, option: Options = None) -> None:
+def check(
+    name: Name,
+    root: Root = None,
+    option: Options = None,
+    slices: Slices = "acquired",
+    as_json: AsJson = False,
+    quiet: BeQuiet = False,
+) -> None:
     """Read every case and list everything that is wrong; exit code 2 if anything is."""
     from camzoo.data.check import check_dataset
-    from camzoo.progress import ConsoleReporter
+    from camzoo.data.plane import parse_choice
 
+    output = Output(as_json, quiet)
+    choice = parse_choice("--slices", slices)
     dataset = _open(name, root, option)
-    with ConsoleReporter(console).stage("check") as tick:
-        report = check_dataset(dataset, tick)
+    with output.reporting() as reporter, reporter.stage("check") as tick:
+        report = check_dataset(dataset, tick, choice)
+    output.document(
+        {
+            "tried": report.tried,
+            "faults": [asdict(fault) for fault in report.faults],
+            "slices": report.planes,
+            "notes": report.remarks,
+        }
+    )
     for fault in report.faults:
-        _say(f"fault: {fault.message}")
+        output.tell(f"fault: {fault.message}")
+    if report.planes:
+        output.say(f"slices: {report.planes}")
     for remark in report.remarks:
-        _say(f"note: {remark}")
+        output.say(f"note: {remark}")
     bad = len({case for fault in report.faults for case in fault.cases})
-    _say(f"{report.tried} cases tried, {bad} with faults, {len(report.faults)} faults in all")
+    output.tell(
+        f"{report.tried} cases tried, {bad} with faults, {len(report.faults)} faults in all"
+    )
     if report.faults:
         raise typer.Exit(2)
 
 
 @data_app.command()
-def stats(name: Name, root: Root = None, option: Options = None) -> None:
+def stats(
+    name: Name,
+    root: Root = None,
+    option: Options = None,
+    slices: Slices = "acquired",
+    as_json: AsJson = False,
+    quiet: BeQuiet = False,
+) -> None:
     """Print sizes, spacings, positive slices and organ volumes."""
+    from camzoo.data.plane import parse_choice
     from camzoo.data.stats import dataset_stats, remarks
-    from camzoo.progress import ConsoleReporter
 
+    output = Output(as_json, quiet)
+    choice = parse_choice("--slices", slices)
     dataset = _open(name, root, option)
-    with ConsoleReporter(console).stage("read") as tick:
-        found = dataset_stats(dataset, tick)
-    _say(
+    with output.reporting() as reporter, reporter.stage("read") as tick:
+        found = dataset_stats(dataset, tick, choice)
+    notes = [*dataset.facts.caveats, *remarks(found.cases)]
+    output.document(
+        {
+            "title": dataset.facts.title,
+            "patients": found.patients,
+            "slices": found.slices,
+            "cut": found.planes,
+            "organs": [asdict(organ) for organ in found.by_organ()],
+            "cases": [asdict(case) for case in found.cases],
+            "notes": notes,
+        }
+    )
+    output.tell(
         f"{dataset.facts.title}: {len(found.cases)} cases of {found.patients} patients, "
         f"{found.slices} slices"
     )
-    console.print(_organ_table(found))
-    console.print(_count_table("grid (z, y, x)", found.shapes()))
-    console.print(_count_table("spacing (z, y, x) in mm", found.spacings()))
-    for remark in [*dataset.facts.caveats, *remarks(found.cases)]:
-        _say(f"note: {remark}")
+    output.tell(f"slices: {found.planes}")
+    output.show(
+        _organ_table(found),
+        _count_table("grid (z, y, x)", found.shapes()),
+        _count_table("spacing (z, y, x) in mm", found.spacings()),
+    )
+    for remark in notes:
+        output.say(f"note: {remark}")
 
 
 @data_app.command()
@@ -77,22 +125,19 @@ def fetch(
     base_url: Annotated[
         str | None, typer.Option(help="Mirror of https://zenodo.org/records.")
     ] = None,
+    quiet: BeQuiet = False,
 ) -> None:
     """Download what may be downloaded, and say how to get the rest."""
     from camzoo.data.fetch import fetch as fetch_dataset
-    from camzoo.progress import ConsoleReporter
 
-    fetch_dataset(name, root, base_url=base_url, reporter=ConsoleReporter(console))
+    with Output(quiet=quiet).reporting() as reporter:
+        fetch_dataset(name, root, base_url=base_url, reporter=reporter)
 
 
 def _open(name: str, root: Path | None, pairs: list[str] | None) -> Dataset:
     from camzoo.data.opening import open_dataset
 
     return open_dataset(name, root, parse_pairs("--option", pairs))
-
-
-def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _organ_table(found: DatasetStats) -> Table:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from camzoo.errors import ConfigError
+from camzoo.output import AsJson, BeQuiet, Output
 
 if TYPE_CHECKING:
     from camzoo.scoring.score import Scores
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 _ON_SCREEN: Final = [
     "rank", "method", "DSC (%)", "gap", "ASD (mm)", "MAD (mm)", "failed", "p (Holm)", "first",
 ]  # fmt: skip
-console = Console(soft_wrap=not sys.stdout.isatty())
 
 
 def score(
@@ -40,57 +38,81 @@ def score(
         bool, typer.Option("--allow-missing", help="Count missing predictions as failures.")
     ] = False,
     thirds: Annotated[bool, typer.Option("--thirds", help="Score apex, mid and base too.")] = False,
+    slices: Annotated[
+        str,
+        typer.Option(
+            help="Plane of the columns per slice: acquired (across the thick axis) or axial."
+        ),
+    ] = "acquired",
     normalise: Annotated[
         str, typer.Option(help="Of maps, by class over the volume: none, max or minmax.")
     ] = "none",
     fixed: Annotated[float, typer.Option(help="Threshold of the protocol fixed.")] = 0.5,
     out: Annotated[Path | None, typer.Option(help="Folder for rows, curves and tables.")] = None,
+    as_json: AsJson = False,
+    quiet: BeQuiet = False,
 ) -> None:
     """Score heat maps (--maps) or masks (--preds) against references (--masks)."""
-    from camzoo.progress import ConsoleReporter
     from camzoo.scoring.files import parse_spacing
     from camzoo.scoring.score import score as score_files
 
     if (maps is None) == (preds is None):
         raise ConfigError("give either --maps (heat maps) or --preds (masks), exactly one of them")
-    scores = score_files(
-        masks=masks,
-        maps=maps,
-        preds=preds,
-        spacing=parse_spacing(spacing),
-        organs=organs.split(",") if organs else None,
-        patients=patients,
-        allow_missing=allow_missing,
-        thirds=thirds,
-        normalise=normalise,
-        fixed=fixed,
-        reporter=ConsoleReporter(console),
-    )
-    _show(scores)
+    output = Output(as_json, quiet)
+    with output.reporting() as reporter:
+        scores = score_files(
+            masks=masks,
+            maps=maps,
+            preds=preds,
+            spacing=parse_spacing(spacing),
+            organs=organs.split(",") if organs else None,
+            patients=patients,
+            allow_missing=allow_missing,
+            thirds=thirds,
+            slices=slices,
+            normalise=normalise,
+            fixed=fixed,
+            reporter=reporter,
+        )
     if out is not None:
         _write(scores, out)
+    if as_json:
+        output.document(_document(scores, out))
+        return
+    _show(scores, output)
+    if out is not None:
+        output.say(f"rows, curves, tables: {out}")
 
 
-def _show(scores: Scores) -> None:
+def _document(scores: Scores, out: Path | None) -> dict[str, Any]:
+    from camzoo.report.numbers import numbers
+
+    folder = None if out is None else str(out)
+    return {"results": numbers(scores.rows), "notes": list(scores.notes), "folder": folder}
+
+
+def _show(scores: Scores, output: Output) -> None:
     from camzoo.report.terminal import text_table
     from camzoo.scoring.tables import definitions, protocols, ranking
 
+    output.say(f"slices: {scores.slices}")
     for note in scores.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        output.say(f"note: {note}")
     for protocol in protocols(scores.rows):
         frame = ranking(scores.rows, protocol).filter(_ON_SCREEN)
-        console.print(text_table(f"protocol: {protocol}", frame))
-    console.print(f"\n{definitions(scores.rows)}", markup=False, highlight=False)
+        output.show(text_table(f"protocol: {protocol}", frame))
+    output.say(f"\n{definitions(scores.rows)}")
 
 
 def _write(scores: Scores, out: Path) -> None:
-    from camzoo.files import write_text
+    from camzoo.files import storing, write_text
     from camzoo.rows import write_rows
     from camzoo.scoring.tables import page
 
-    out.mkdir(parents=True, exist_ok=True)
-    write_rows(scores.rows, out / "rows.parquet")
-    if scores.curves is not None:
-        scores.curves.to_parquet(out / "curves.parquet", index=False)
-    write_text(out / "scores.md", page(scores.rows, scores.notes))
-    console.print(f"rows, curves, tables: {out}", highlight=False)
+    with storing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_rows(scores.rows, out / "rows.parquet")
+        if scores.curves is not None:
+            scores.curves.to_parquet(out / "curves.parquet", index=False)
+        notes = (f"slices: {scores.slices}", *scores.notes)
+        write_text(out / "scores.md", page(scores.rows, notes))

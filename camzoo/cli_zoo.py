@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from camzoo.errors import ConfigError
+from camzoo.output import Output, console_on
 
 if TYPE_CHECKING:
     from camzoo.conformance import Result
     from camzoo.registry import Registry
 
-console = Console(soft_wrap=not sys.stdout.isatty())
+console = console_on()
 
 
 def layers(
@@ -48,14 +46,18 @@ def layers(
 
 
 def check(
-    place: Annotated[str, typer.Argument(help="module:Class, or a registered name.")],
+    place: Annotated[
+        str,
+        typer.Argument(help="module:Class, path/to/file.py:Class, or a registered name."),
+    ],
     kind: Annotated[
         str, typer.Option(help="cam or baseline, for a name that is both. Without: cam.")
     ] = "",
 ) -> None:
     """Run the conformance kit on a CAM method or a baseline; exit 1 if it fails anything."""
-    sys.path.insert(0, str(Path.cwd()))  # so that a module under development is found
-    results = _checked(_found(place, kind), place)
+    found = _found(place, kind)
+    with Output().reporting():  # says that it is still at work
+        results = _checked(found, place)
     for result in results:
         mark = "[green]pass[/]" if result.passed else "[red]FAIL[/]"
         console.print(f"{mark}  {result.name}", highlight=False)
@@ -68,9 +70,9 @@ def check(
 
 
 def _found(place: str, kind: str) -> type:
-    """The class of a registered name, or at ``module:Class``."""
+    """The class of a registered name, or at a place (:mod:`camzoo.plugins`)."""
     from camzoo.cams.base import cams
-    from camzoo.conformance import find_class
+    from camzoo.plugins import find_class
     from camzoo.segment import baselines
 
     registries: dict[str, Registry[Any]] = {"cam": cams, "baseline": baselines}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from camzoo.errors import ConfigError
+from camzoo.text import reason
 
 T = TypeVar("T")
 
@@ -36,30 +35,11 @@ def run_checks(checks: Mapping[str, Callable[[T], None]], subject: T) -> list[Re
     return [_run(name, check, subject) for name, check in checks.items()]
 
 
-def find_class(place: str) -> type:
-    """Import the class at ``module:Class``.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    module, _, name = place.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"nothing at {place!r}: {error}; give module:Class, or a name of camzoo list cams or "
-            "camzoo list baselines"
-        ) from error
-    if not isinstance(found, type):
-        raise ConfigError(f"{place!r} is no class, but {found!r}")
-    return found
-
-
 def _run(name: str, check: Callable[[T], None], subject: T) -> Result:
     try:
         check(subject)
     except BrokenError as broken:
         return Result(name, passed=False, message=str(broken))
-    except Exception as error:  # what is under test may raise anything
-        return Result(name, passed=False, message=f"raised {type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:  # what is under test may raise anything
+        return Result(name, passed=False, message=f"raised {reason(error)}")
     return Result(name, passed=True)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from camzoo.cams.base import cams
 from camzoo.cams.steps import steps
 from camzoo.data.datasets import datasets
 from camzoo.environment import choose_device, describe
 from camzoo.errors import CamzooError
+from camzoo.precision import choose_precision
 from camzoo.segment import baselines
 
 #: Free disk below which a run of the paper preset may not fit.
@@ -38,17 +37,14 @@ class Finding:
     good: bool = True
 
 
-def examine(console: Console) -> bool:
-    """Print what was found; return whether camzoo can run."""
-    findings = [*_software(), *_compute(), _disk(), *_plugins()]
-    for finding in findings:
-        mark = "ok     " if finding.good else "PROBLEM"
-        console.print(f"{mark} {finding.name}: {finding.text}", highlight=False, markup=False)
-    return all(finding.good for finding in findings)
+def examine() -> list[Finding]:
+    """Look at everything that camzoo runs on."""
+    device = choose_device("auto")
+    facts = describe(device)
+    return [*_software(facts), *_compute(device, facts), _disk(), *_plugins()]
 
 
-def _software() -> Iterator[Finding]:
-    facts = describe(torch.device("cpu"))
+def _software(facts: Mapping[str, object]) -> Iterator[Finding]:
     yield Finding("python", str(facts["python"]))
     packages = facts["packages"]
     assert isinstance(packages, dict)
@@ -56,24 +52,11 @@ def _software() -> Iterator[Finding]:
         yield Finding(package, version, version != "not installed")
 
 
-def _compute() -> Iterator[Finding]:
-    device = choose_device("auto")
-    name = describe(device)["device_name"]
-    yield Finding("device", f"{device} ({name}), {os.cpu_count()} CPU cores")
-    fast, slow = (_seconds(device, kind) for kind in (torch.bfloat16, torch.float32))
-    yield Finding("bf16", f"{slow / fast:.1f} x the speed of fp32 in a matrix product")
-
-
-def _seconds(device: torch.device, kind: torch.dtype) -> float:
-    """Best of a few products of 512 x 512 matrices."""
-    a = torch.ones(512, 512, device=device, dtype=kind)
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        # Reading an element waits for the device.
-        (a @ a)[0, 0].item()
-        times.append(time.perf_counter() - began)
-    return min(times)
+def _compute(device: torch.device, facts: Mapping[str, object]) -> Iterator[Finding]:
+    cores = f"{os.cpu_count()} CPU cores"
+    yield Finding("device", f"{device} ({facts['device_name']}), {cores}")
+    choice = choose_precision("auto", device)
+    yield Finding("precision", f"auto is {choice.used} here: {choice.why}")
 
 
 def _disk() -> Finding:

@@ -36,11 +36,21 @@ def choose_device(wish: str) -> torch.device:
         device = torch.device(wish)
     except RuntimeError as error:
         raise ConfigError(f"unknown device {wish!r}; choose auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {wish!r} asked for, but torch sees no CUDA device; use cpu")
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
         raise ConfigError(f"device {wish!r} is not supported; choose auto, cpu, cuda or cuda:N")
+    if device.type == "cuda":
+        _require_cuda(wish, device.index or 0)
     return device
+
+
+def _require_cuda(wish: str, index: int) -> None:
+    if not torch.cuda.is_available():
+        raise ConfigError(f"device {wish!r} asked for, but torch sees no CUDA device; use cpu")
+    count = torch.cuda.device_count()
+    if index >= count:
+        raise ConfigError(
+            f"device {wish!r} asked for, but torch sees {count} CUDA devices, counted from 0"
+        )
 
 
 @contextmanager

@@ -24,6 +24,10 @@ class DataError(CamzooError):
     """A file or a case of a data set cannot be used."""
 
 
+class DamagedError(DataError):
+    """A file that camzoo wrote itself is no longer what was written. No method is at fault."""
+
+
 class GeometryError(DataError):
     """Two volumes that must share a grid do not."""
 
@@ -34,3 +38,14 @@ class SplitError(CamzooError):
 
 class FirewallError(CamzooError):
     """Code asked for masks that its declared supervision does not allow it to see."""
+
+
+class MachineError(CamzooError):
+    """The machine has no more to give: memory, disk, a device. No method is at fault.
+
+    It ends a run. What is finished stays, and the same command goes on from there.
+    """
+
+
+class StorageError(MachineError):
+    """A folder cannot be written or read back."""

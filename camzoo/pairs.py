@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from camzoo.errors import ConfigError
 
 
-def parse_pairs(flag: str, texts: Iterable[str] | None) -> dict[str, Any]:
+def parse_pairs(
+    flag: str, texts: Iterable[str] | None, *, lists: Callable[[str], bool] | None = None
+) -> dict[str, Any]:
     """Split KEY=VALUE texts; a value that is JSON ("3", "[1, 2]", "true") becomes what it says.
+
+    Args:
+        flag: What the texts stand behind, for messages.
+        texts: To split.
+        lists: Says of a key whether commas in its value make a list, as in ``seeds=0,1``; by
+            default none does. Parts of a list are read as values are.
 
     Raises:
         ConfigError: A text has no "=", or a key stands twice.
@@ -22,11 +30,18 @@ def parse_pairs(flag: str, texts: Iterable[str] | None) -> dict[str, Any]:
             raise ConfigError(f"{flag} takes KEY=VALUE, got {text!r}")
         if key in pairs:
             raise ConfigError(f"{flag} {key} is given twice")
-        try:
-            pairs[key] = json.loads(value)
-        except json.JSONDecodeError:  # plain text
-            pairs[key] = value
+        pairs[key] = _value(value, as_list=lists is not None and lists(key))
     return pairs
+
+
+def _value(text: str, *, as_list: bool) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):  # plain text
+        parts = split_names(text)
+        if as_list and (len(parts) > 1 or text.endswith(",")):
+            return [_value(part, as_list=False) for part in parts]
+        return text
 
 
 def split_names(text: str) -> list[str]:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Protocol
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 #: Called with (steps done, steps in all).
 Tick = Callable[[int, int], None]
-
-#: A stage shorter than this shows no bar.
-SHOW_AFTER_SECONDS = 2.0
 
 
 def silent(_done: int, _total: int) -> None:
@@ -37,6 +24,9 @@ class Reporter(Protocol):
     def note(self, text: str) -> None:
         """Say one line."""
 
+    def detail(self, text: str) -> None:
+        """Say one line to those who asked for more."""
+
 
 class Quiet:
     """A reporter that shows nothing."""
@@ -49,42 +39,62 @@ class Quiet:
     def note(self, text: str) -> None:
         """Drop the line."""
 
+    def detail(self, text: str) -> None:
+        """Drop the line."""
 
-class ConsoleReporter:
-    """Bars with the time left on a terminal, a plain line per stage elsewhere."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console()
+@dataclass
+class Pace:
+    """How far a stage is, and when it will be through.
 
-    @contextmanager
-    def stage(self, title: str) -> Iterator[Tick]:
-        """Show the stage once it has taken :data:`SHOW_AFTER_SECONDS`."""
-        began = time.monotonic()
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-        )
-        task = bar.add_task(title, total=None)
+    Attributes:
+        title: Of the stage.
+        began: Second at which it began, on the clock of whoever asks.
+        done: Steps done.
+        total: Steps in all, 0 while that is not known.
+    """
 
-        def tick(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-            late = time.monotonic() - began > SHOW_AFTER_SECONDS
-            if late and self._console.is_terminal and not bar.live.is_started:
-                bar.start()
+    title: str
+    began: float
+    done: int = 0
+    total: int = 0
+    _first: tuple[float, int] | None = None
 
-        try:
-            yield tick
-        finally:
-            if bar.live.is_started:
-                bar.stop()
-        self.note(f"{title}: {time.monotonic() - began:.1f} s")
+    def step(self, done: int, total: int, now: float) -> None:
+        """Take in a tick."""
+        self.done, self.total = done, total
+        if self._first is None:
+            self._first = now, done
 
-    def note(self, text: str) -> None:
-        """Print one line."""
-        self._console.print(text, highlight=False, markup=False)
+    def left(self, now: float) -> float | None:
+        """Seconds left at the pace since the first tick; None while there is no telling.
+
+        A stage that goes on from an earlier run starts in the middle, so its beginning says
+        nothing of its pace.
+        """
+        if self._first is None or self.done <= self._first[1]:
+            return None
+        since, base = self._first
+        return (now - since) / (self.done - base) * (self.total - self.done)
+
+    def line(self, now: float) -> str:
+        """One line: share done, time so far, time left."""
+        parts = [f"{duration(now - self.began)} so far"]
+        if self.total:
+            parts.insert(0, f"{self.done / self.total:.0%} done")
+        left = self.left(now)
+        if left is not None:
+            parts.append(f"about {duration(left)} left")
+        return f"{self.title}: {', '.join(parts)}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it: 8.1 s, 2 min 5 s, 3 h 10 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -16,13 +16,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camzoo.errors import ConfigError
+from camzoo.stored import reading
+from camzoo.text import plain
 
 SCHEMA_VERSION: Final = 1
+#: File of rows, in the folder of a run.
+ROWS: Final = "rows.parquet"
 #: Values of the column "stage".
 PSEUDO_MASK: Final = "pseudo-mask"
 SEGMENTATION: Final = "segmentation"
 #: The column "protocol" of labels that no threshold was chosen for.
 NO_THRESHOLD: Final = "none"
+#: The same of masks that came from elsewhere.
+AS_GIVEN: Final = "as given"
 
 #: Column -> (Arrow type, meaning).
 COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
@@ -32,6 +38,7 @@ COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
     "fold": (pa.int64(), "fold of a cross-validated data set, else 0"),
     "seed": (pa.int64(), "seed of training"),
     "backbone": (pa.string(), "timm name of the backbone"),
+    "computed_in": (pa.string(), "in which the networks ran: bf16 or fp32"),
     "method": (pa.string(), "registry name of the CAM method or baseline"),
     "variant": (pa.string(), "settings of the method that differ from its defaults, or empty"),
     "supervision": (pa.string(), "what the method may see while it learns"),
@@ -71,6 +78,8 @@ COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
     "spacing_y": (pa.float64(), "mm"),
     "spacing_x": (pa.float64(), "mm"),
 }
+#: Columns that rows written by earlier versions lack.
+_ADDED: Final = frozenset({"computed_in"})
 SCHEMA: Final = pa.schema(
     [pa.field(name, kind, metadata={"meaning": text}) for name, (kind, text) in COLUMNS.items()],
     metadata={"camzoo.schema": str(SCHEMA_VERSION)},
@@ -106,28 +115,40 @@ def make_rows(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def write_rows(frame: pd.DataFrame, path: Path) -> None:
-    """Write rows as Parquet, in the types of the schema."""
+    """Write rows as Parquet, in the types of the schema, with checksums of the pages."""
     table = pa.Table.from_pandas(
         frame.replace({np.nan: None}), schema=SCHEMA, preserve_index=False
     ).replace_schema_metadata(SCHEMA.metadata)
-    pq.write_table(table, path, compression="zstd")
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def read_rows(path: Path) -> pd.DataFrame:
     """Read rows that :func:`write_rows` wrote.
 
     Raises:
-        ConfigError: The file is no table of result rows, or has another schema version.
+        DamagedError: The file is no table of result rows.
+        ConfigError: It has another schema version.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ConfigError(f"{path} cannot be read as result rows: {error}") from error
-    version = (table.schema.metadata or {}).get(b"camzoo.schema", b"none").decode()
+    with reading(path, run_again):
+        table = pq.read_table(path, page_checksum_verification=True)
+        metadata = table.schema.metadata or {}
+        version = metadata.get(b"camzoo.schema", b"none").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
         raise ConfigError(
-            f"{path} has row schema {version}, this camzoo reads {SCHEMA_VERSION}; "
-            "run the bench again"
+            f"{path} has row schema {plain(version, 20)}, this camzoo reads {SCHEMA_VERSION}; "
+            f"{run_again(path)}"
         )
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+    with reading(path, run_again):
+        wrong = set(map(str, table.schema)) - set(map(str, SCHEMA))
+        missing = set(COLUMNS) - set(table.schema.names) - _ADDED
+        if wrong or missing:
+            differ = ", ".join(sorted(wrong | missing))
+            raise ValueError(f"its columns differ from the schema: {differ}")
+        frame: pd.DataFrame = table.to_pandas()
+    # Rows that were written before a column was added have it empty.
+    return frame.reindex(columns=[*frame.columns, *(c for c in COLUMNS if c not in frame.columns)])
+
+
+def run_again(_path: Path) -> str:
+    """What to do about a damaged file of a run."""
+    return "run the bench again, or take the run from where it came"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +21,7 @@ from camzoo.checkpoint import load_checkpoint, save_checkpoint
 from camzoo.config import TrainingConfig
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError, DataError
+from camzoo.precision import autocast
 from camzoo.progress import Tick, silent
 from camzoo.randomness import epoch_seed, seeded
 
@@ -196,13 +196,8 @@ def minimise(
     return history
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Autocast to bfloat16 where ``precision`` says so."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
 def mirrored(flip: str, slices: TaggedSlices) -> bool:
-    """Whether slices may be mirrored left to right: never by default where organs have a side."""
+    """Whether slices may be mirrored: by default not where organs would change their side."""
     return flip == "always" or (flip == "auto" and not slices.sided)
 
 
@@ -241,8 +236,9 @@ class _Totals:
         loss = float(self._loss) / self._count
         if not math.isfinite(loss):
             raise CamzooError(
-                f"training diverged in epoch {epoch + 1}: the loss is {loss}; "
-                "lower its learning rate (of the classifier: training.lr, training.head_factor)"
+                f"training diverged in epoch {epoch + 1}: the loss is {loss}; smaller steps may "
+                "help (of the classifier: lower training.lr or training.head_factor, or set "
+                "training.clip)"
             )
         return Epoch(loss, tuple((self._right / self._count).tolist()))
 

@@ -98,7 +98,7 @@ def test_a_head_can_read_two_stages_side_by_side(name):
     assert torch.allclose(features[:, 24:], last, atol=1e-5)
     by_hand = features.mean((2, 3)) @ both.head.weight.T
     assert torch.allclose(both(images), by_hand, atol=1e-5)
-    with pytest.raises(ValueError, match="ascending"):
+    with pytest.raises(ConfigError, match="ascending"):
         config(stages=(5, 4))
 
 

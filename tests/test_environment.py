@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from camzoo.config import BenchConfig
-from camzoo.environment import describe, processor, use_threads
+from camzoo.environment import choose_device, describe, processor, use_threads
+from camzoo.errors import ConfigError
 from camzoo.harness import run
 from camzoo.presets import preset
 
@@ -41,6 +42,23 @@ def test_a_run_computes_on_the_threads_of_its_configuration(config, threads, mon
     run.bench(config)
     assert seen == [threads]
     assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("wish", ["cpu:7", "meta", "mps", "gpu", "", "cuda:x"])
+def test_a_device_that_is_none_is_refused(wish):
+    with pytest.raises(ConfigError, match="choose auto, cpu, cuda or cuda:N"):
+        choose_device(wish)
+
+
+def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="'cuda:1' asked for, but torch sees no CUDA device"):
+        choose_device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ConfigError, match="torch sees 2 CUDA devices, counted from 0"):
+        choose_device("cuda:2")
 
 
 def test_threads_are_no_part_of_the_name_of_a_run():

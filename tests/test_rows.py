@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from camzoo.errors import ConfigError
+from camzoo.errors import ConfigError, DamagedError
 from camzoo.rows import COLUMNS, KEY, make_rows, read_rows, write_rows
 
 
@@ -48,7 +48,7 @@ def test_unknown_columns_are_refused():
 def test_foreign_files_are_refused(tmp_path):
     path = tmp_path / "x.parquet"
     path.write_text("no parquet")
-    with pytest.raises(ConfigError, match="cannot be read as result rows"):
+    with pytest.raises(DamagedError, match=r"x\.parquet is damaged .*; run the bench again"):
         read_rows(path)
     pq.write_table(pa.Table.from_pandas(pd.DataFrame({"a": [1]})), path)
     with pytest.raises(ConfigError, match="has row schema none"):

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from camzoo.backbone import Classifier, Trainable
 from camzoo.errors import ConfigError
+from camzoo.precision import autocast
 from camzoo.randomness import seeded
 from camzoo.refine.affinity import enlarged_parts
 from camzoo.refine.affinity_loss import affinity_loss
@@ -46,12 +47,11 @@ from camzoo.refine.scale import pair_radius
 from camzoo.refine.stages import run_stages, stage_channels, starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo.training import autocast
 from camzoo_baselines.own_maps import walked_maps
 
 if TYPE_CHECKING:
     from camzoo.cams.pipeline import MapArrays
-    from camzoo.config import TrainingConfig
+    from camzoo.config import Precision, TrainingConfig
     from camzoo.data.slices import TaggedSlices
     from camzoo.segment.context import BaselineContext
 
@@ -218,14 +218,16 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         return walked_maps(maps, slices, context, walk, normalisation="none")
 
     @torch.no_grad()
-    def walk(self, network: AffinityNet, maps: Tensor, grey: Tensor, *, precision: str) -> Tensor:
+    def walk(
+        self, network: AffinityNet, maps: Tensor, grey: Tensor, *, precision: Precision
+    ) -> Tensor:
         """Walk and return the share of each organ in organ and background: y_c / (y_c + y_0).
 
         Args:
             network: Trained.
             maps: Normalised and gated by tags, [B, C, s, t].
             grey: Slices on [0, 1], [B, H, W].
-            precision: Of the network, "bf16" or "fp32".
+            precision: Of the network.
 
         Returns:
             float32 [B, C, s, t]; above 0.5 where the organ beats the background.

@@ -35,6 +35,7 @@ from camzoo.cams.pipeline import MapArrays, resize
 from camzoo.config import Precision, TrainingConfig
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError, DataError
+from camzoo.precision import autocast
 from camzoo.refine.affinity import (
     AffinitySettings,
     boundary_recipe,
@@ -49,7 +50,7 @@ from camzoo.refine.scale import LINEAGE_SIDE, pair_radius, shrunk
 from camzoo.refine.stages import starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo.training import ViewLoss, autocast, mirrored, require_both_tags
+from camzoo.training import ViewLoss, mirrored, require_both_tags
 from camzoo_baselines.own_maps import own_maps, walked_maps
 
 if TYPE_CHECKING:

@@ -36,11 +36,12 @@ from camzoo.cams.activation import Cam
 from camzoo.config import TrainingConfig
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
+from camzoo.precision import autocast
 from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.segment.losses import balanced_cross_entropy
 from camzoo.segment.maps import resized_parts
 from camzoo.supervision import Supervision
-from camzoo.training import ViewLoss, autocast, mirrored, require_both_tags
+from camzoo.training import ViewLoss, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit
 from camzoo_baselines.sizes import bounds_of, organ_sizes, size_penalty
 

@@ -40,11 +40,12 @@ from camzoo.cams.base import CamMethod
 from camzoo.cams.pipeline import input_side, resize
 from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
+from camzoo.precision import autocast
 from camzoo.randomness import seeded
 from camzoo.refine.stages import run_stages, run_with_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo.training import ViewLoss, autocast, mirrored, require_both_tags
+from camzoo.training import ViewLoss, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit
 
 if TYPE_CHECKING:

@@ -22,10 +22,11 @@ from torch import Tensor
 from camzoo.backbone import Classifier
 from camzoo.cams.base import CamMethod
 from camzoo.cams.view import Viewer
-from camzoo.config import MapsConfig
+from camzoo.config import MapsConfig, Precision
 from camzoo.data.slices import TaggedSlices
+from camzoo.precision import autocast
 from camzoo.progress import Tick, silent
-from camzoo.training import autocast, mirrored
+from camzoo.training import mirrored
 
 #: Keeps a division by an empty peak finite. Far below any evidence: IRNet's 1e-5 is not, and would
 #: leave the maximum of a timid classifier short of 1.
@@ -91,7 +92,7 @@ def make_maps(
     sinks: Mapping[str, MapSink],
     *,
     layer: str | None,
-    precision: str,
+    precision: Precision,
     device: torch.device,
     tick: Tick = silent,
 ) -> None:
@@ -104,7 +105,7 @@ def make_maps(
         config: Views and normalisation.
         sinks: By the same names: where the maps go.
         layer: Target layer by timm's name, or None for what the pooling sees.
-        precision: "bf16" or "fp32".
+        precision: Of the passes.
         device: Where to compute.
         tick: Told (batches done, batches in all).
     """

@@ -10,6 +10,8 @@ import numpy as np
 
 from camzoo.data.datasets.base import Dataset
 from camzoo.data.loading import load_case
+from camzoo.data.notes import Note, told
+from camzoo.data.plane import SliceChoice, describe_slices
 from camzoo.data.stats import CaseStats, case_stats, remarks
 from camzoo.data.volume import Volume
 from camzoo.errors import DataError
@@ -37,14 +39,18 @@ class CheckReport:
         tried: Number of cases.
         faults: In the order of the cases; copies last.
         remarks: What is no fault, but must be known to whoever reads the numbers.
+        planes: In which plane the cases without faults are cut, in words; empty without any.
     """
 
     tried: int
     faults: tuple[Fault, ...]
     remarks: tuple[str, ...]
+    planes: str
 
 
-def check_dataset(dataset: Dataset, tick: Tick = silent) -> CheckReport:
+def check_dataset(
+    dataset: Dataset, tick: Tick = silent, slices: SliceChoice = SliceChoice.ACQUIRED
+) -> CheckReport:
     """Read every case and collect everything that is wrong.
 
     Two cases with the same image are a fault: on two sides of a split they leak the test set into
@@ -53,9 +59,10 @@ def check_dataset(dataset: Dataset, tick: Tick = silent) -> CheckReport:
     try:
         cases = dataset.cases()
     except DataError as error:
-        return CheckReport(0, (Fault((), str(error)),), ())
+        return CheckReport(0, (Fault((), str(error)),), (), "")
     faults: list[Fault] = []
     good: list[CaseStats] = []
+    noted: list[tuple[str, Note]] = []
     by_content: dict[str, list[str]] = {}
     for done, case in enumerate(cases, start=1):
         try:
@@ -63,11 +70,14 @@ def check_dataset(dataset: Dataset, tick: Tick = silent) -> CheckReport:
         except DataError as error:
             faults.append(Fault((case.id,), str(error)))
         else:
-            good.append(case_stats(loaded, len(dataset.organs)))
+            good.append(case_stats(loaded, len(dataset.organs), slices))
+            noted += [(case.id, note) for note in loaded.notes]
             by_content.setdefault(content_hash(loaded.image), []).append(case.id)
         tick(done, len(cases))
     faults += _copies(by_content)
-    return CheckReport(len(cases), tuple(faults), tuple(remarks(good)))
+    planes = describe_slices([case.stack for case in good], slices) if good else ""
+    found = (*dataset.notes(), *told(noted), *remarks(good))
+    return CheckReport(len(cases), tuple(faults), found, planes)
 
 
 def content_hash(image: Volume) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from camzoo.data.datasets.base import Case, Dataset
-from camzoo.data.volume import Volume, require_same_grid
+from camzoo.data.notes import Note
+from camzoo.data.volume import Volume, field_of_view_notes, on_grid_of
 from camzoo.errors import DataError
+
+#: Far beyond any scanner, far below where sums of squares leave single precision.
+_MOST_GREY: Final = 1e12
 
 
 @dataclass(frozen=True)
@@ -18,26 +23,29 @@ class LoadedCase:
     Attributes:
         image: Finite, not constant, at least two voxels along every axis.
         label: Integer classes 0..C.
+        notes: What stands out in the two files.
     """
 
     image: Volume
     label: Volume
+    notes: tuple[Note, ...] = ()
 
 
 def load_case(dataset: Dataset, case: Case) -> LoadedCase:
     """Read a case and make sure that it can be used.
 
     Raises:
-        DataError: The image or the label cannot be read; the image holds NaN or infinity, is
-            constant, or is a single slice; the label holds a class the data set has not.
+        DataError: The image or the label cannot be read; the image holds NaN, infinity or values
+            beyond any scanner's, is constant, or is a single slice; the label holds a class the
+            data set has not.
         GeometryError: The label does not lie on the grid of the image.
     """
     image = dataset.image(case)
     _require_usable(image)
-    label = dataset.label(case)
-    require_same_grid(image, label)
+    label = on_grid_of(image, dataset.label(case))
     _require_classes(label, dataset.organs)
-    return LoadedCase(image, label)
+    notes = (*field_of_view_notes(image), *image.notes, *label.notes)
+    return LoadedCase(image, label, tuple(dict.fromkeys(notes)))
 
 
 def _require_usable(image: Volume) -> None:
@@ -54,6 +62,11 @@ def _require_usable(image: Volume) -> None:
             "away"
         )
     low, high = image.array.min(), image.array.max()
+    if max(-float(low), float(high)) > _MOST_GREY:
+        raise DataError(
+            f"{where}: grey values from {low:g} to {high:g}, expected at most {_MOST_GREY:g}; "
+            "export the scan again"
+        )
     if low == high:
         raise DataError(
             f"{where}: every voxel is {low}; the scan is empty: export it again or take the case "

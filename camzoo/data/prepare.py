@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from camzoo.data.datasets.base import Case, Dataset
-from camzoo.data.grid import Letterbox
 from camzoo.data.loading import LoadedCase, load_case
-from camzoo.data.slices import INDEX, CaseInfo, PreparedIndex
+from camzoo.data.notes import Note, told
+from camzoo.data.plane import SliceChoice, choose_plane
+from camzoo.data.slices import INDEX, NOTES, CaseInfo, PreparedIndex
 from camzoo.errors import DataError
+from camzoo.names import require_name
 from camzoo.progress import Tick, silent
 
 
@@ -25,6 +28,7 @@ def prepare(
     size: int,
     percentiles: tuple[float, float],
     min_area: int,
+    slices: SliceChoice = SliceChoice.ACQUIRED,
     tick: Tick = silent,
 ) -> None:
     """Read every case of ``dataset`` and write the prepared folder, one case in memory at a time.
@@ -35,28 +39,35 @@ def prepare(
         size: Side of the square working grid in pixels.
         percentiles: Of each volume's intensities: mapped to 0 and 255.
         min_area: An organ tags a slice when it covers at least this many voxels of the scan.
+        slices: How the plane is chosen in which each case is cut.
         tick: Told (cases done, cases in all).
 
     Raises:
         DataError: A case cannot be read, or an organ is in no slice at all.
+        ConfigError: The id of a case is no name, and could become no file.
     """
     cases = list(dataset.cases())
+    for case in cases:
+        require_name(case.id, "the id of a case")
     masks = folder / "masks"
     masks.mkdir()
     digest = hashlib.sha256()
     infos: list[CaseInfo] = []
     tags: list[NDArray[np.uint8]] = []
+    noted: list[tuple[str, Note]] = []
     with (folder / "images.u8").open("wb") as store:
         for done, case in enumerate(cases):
             loaded = load_case(dataset, case)
+            noted += [(case.id, note) for note in loaded.notes]
             label = np.ascontiguousarray(loaded.label.array, dtype=np.uint8)
             first = infos[-1].rows.stop if infos else 0
-            infos.append(_info(loaded, case, first))
-            tags.append(tag_slices(label, len(dataset.organs), min_area))
-            images = _slices(loaded, size, percentiles)
+            info = _info(loaded, case, first, slices)
+            infos.append(info)
+            tags.append(tag_slices(info.plane.cut(label), len(dataset.organs), min_area))
+            images = _slices(loaded, info, size, percentiles)
             store.write(images.data)
             np.save(masks / f"{case.id}.npy", label, allow_pickle=False)
-            for part in (repr(infos[-1]).encode(), images.data, label.data):
+            for part in (repr(info).encode(), images.data, label.data):
                 digest.update(part)
             tick(done + 1, len(cases))
     all_tags = np.concatenate(tags)
@@ -64,31 +75,37 @@ def prepare(
     np.save(folder / "tags.npy", all_tags, allow_pickle=False)
     digest.update(all_tags.data)
     index = PreparedIndex(dataset.organs, dataset.sided, size, digest.hexdigest(), tuple(infos))
+    notes = [*dataset.notes(), *told(noted)]
+    (folder / NOTES).write_text(json.dumps(notes, indent=1), encoding="utf-8")
     (folder / "index.json").write_bytes(INDEX.dump_json(index, indent=1))
 
 
 def tag_slices(label: NDArray[np.uint8], classes: int, min_area: int) -> NDArray[np.uint8]:
-    """Tag each slice of a label volume [z, y, x] with the organs it shows: uint8 [z, classes]."""
+    """Tag each slice of labels [n, rows, columns] with the organs it shows: uint8 [n, classes]."""
     areas = np.stack([(label == c).sum(axis=(1, 2)) for c in range(1, classes + 1)], axis=1)
     return np.ascontiguousarray(areas >= min_area).astype(np.uint8)
 
 
-def _slices(loaded: LoadedCase, size: int, percentiles: tuple[float, float]) -> NDArray[np.uint8]:
+def _slices(
+    loaded: LoadedCase, info: CaseInfo, size: int, percentiles: tuple[float, float]
+) -> NDArray[np.uint8]:
     voxels = loaded.image.array.astype(np.float32)
     low, high = (float(value) for value in np.percentile(voxels, percentiles))
     if high <= low:  # a few bright voxels on a constant ground: the percentiles say nothing
         low, high = float(voxels.min()), float(voxels.max())
     # Scaled before padding, so that the border of the letterbox is as dark as the darkest voxel.
     scaled = np.clip((voxels - low) * (255.0 / (high - low)), 0, 255)
-    grid = Letterbox(*loaded.image.shape[1:]).to_grid(torch.from_numpy(scaled), size)
+    cut = torch.from_numpy(np.ascontiguousarray(info.plane.cut(scaled)))
+    grid = info.letterbox.to_grid(cut, size)
     slices: NDArray[np.uint8] = grid.round().clamp(0, 255).to(torch.uint8).contiguous().numpy()
     return slices
 
 
-def _info(loaded: LoadedCase, case: Case, first: int) -> CaseInfo:
+def _info(loaded: LoadedCase, case: Case, first: int, slices: SliceChoice) -> CaseInfo:
     image = loaded.image
     affine = tuple(tuple(float(v) for v in row) for row in image.affine)
-    return CaseInfo(case.id, case.patient, first, image.shape, image.spacing, affine)
+    plane = choose_plane(image.spacing, slices)
+    return CaseInfo(case.id, case.patient, first, image.shape, image.spacing, affine, plane)
 
 
 def _require_every_organ(tags: NDArray[np.uint8], organs: Sequence[str]) -> None:

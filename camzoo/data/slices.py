@@ -7,7 +7,7 @@ knows nothing of the masks. Those come only from :class:`MaskVault`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,9 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from camzoo.data.grid import Letterbox
+from camzoo.data.plane import Plane, SliceStack, slice_stack
 from camzoo.errors import FirewallError
+from camzoo.stored import read_array, read_json, reading
 from camzoo.supervision import Supervision
 
 
@@ -31,10 +33,11 @@ class CaseInfo:
     Attributes:
         id: Case id.
         patient: Patient id.
-        first: Row of its first slice in the store; its slices follow in z order.
+        first: Row of its first slice in the store; the others follow as in its plane.
         shape: Voxels along (z, y, x) of the scan.
         spacing: mm along (z, y, x).
         affine: 4 x 4, index (z, y, x, 1) to RAS mm.
+        plane: In which it is cut into slices.
     """
 
     id: str
@@ -43,16 +46,37 @@ class CaseInfo:
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     affine: tuple[tuple[float, ...], ...]
+    plane: Plane = Plane.AXIAL
+
+    @property
+    def slices(self) -> int:
+        """Number of its slices."""
+        return self.shape[self.plane.axis]
 
     @property
     def rows(self) -> slice:
         """Rows of the store that hold its slices."""
-        return slice(self.first, self.first + self.shape[0])
+        return slice(self.first, self.first + self.slices)
 
     @property
     def letterbox(self) -> Letterbox:
         """The way between its slices and the working grid."""
-        return Letterbox(*self.shape[1:])
+        _, height, width = self.plane.arrange(self.shape)
+        return Letterbox(height, width)
+
+    @property
+    def stack(self) -> SliceStack:
+        """How its slices lie in the body."""
+        return slice_stack(np.array(self.affine), self.plane)
+
+    def on_scan(self, maps: Tensor) -> Tensor:
+        """Bring maps of its slices [n, C, s, s] to the grid of the scan: float32 [C, z, y, x].
+
+        Args:
+            maps: On the CPU, of any side.
+        """
+        fine = self.letterbox.from_grid(maps).transpose(0, 1)
+        return torch.from_numpy(np.ascontiguousarray(self.plane.restore(fine.numpy())))
 
     @property
     def diagonal_mm(self) -> float:
@@ -69,7 +93,7 @@ class TaggedSlices:
         rows: Which of them belong here, [N], ascending.
         tags: Whether an organ is in a slice, uint8 [N, C].
         organs: Names of the C classes.
-        sided: True where slices must not be mirrored left to right.
+        sided: True where mirrored slices show organs on the wrong side of the body.
         cases: Case ids, and which rows of ``rows`` are theirs: (id, start, stop).
     """
 
@@ -125,9 +149,10 @@ class TaggedSlices:
 class ReferenceMasks:
     """Reference labels by case, opened for a declared purpose. Get one from :class:`MaskVault`."""
 
-    def __init__(self, folder: Path, cases: Iterable[str]) -> None:
+    def __init__(self, folder: Path, planes: Mapping[str, Plane]) -> None:
         self._folder = folder
-        self.cases = frozenset(cases)
+        self._planes = dict(planes)
+        self.cases = frozenset(planes)
 
     def label(self, case: str) -> NDArray[np.uint8]:
         """Return the label volume uint8 [z, y, x] of ``case`` on the grid of the scan.
@@ -137,8 +162,16 @@ class ReferenceMasks:
         """
         if case not in self.cases:
             raise FirewallError(f"the mask of case {case} was not opened for this purpose")
-        label: NDArray[np.uint8] = np.load(self._folder / f"{case}.npy", allow_pickle=False)
-        return label
+        return np.array(read_array(self._folder / f"{case}.npy", np.uint8, (None,) * 3))
+
+    def slices(self, case: str) -> NDArray[np.uint8]:
+        """Return the labels of the slices of ``case``, uint8 [n, rows, columns], in their order.
+
+        Raises:
+            FirewallError: The case is not among those that were opened.
+        """
+        label = self.label(case)  # first: only what was opened has a plane
+        return np.ascontiguousarray(self._planes[case].cut(label))
 
 
 def labels_on_grid(masks: ReferenceMasks, cases: Iterable[str], side: int) -> NDArray[np.uint8]:
@@ -149,22 +182,20 @@ def labels_on_grid(masks: ReferenceMasks, cases: Iterable[str], side: int) -> ND
         cases: In the order of the slices.
         side: Of the grid, which covers what the working grid covers.
     """
-    volumes = (torch.from_numpy(masks.label(case)) for case in cases)
-    return np.concatenate(
-        [Letterbox(*v.shape[1:]).labels_to_grid(v, side).numpy() for v in volumes]
-    )
+    cut = (torch.from_numpy(masks.slices(case)) for case in cases)
+    return np.concatenate([Letterbox(*s.shape[1:]).labels_to_grid(s, side).numpy() for s in cut])
 
 
 class MaskVault:
     """Hands out reference masks to evaluation, and to training that declares it needs them."""
 
-    def __init__(self, folder: Path, cases: Iterable[str]) -> None:
+    def __init__(self, folder: Path, planes: Mapping[str, Plane]) -> None:
         self._folder = folder
-        self._cases = frozenset(cases)
+        self._planes = dict(planes)
 
     def for_evaluation(self) -> ReferenceMasks:
         """Masks of all cases, to score what was predicted."""
-        return ReferenceMasks(self._folder, self._cases)
+        return ReferenceMasks(self._folder, self._planes)
 
     def for_training(
         self, supervision: Supervision, cases: Iterable[str], *, who: str
@@ -179,7 +210,8 @@ class MaskVault:
                 f"{who} declares supervision {supervision.value!r} and asked for reference masks; "
                 "declare 'image+seed' or 'mask', or learn from tags only"
             )
-        return ReferenceMasks(self._folder, set(cases) & self._cases)
+        planes = {case: self._planes[case] for case in cases if case in self._planes}
+        return ReferenceMasks(self._folder, planes)
 
 
 @dataclass(frozen=True)
@@ -205,8 +237,25 @@ class PreparedIndex:
         """Number of slices in the store."""
         return self.cases[-1].rows.stop if self.cases else 0
 
+    @property
+    def stacks(self) -> dict[str, SliceStack]:
+        """How the slices lie in the body, by case."""
+        return {info.id: info.stack for info in self.cases}
+
+    @property
+    def mirror_exchanges_sides(self) -> bool:
+        """Whether a mirrored slice shows an organ on the other side of the body than its name says.
+
+        Not where every slice is sagittal: mirroring exchanges front and back there, and organs on
+        both sides look the same.
+        """
+        return self.sided and any(stack.mirror_exchanges_sides for stack in self.stacks.values())
+
 
 INDEX: Final = TypeAdapter(PreparedIndex)
+#: What stood out in the files, a list of lines.
+NOTES: Final = "notes.json"
+_LINES: Final = TypeAdapter(tuple[str, ...])
 
 
 @dataclass(frozen=True)
@@ -218,7 +267,12 @@ class Prepared:
     @cached_property
     def index(self) -> PreparedIndex:
         """What the folder holds."""
-        return INDEX.validate_json((self.folder / "index.json").read_bytes())
+        return read_json(self.folder / "index.json", INDEX)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What stood out in the files of the data set: no faults, but to be known."""
+        return read_json(self.folder / NOTES, _LINES)
 
     @cached_property
     def cases(self) -> dict[str, CaseInfo]:
@@ -230,22 +284,25 @@ class Prepared:
         wanted = set(self.cases if cases is None else cases)
         infos = [info for info in self.index.cases if info.id in wanted]
         rows = [np.arange(info.rows.start, info.rows.stop, dtype=np.int64) for info in infos]
-        stops = np.cumsum([info.shape[0] for info in infos]).tolist()
+        stops = np.cumsum([info.slices for info in infos]).tolist()
         spans = zip((i.id for i in infos), [0, *stops], stops, strict=False)
         chosen = np.concatenate(rows) if rows else np.empty(0, np.int64)
-        size = self.index.size
+        size, total = self.index.size, self.index.slices
+        images = self.folder / "images.u8"
+        with reading(images):
+            flat = np.memmap(images, np.uint8, "r")
+            store = flat.reshape(total, size, size)
+        tags = read_array(self.folder / "tags.npy", np.uint8, (total, len(self.index.organs)))
         return TaggedSlices(
-            store=np.memmap(
-                self.folder / "images.u8", np.uint8, "r", shape=(self.index.slices, size, size)
-            ),
+            store=store,
             rows=chosen,
-            tags=np.load(self.folder / "tags.npy", allow_pickle=False)[chosen],
+            tags=tags[chosen],
             organs=self.index.organs,
-            sided=self.index.sided,
+            sided=self.index.mirror_exchanges_sides,
             cases=tuple(spans),
         )
 
     @property
     def vault(self) -> MaskVault:
         """The masks, behind their wall."""
-        return MaskVault(self.folder / "masks", self.cases)
+        return MaskVault(self.folder / "masks", {info.id: info.plane for info in self.index.cases})

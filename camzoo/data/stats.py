@@ -11,6 +11,14 @@ import numpy as np
 
 from camzoo.data.datasets.base import Dataset
 from camzoo.data.loading import LoadedCase, load_case
+from camzoo.data.plane import (
+    SliceChoice,
+    SliceStack,
+    choose_plane,
+    describe_slices,
+    mixed_planes,
+    slice_stack,
+)
 from camzoo.progress import Tick, silent
 
 #: With fewer patients than this, equal headers are no surprise.
@@ -27,6 +35,7 @@ class CaseStats:
         shape: Voxels along (z, y, x).
         spacing: mm along (z, y, x).
         tilt: Largest angle in degrees between an axis and the body axis it stands for.
+        stack: How its slices lie.
         positive_slices: Per organ, the slices that show it.
         volume_ml: Per organ, its volume in millilitres.
     """
@@ -36,8 +45,14 @@ class CaseStats:
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     tilt: float
+    stack: SliceStack
     positive_slices: tuple[int, ...]
     volume_ml: tuple[float, ...]
+
+    @property
+    def slices(self) -> int:
+        """Number of its slices."""
+        return self.shape[self.stack.plane.axis]
 
 
 @dataclass(frozen=True)
@@ -66,10 +81,12 @@ class DatasetStats:
     Attributes:
         organs: Names of the classes.
         cases: One entry per case, in the order of the data set.
+        choice: How the plane of their slices was chosen.
     """
 
     organs: tuple[str, ...]
     cases: tuple[CaseStats, ...]
+    choice: SliceChoice = SliceChoice.ACQUIRED
 
     @property
     def patients(self) -> int:
@@ -79,7 +96,12 @@ class DatasetStats:
     @property
     def slices(self) -> int:
         """Number of slices of all cases."""
-        return sum(case.shape[0] for case in self.cases)
+        return sum(case.slices for case in self.cases)
+
+    @property
+    def planes(self) -> str:
+        """In which plane the slices are cut, in words."""
+        return describe_slices([case.stack for case in self.cases], self.choice)
 
     def by_organ(self) -> list[OrganStats]:
         """One entry per organ, in label order."""
@@ -105,8 +127,15 @@ class DatasetStats:
         return Counter(_rounded(case.spacing) for case in self.cases)
 
 
-def dataset_stats(dataset: Dataset, tick: Tick = silent) -> DatasetStats:
+def dataset_stats(
+    dataset: Dataset, tick: Tick = silent, slices: SliceChoice = SliceChoice.ACQUIRED
+) -> DatasetStats:
     """Read every case and describe it.
+
+    Args:
+        dataset: Where the cases come from.
+        tick: Told (cases done, cases in all).
+        slices: How the plane is chosen in which each case is cut.
 
     Raises:
         DataError: A case cannot be read; ``camzoo data check`` lists all of them.
@@ -114,25 +143,30 @@ def dataset_stats(dataset: Dataset, tick: Tick = silent) -> DatasetStats:
     cases = dataset.cases()
     found = []
     for done, case in enumerate(cases, start=1):
-        found.append(case_stats(load_case(dataset, case), len(dataset.organs)))
+        found.append(case_stats(load_case(dataset, case), len(dataset.organs), slices))
         tick(done, len(cases))
-    return DatasetStats(dataset.organs, tuple(found))
+    return DatasetStats(dataset.organs, tuple(found), slices)
 
 
-def case_stats(loaded: LoadedCase, classes: int) -> CaseStats:
-    """Describe one case with ``classes`` organs."""
+def case_stats(
+    loaded: LoadedCase, classes: int, slices: SliceChoice = SliceChoice.ACQUIRED
+) -> CaseStats:
+    """Describe one case with ``classes`` organs, cut in the plane that ``slices`` chooses."""
     image, label = loaded.image, loaded.label
     directions = image.affine[:3, :3]
     voxel_ml = abs(float(np.linalg.det(directions))) / 1000
     cosines = np.abs(directions / np.linalg.norm(directions, axis=0)).max(axis=0)
     masks = [label.array == c for c in range(1, classes + 1)]
+    plane = choose_plane(image.spacing, slices)
+    within = plane.order[1:]
     return CaseStats(
         case=image.case,
         patient=image.patient,
         shape=image.shape,
         spacing=image.spacing,
         tilt=float(np.degrees(np.arccos(np.clip(cosines.min(), 0, 1)))),
-        positive_slices=tuple(int(mask.any(axis=(1, 2)).sum()) for mask in masks),
+        stack=slice_stack(image.affine, plane),
+        positive_slices=tuple(int(mask.any(axis=within).sum()) for mask in masks),
         volume_ml=tuple(int(mask.sum()) * voxel_ml for mask in masks),
     )
 
@@ -153,12 +187,14 @@ def remarks(cases: Sequence[CaseStats]) -> list[str]:
             f"the axes of all {patients} patients are exactly those of the body: the orientation "
             "may be nominal, and with it left and right, apex and base"
         )
-    across = [case.case for case in cases if case.spacing[0] < 0.99 * max(case.spacing[1:])]
+    across = [case.case for case in cases if case.stack.step_mm < 0.99 * max(case.spacing)]
     if across:
         notes.append(
-            f"slices lie across the plane of acquisition (finer along z than within the slice): "
-            f"{_some(across)}"
+            "slices lie across the plane of acquisition (voxels are longer within a slice than "
+            f"from slice to slice): {_some(across)}"
         )
+    mixed = mixed_planes({case.case: case.stack for case in cases})
+    notes += [mixed] if mixed else []
     empty = [case.case for case in cases if not any(case.positive_slices)]
     if empty:
         notes.append(f"no organ at all in: {_some(empty)}")

@@ -125,7 +125,7 @@ def best_threshold(
     parts = []
     for case, start, stop in slices.cases:
         info = prepared.cases[case]
-        volume = info.letterbox.from_grid(maps[start:stop].cpu()).transpose(0, 1).contiguous()
+        volume = info.on_scan(maps[start:stop].cpu())
         counts = threshold_sweep(volume, torch.from_numpy(masks.label(case)), thresholds)
         parts.append(
             curve_records(counts, slices.organs, case=case, patient=info.patient, subset="val")

@@ -13,20 +13,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.steps import MapStep, StepContext
+from camzoo.config import BenchConfig
 from camzoo.data.slices import Prepared, labels_on_grid
 from camzoo.data.splits import Split
 from camzoo.files import write_text
 from camzoo.harness.cost import CostMeter
+from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
+from camzoo.harness.kept import Kept
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained, maps_stage
-from camzoo.harness.store import Artifact
+from camzoo.harness.store import Artifact, Key
+from camzoo.harness.work import step_work
+from camzoo.stored import read_json
 
 VERSION = 3
 _REPORT = "report.json"
+_REPORTED = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -98,17 +105,53 @@ def chains_stage(
             failures[text] = plain.failures[chain.head]
             continue
         try:
-            made[text] = cell.run(chain, plain.artifacts[chain.head])
-        except Exception as error:  # a plug-in may raise anything; it fails its own row
-            failures[text] = f"{type(error).__name__}: {error}"
+            with Kept(seed).apart():
+                made[text] = cell.run(chain, plain.artifacts[chain.head])
+        except PLUGIN_FAULTS as error:
+            failures[text] = require_own_fault(error, f"the method {text}", context.store.root)
     return Mapped(made, failures)
+
+
+def step_key(
+    config: BenchConfig,
+    chain: Chain,
+    name: str,
+    step: MapStep,
+    *,
+    source: Artifact,
+    base: Artifact,
+    train: Artifact,
+    seed: int,
+) -> Key:
+    """What the maps after a step of a chain depend on.
+
+    Args:
+        config: Of the run.
+        chain: Whose step it is.
+        name: Of the step.
+        step: With its settings.
+        source: The maps that come in.
+        base: Those of the method at the head.
+        train: The classifier.
+        seed: Of the cell.
+    """
+    return {
+        "version": VERSION,
+        "step": name,
+        "settings": chain.step_settings(name),
+        "code": source_digest(type(step)),
+        "source": source.digest,
+        "base": base.digest,
+        "train": train.digest,
+        "training": config.training.model_dump(mode="json"),
+        "seed": seed,
+    }
 
 
 def read_report(folder: Path) -> dict[str, Any]:
     """What a step left beside its maps; nothing for a method without steps."""
     path = folder / _REPORT
-    report: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return report
+    return read_json(path, _REPORTED) if path.exists() else {}
 
 
 @dataclass(frozen=True)
@@ -131,18 +174,10 @@ class _CellOfSteps:
     def _step(
         self, chain: Chain, name: str, step: MapStep, base: Artifact, source: Artifact
     ) -> Artifact:
-        config = self.context.config
-        key = {
-            "version": VERSION,
-            "step": name,
-            "settings": chain.step_settings(name),
-            "code": source_digest(type(step)),
-            "source": source.digest,
-            "base": base.digest,
-            "train": self.trained.artifact.digest,
-            "training": config.training.model_dump(mode="json"),
-            "seed": self.seed,
-        }
+        key = step_key(
+            self.context.config, chain, name, step,
+            source=source, base=base, train=self.trained.artifact, seed=self.seed,
+        )  # fmt: skip
 
         def make(folder: Path) -> None:
             resumed = any(folder.iterdir())
@@ -159,7 +194,15 @@ class _CellOfSteps:
             }
             write_text(folder / _REPORT, json.dumps(told, indent=1) + "\n")
 
-        return self.context.store.get("steps", key, make, resumable=True)
+        slices = len(self.prepared.tagged())
+        return self.context.store.get(
+            "steps",
+            key,
+            make,
+            title=f"{name} of {chain}, fold {self.split.fold}, seed {self.seed}",
+            work=step_work(self.context.config, name, slices),
+            resumable=True,
+        )
 
     def _view(
         self, chain: Chain, step: MapStep, name: str, base: Artifact, folder: Path

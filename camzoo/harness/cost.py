@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 import torch
 
@@ -19,12 +20,13 @@ _RESET: Final = Path("/proc/self/clear_refs")
 _PEAK: Final = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
-@dataclass
+@dataclass(eq=False)
 class CostMeter:
     """Measures the body of a ``with`` statement.
 
     The memory is that of the whole process, libraries and what was loaded before included; pages
-    of memory-mapped files count while they are resident.
+    of memory-mapped files count while they are resident. A meter inside another sets the system's
+    high-water marks back, so the outer one takes down what it had seen till then.
 
     Attributes:
         device: Whose memory is measured, too, where it is a CUDA device.
@@ -38,12 +40,19 @@ class CostMeter:
     memory_mib: float | None = None
     cuda_mib: float | None = None
 
+    _open: ClassVar[list[CostMeter]] = []
+
+    _reset: bool = False
+    _began: float = 0.0
+
     def __enter__(self) -> Self:
         release_freed_memory()
+        _take_down(self._open)
         self._reset = _reset_peak()
         if self.device.type == "cuda":
             torch.cuda.init()  # a resumed run may not have used the device yet
             torch.cuda.reset_peak_memory_stats(self.device)
+        self._open.append(self)
         self._began = time.perf_counter()
         return self
 
@@ -54,15 +63,25 @@ class CostMeter:
         _trace: TracebackType | None,
     ) -> None:
         self.seconds = time.perf_counter() - self._began
-        self.memory_mib = _resident_peak_mib() if self._reset else None
-        if self.device.type == "cuda":
-            self.cuda_mib = torch.cuda.max_memory_allocated(self.device) / 2**20
+        _take_down(self._open)
+        self._open.remove(self)
 
     def record(self) -> dict[str, float | None]:
         """What was measured, as JSON."""
         return {
             "seconds": self.seconds, "memory_mib": self.memory_mib, "cuda_mib": self.cuda_mib,
         }  # fmt: skip
+
+
+def _take_down(meters: Sequence[CostMeter]) -> None:
+    """Raise the marks of open meters to those of the system."""
+    resident = _resident_peak_mib()
+    for meter in meters:
+        if meter._reset and resident is not None:
+            meter.memory_mib = max(meter.memory_mib or 0.0, resident)
+        if meter.device.type == "cuda":
+            allocated = torch.cuda.max_memory_allocated(meter.device) / 2**20
+            meter.cuda_mib = max(meter.cuda_mib or 0.0, allocated)
 
 
 def _reset_peak() -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pandas as pd
 
@@ -11,6 +12,24 @@ from camzoo.data.slices import Prepared
 from camzoo.harness.map_files import MapFiles
 from camzoo.metrics.sweep import threshold_sweep
 from camzoo.progress import Tick, silent
+from camzoo.stored import Advice, made_again, read_frame
+
+#: File of counts, in the folder of a stage and in that of a run.
+CURVES: Final = "curves.parquet"
+#: What it holds of each case.
+COLUMNS: Final = {
+    "organ": "text", "case": "text", "patient": "text", "threshold": "float", "tp": "int",
+    "n_pred": "int", "n_ref": "int",
+}  # fmt: skip
+
+
+def read_curves(folder: Path, advice: Advice = made_again) -> pd.DataFrame:
+    """Read the counts in ``folder``.
+
+    Raises:
+        DataError: They are damaged; the message ends in ``advice``.
+    """
+    return read_frame(folder / CURVES, COLUMNS, advice)
 
 
 def sweep_cases(

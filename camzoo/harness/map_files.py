@@ -11,8 +11,11 @@ from torch import Tensor
 
 from camzoo.cams.pipeline import MapArrays
 from camzoo.data.slices import CaseInfo
+from camzoo.files import reserve
+from camzoo.stored import read_array
 
 _FILES = {"maps": np.float16, "status": np.uint8, "peak": np.float32}
+_AXES = {"maps": (None,) * 4, "status": (None,) * 2, "peak": (None,) * 2}
 
 
 @dataclass
@@ -27,20 +30,20 @@ class MapFiles(MapArrays):
             "status": (slices, classes),
             "peak": (slices, classes),
         }
-        return cls(
-            **{
-                name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shapes[name])
-                for name, dtype in _FILES.items()
-            }
-        )
+        arrays = {}
+        for name, dtype in _FILES.items():
+            path = folder / f"{name}.npy"
+            arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, shapes[name])
+            reserve(path)
+        return cls(**arrays)
 
     @classmethod
     def open(cls, folder: Path) -> MapFiles:
         """Open what :meth:`create` laid out, for reading."""
         return cls(
             **{
-                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in _FILES
+                name: read_array(folder / f"{name}.npy", dtype, _AXES[name])
+                for name, dtype in _FILES.items()
             }
         )
 
@@ -52,5 +55,9 @@ class MapFiles(MapArrays):
 
     def volume(self, info: CaseInfo) -> Tensor:
         """Maps of a case on the grid of its scan: float32 [C, z, y, x]."""
-        stored = torch.from_numpy(np.array(self.maps[info.rows]))
-        return info.letterbox.from_grid(stored).transpose(0, 1).contiguous()
+        return info.on_scan(torch.from_numpy(np.array(self.maps[info.rows])))
+
+    def slice(self, info: CaseInfo, number: int) -> Tensor:
+        """Maps of one slice of a case in the voxels of its scan: float32 [C, rows, columns]."""
+        stored = torch.from_numpy(np.array(self.maps[info.first + number]))
+        return info.letterbox.from_grid(stored[None])[0]

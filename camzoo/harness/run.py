@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +18,21 @@ from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.equivalence import equivalent
 from camzoo.cams.pipeline import MULTIPLE
 from camzoo.cams.view import Viewer
+from camzoo.checksums import write_sums
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
+from camzoo.data.limit import limited
 from camzoo.data.opening import open_dataset
+from camzoo.data.plane import describe_slices, mixed_planes
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split, make_split
 from camzoo.environment import choose_device, describe, use_threads
 from camzoo.errors import CamzooError, ConfigError
-from camzoo.files import write_text
+from camzoo.files import storing, write_text
 from camzoo.harness.cells import Cell, cells
 from camzoo.harness.chains import Mapped, chains_stage
+from camzoo.harness.curves import CURVES, read_curves
+from camzoo.harness.manifest import MANIFEST, SCHEMA
 from camzoo.harness.protocols import choose
 from camzoo.harness.scores import read_scores
 from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
@@ -39,9 +45,14 @@ from camzoo.harness.stages import (
     train_stage,
 )
 from camzoo.harness.store import Artifact, Store
+from camzoo.names import require_name
+from camzoo.plugins import load_plugins
+from camzoo.precision import Precisions
 from camzoo.progress import Quiet, Reporter
-from camzoo.rows import PSEUDO_MASK, line_name, make_rows, write_rows
+from camzoo.row_checks import require_sound
+from camzoo.rows import PSEUDO_MASK, ROWS, SEGMENTATION, line_name, make_rows, write_rows
 from camzoo.segment.written import parse_baseline
+from camzoo.stored import write_frame
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +66,8 @@ class BenchResult:
         failures: Why a method or baseline has no rows, by name.
         prepared: Slices, tags and masks of the data set.
         maps: Folder of the maps of the first cell, by method and variant as tables call them.
+        made: Number of results that were computed, by stage.
+        found: Number of results that were in the store, by stage.
     """
 
     rows: pd.DataFrame
@@ -63,6 +76,8 @@ class BenchResult:
     failures: Mapping[str, str]
     prepared: Prepared
     maps: Mapping[str, Path]
+    made: Mapping[str, int]
+    found: Mapping[str, int]
 
     def __repr__(self) -> str:
         """Say what was run, what failed, and where it is."""
@@ -84,49 +99,107 @@ def bench(
     Args:
         config: All that the numbers depend on.
         out: Folder of runs. Results of stages are kept below it and shared by its runs.
-        reporter: Who is told about progress.
+        reporter: Who is told about progress, and about a precision that is only emulated here; who
+            gives none hears of that by a warning.
 
     Raises:
         CamzooError: Something the user can mend; nothing half-written is left.
     """
-    with use_threads(config.threads):
-        return _bench(config, out, reporter or Quiet())
+    load_plugins(config.plugins)
+    require_names(config)
+    device = choose_device(config.device)
+    precisions = Precisions.of(config, device)
+    if precisions.warning() and reporter is None:
+        warnings.warn(precisions.warning(), stacklevel=2)
+    reporter = reporter or Quiet()
+    for line in filter(None, (precisions.sentence(), precisions.warning())):
+        reporter.note(line)
+    with storing(out), use_threads(config.threads):
+        store = Store(out / "store", reporter, device)
+        context = Context(precisions.settle(config), store, device, reporter)
+        return _bench(context, out, precisions)
 
 
-def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
+def open_limited(config: BenchConfig) -> Dataset:
+    """Open the data set of a run, with as many of its cases as the run takes."""
+    data = config.data
+    dataset = open_dataset(data.name, data.root, data.options)
+    return dataset if data.limit is None else limited(dataset, data.limit, seed=data.split_seed)
+
+
+def splits_of(config: BenchConfig, dataset: Dataset) -> dict[int, Split]:
+    """Divide the cases of a run, by fold."""
+    kind, seed = config.data.split, config.data.split_seed
+    return {fold: make_split(dataset, kind, fold=fold, seed=seed) for fold in config.data.folds}
+
+
+def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
     began = time.time()
-    context = Context(config, Store(out / "store"), choose_device(config.device), reporter)
-    dataset = open_dataset(config.data.name, config.data.root, config.data.options)
-    splits = {fold: _split(config, dataset, fold) for fold in config.data.folds}
-    _refuse_early(config, dataset)
+    config = context.config
+    dataset = open_limited(config)
+    splits = splits_of(config, dataset)
+    require_network(config, dataset)
     prepared = prepare_stage(context, dataset)
+    for note in prepared.notes:
+        context.reporter.note(f"note: {note}")
+    _say_planes(context, prepared)
     results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
     rows = make_rows(record for result in results for record in result.records)
+    if len(rows):
+        require_sound(rows, "the rows of this run")
     failures = _failures(results)
     if not any(result.mapped.artifacts for result in results):
-        raise CamzooError(f"every method failed: {failures}")
+        reasons = "; ".join(f"{name}: {why}" for name, why in failures.items())
+        raise CamzooError(f"every method failed: {reasons}")
     folder = out / config.run
-    folder.mkdir(parents=True, exist_ok=True)
     curves = pd.concat([result.curves for result in results], ignore_index=True)
-    write_rows(rows, folder / "rows.parquet")
-    curves.to_parquet(folder / "curves.parquet", index=False)
     manifest = _manifest(context, dataset, prepared, splits, results, failures)
-    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    manifest["precision"] = precisions.record()
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
-    write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
-    write_costs(folder, [(result.cell, result.segmented) for result in results])
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_rows(rows, folder / ROWS)
+        write_frame(curves, folder / CURVES)
+        write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
+        costs = write_costs(folder, [(result.cell, result.segmented) for result in results])
+        write_sums(folder, (ROWS, CURVES, MANIFEST, *costs))
+    made, found = dict(context.store.made), dict(context.store.found)
     maps = _maps_by_line(results[0].mapped)
-    return BenchResult(rows, curves, folder, failures, prepared, maps)
+    return BenchResult(rows, curves, folder, failures, prepared, maps, made, found)
 
 
-def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:
-    """Find wrong names and weights that do not fit before hours are spent on reading.
+def _say_planes(context: Context, prepared: Prepared) -> None:
+    """Say how scans are cut before hours are spent on their slices."""
+    stacks = prepared.index.stacks
+    context.reporter.note(
+        f"slices: {describe_slices(list(stacks.values()), context.config.data.slices)}"
+    )
+    if mixed := mixed_planes(stacks):
+        context.reporter.note(f"note: {mixed}")
+
+
+def require_names(config: BenchConfig) -> None:
+    """Find wrong names of methods and baselines, and wrong settings of theirs, before anything.
+
+    Raises:
+        ConfigError: There is one, or two are names of one thing.
+    """
+    require_name(config.run, "the name of the run, made of data set and preset,")
+    _require_different(config.methods, parse_chain)
+    _require_different(config.baselines, parse_baseline)
+    for text in config.baselines:
+        baseline = parse_baseline(text)
+        if baseline.settings:  # without settings it is its author's fault, and fails its own row
+            baseline.build()
+
+
+def require_network(config: BenchConfig, dataset: Dataset) -> None:
+    """Find weights and layers that do not fit the backbone before hours are spent on reading.
 
     Raises:
         ConfigError: There is one.
     """
-    _require_different(config.methods, parse_chain)
-    _require_different(config.baselines, parse_baseline)
     classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)
     Viewer(classifier.model, config.backbone.layer)
 
@@ -173,11 +246,13 @@ def _failures(results: Sequence[_CellResult]) -> dict[str, str]:
     return texts
 
 
-def _split(config: BenchConfig, dataset: Dataset, fold: int) -> Split:
-    return make_split(dataset, config.data.split, fold=fold, seed=config.data.split_seed)
-
-
 def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) -> _CellResult:
+    everyone = cells(context.config)
+    if len(everyone) > 1:
+        number = everyone.index(cell) + 1
+        context.reporter.note(
+            f"cell {number} of {len(everyone)}: fold {cell.fold}, seed {cell.seed}"
+        )
     trained = train_stage(context, prepared, split, cell.seed)
     mapped = chains_stage(context, prepared, split, trained, cell.seed)
     curves = {
@@ -195,7 +270,11 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
         for record in read_scores(artifact.folder)
     ]
     segmented = segment_cell(context, prepared, split, trained, cell.seed)
-    records += [constant | record for record in segmented.records]
+    precision = {SEGMENTATION: context.config.segmentation.precision}
+    records += [
+        constant | {"computed_in": precision.get(record["stage"], constant["computed_in"])} | record
+        for record in segmented.records
+    ]
     keyed = [frame.assign(**(constant | columns[name])) for name, frame in curves.items()]
     return _CellResult(
         cell, trained, mapped, segmented, records, pd.concat(keyed) if keyed else pd.DataFrame()
@@ -203,7 +282,7 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
 
 
 def _read_curves(artifact: Artifact, split: Split) -> pd.DataFrame:
-    frame = pd.read_parquet(artifact.folder / "curves.parquet")
+    frame = read_curves(artifact.folder)
     return frame.assign(subset=frame["case"].map(split.subset_of()))
 
 
@@ -216,6 +295,7 @@ def _cell_columns(config: BenchConfig, cell: Cell) -> dict[str, Any]:
         "fold": cell.fold,
         "seed": cell.seed,
         "backbone": config.backbone.name,
+        "computed_in": config.training.precision,
         "stage": PSEUDO_MASK,
     }
 
@@ -242,8 +322,10 @@ def _manifest(
     results: list[_CellResult],
     failures: Mapping[str, str],
 ) -> dict[str, Any]:
-    config = context.config
+    config, stacks = context.config, prepared.index.stacks
+    mixed = mixed_planes(stacks)
     return {
+        "schema": SCHEMA,
         "run": config.run,
         "config": config.without_places(),
         "environment": describe(context.device),
@@ -251,7 +333,8 @@ def _manifest(
             "title": dataset.facts.title,
             "licence": dataset.facts.licence,
             "citation": dataset.facts.citation,
-            "caveats": list(dataset.facts.caveats),
+            "caveats": [*dataset.facts.caveats, *prepared.notes, *([mixed] if mixed else [])],
+            "slices": describe_slices(list(stacks.values()), config.data.slices),
             "organs": list(prepared.index.organs),
             "content": prepared.index.content,
         },

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from camzoo.metrics.case import CaseReference
 from camzoo.metrics.subregions import thirds
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.progress import Tick, silent
+from camzoo.stored import read_frame
 
 #: File of partial result rows in the folder of a stage.
 SCORES: Final = "scores.parquet"
@@ -84,7 +84,7 @@ def score_labels(
 
 def read_scores(folder: Path) -> list[dict[str, Any]]:
     """Read the partial result rows that a stage stored in ``folder``."""
-    frame = pd.read_parquet(folder / SCORES)
+    frame = read_frame(folder / SCORES, {"organ": "text", "case": "text", "tp": "int"})
     return [{str(column): v for column, v in row.items()} for row in frame.to_dict("records")]
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from camzoo.cams.chain import parse_chain
+from camzoo.config import BenchConfig
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
 from camzoo.environment import describe
@@ -20,10 +22,14 @@ from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.cells import Cell
 from camzoo.harness.chains import Mapped, chains_stage
 from camzoo.harness.cost import CostMeter
+from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
+from camzoo.harness.kept import Kept
+from camzoo.harness.manifest import COSTS
 from camzoo.harness.segmentation_scores import PREDICTIONS, PSEUDO_MASKS, segmentation_scores
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained
-from camzoo.harness.store import Artifact
+from camzoo.harness.store import Artifact, Key
+from camzoo.harness.work import segment_work
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.protocols import choose_threshold
 from camzoo.metrics.sweep import threshold_sweep
@@ -32,6 +38,7 @@ from camzoo.segment.base import Baseline, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
 from camzoo.segment.written import WrittenBaseline, parse_baseline
+from camzoo.stored import read_json
 
 #: Raised whenever the result changes for the same key.
 VERSION: Final = 1
@@ -41,9 +48,12 @@ _AROUND: Final = (threshold_sweep, curve_records, choose_threshold, predict_volu
 #: weights are is in the key of the classifier.
 _IRRELEVANT: Final[Any] = {
     "preset": True, "methods": True, "baselines": True, "seeds": True, "device": True,
-    "threads": True,
-    "data": {"root", "folds"}, "backbone": {"weights"}, "evaluation": {"protocols", "fixed"},
+    "threads": True, "plugins": True,
+    "data": {"root", "folds", "limit"}, "backbone": {"weights"},
+    "evaluation": {"protocols", "fixed"},
 }  # fmt: skip
+
+_COST: Final = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ def segment_cell(
 ) -> Segmented:
     """Run all baselines of a cell; one that fails is left out, with the reason."""
     result = Segmented()
-    reads = _reads(context.config.baselines, result.failures)
+    reads = _reads(context, result.failures)
     mapped = _maps(context, prepared, split, trained, seed, reads)
     cell = BaselineCell(context, prepared, split, trained.classifier, mapped.artifacts, seed)
     named = {text: parse_baseline(text) for text in reads}
@@ -74,9 +84,11 @@ def segment_cell(
     for name, methods in reads.items():
         try:
             _require_maps(methods, mapped.failures)
-            artifacts[name] = _segment_stage(cell, trained.artifact, named[name])
-        except Exception as error:  # a plug-in may raise anything; it fails its own row
-            result.failures[name] = _reason(error)
+            with Kept(seed).apart():
+                artifacts[name] = _segment_stage(cell, trained.artifact, named[name])
+        except PLUGIN_FAULTS as error:
+            who = f"the baseline {name}"
+            result.failures[name] = require_own_fault(error, who, context.store.root)
     for name, rows in segmentation_scores(cell, artifacts).items():
         result.records.extend(_columns(named[name]) | row for row in rows)
     result.costs.extend(
@@ -95,17 +107,18 @@ def _columns(baseline: WrittenBaseline) -> dict[str, str]:
     }
 
 
-def _reads(names: Sequence[str], failures: dict[str, str]) -> dict[str, tuple[str, ...]]:
+def _reads(context: Context, failures: dict[str, str]) -> dict[str, tuple[str, ...]]:
     """Which maps each baseline reads; one that cannot even be made has failed."""
     reads = {}
-    for name in names:
+    for name in context.config.baselines:
         try:
-            baseline = parse_baseline(name).build()
+            with Kept(0).apart():
+                baseline = parse_baseline(name).build()
             for method in baseline.reads:
                 _require_as_weak(baseline, method)
             reads[name] = baseline.reads
-        except Exception as error:
-            failures[name] = _reason(error)
+        except PLUGIN_FAULTS as error:
+            failures[name] = require_own_fault(error, f"the baseline {name}", context.store.root)
     return reads
 
 
@@ -141,23 +154,46 @@ def _require_maps(methods: Sequence[str], failures: Mapping[str, str]) -> None:
             raise CamzooError(f"the maps of {method}, which it reads, failed: {failures[method]}")
 
 
-def _segment_stage(cell: BaselineCell, train: Artifact, named: WrittenBaseline) -> Artifact:
-    """Train a baseline and segment the test volumes."""
-    context, split = cell.context, cell.split
-    baseline = named.build()
-    key = {
+def segment_key(
+    config: BenchConfig,
+    named: WrittenBaseline,
+    baseline: Baseline,
+    split: Split,
+    train: Artifact,
+    maps: Mapping[str, Artifact],
+    seed: int,
+) -> Key:
+    """What the predictions of a baseline in a cell depend on.
+
+    Args:
+        config: Of the run.
+        named: The baseline as it is written.
+        baseline: Constructed.
+        split: Of the cell.
+        train: The shared classifier.
+        maps: By method, those that the baseline reads among them.
+        seed: Of the cell.
+    """
+    return {
         "version": VERSION,
         "baseline": named.name,
         **({"settings": dict(named.settings)} if named.settings else {}),
         "code": [source_digest(written) for written in (type(baseline), *_AROUND)],
         "supervision": baseline.supervision.value,
         "train": train.digest,
-        "maps": {name: cell.maps[name].digest for name in baseline.reads},
+        "maps": {name: maps[name].digest for name in baseline.reads},
         "val": split.val,
         "test": split.test,
-        "config": context.config.model_dump(mode="json", exclude=_IRRELEVANT),
-        "seed": cell.seed,
+        "config": config.model_dump(mode="json", exclude=_IRRELEVANT),
+        "seed": seed,
     }
+
+
+def _segment_stage(cell: BaselineCell, train: Artifact, named: WrittenBaseline) -> Artifact:
+    """Train a baseline and segment the test volumes."""
+    context, split = cell.context, cell.split
+    baseline = named.build()
+    key = segment_key(context.config, named, baseline, split, train, cell.maps, cell.seed)
 
     def make(folder: Path) -> None:
         inside = folder / "baseline"
@@ -179,7 +215,15 @@ def _segment_stage(cell: BaselineCell, train: Artifact, named: WrittenBaseline) 
         }
         write_text(folder / "cost.json", json.dumps(cost, indent=1) + "\n")
 
-    return context.store.get("segment", key, make, resumable=True)
+    slices = len(cell.prepared.tagged(split.train))
+    return context.store.get(
+        "segment",
+        key,
+        make,
+        title=f"baseline {named.line}, fold {split.fold}, seed {cell.seed}",
+        work=segment_work(context.config, named, slices),
+        resumable=True,
+    )
 
 
 def _predict(cell: BaselineCell, baseline: Baseline, folder: Path) -> None:
@@ -199,21 +243,24 @@ def _predict(cell: BaselineCell, baseline: Baseline, folder: Path) -> None:
 
 def _cost(context: Context, baseline: WrittenBaseline, artifact: Artifact) -> dict[str, Any]:
     """What a baseline took when it was made, and where its predictions are, below the run's out."""
-    cost: dict[str, Any] = json.loads((artifact.folder / "cost.json").read_text("utf-8"))
+    cost = read_json(artifact.folder / "cost.json", _COST)
     place = (artifact.folder / PREDICTIONS).relative_to(context.store.root.parent)
     return {"method": baseline.line, **cost, "predictions": place.as_posix()}
 
 
-def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> None:
-    """Keep what baselines took apart from the rows, which are equal between equal runs."""
+def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> tuple[str, ...]:
+    """Keep what baselines took apart from the rows, which are equal between equal runs.
+
+    Returns:
+        The name of the file; nothing without baselines.
+    """
     costs = [
         {"fold": cell.fold, "seed": cell.seed, **cost}
         for cell, segmented in cells
         for cost in segmented.costs
     ]
-    if costs:
-        write_text(folder / "costs.json", json.dumps(costs, indent=1) + "\n")
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    if not costs:
+        (folder / COSTS).unlink(missing_ok=True)
+        return ()
+    write_text(folder / COSTS, json.dumps(costs, indent=1) + "\n")
+    return (COSTS,)

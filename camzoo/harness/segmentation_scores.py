@@ -16,8 +16,10 @@ from camzoo.data.readers import read_volume
 from camzoo.data.slices import CaseInfo
 from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.scores import SCORES, read_scores, score_labels
-from camzoo.harness.store import Artifact
+from camzoo.harness.store import Artifact, Key
+from camzoo.harness.work import labels_work
 from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
+from camzoo.stored import read_array, reading, write_frame
 
 #: Raised whenever the result changes for the same key.
 VERSION: Final = 1
@@ -39,10 +41,7 @@ def segmentation_scores(
     Returns:
         By baseline: partial result rows, without the columns of the cell and the method.
     """
-    keys = {
-        name: {"version": VERSION, "segment": artifact.digest}
-        for name, artifact in segmented.items()
-    }
+    keys = {name: labels_key(artifact) for name, artifact in segmented.items()}
 
     def make(folders: dict[str, Path]) -> set[str]:
         places = {name: segmented[name].folder for name in folders}
@@ -56,17 +55,30 @@ def segmentation_scores(
             rows = [{"stage": SEGMENTATION, "subset": "test"} | row for row in test[name]]
             rows += [{"stage": PSEUDO_MASK, "subset": "train"} | row for row in train.get(name, [])]
             frame = pd.DataFrame.from_records(rows).assign(protocol=NO_THRESHOLD)
-            frame.to_parquet(folder / SCORES, index=False)
+            write_frame(frame, folder / SCORES)
         return set(folders)
 
-    scored = cell.context.store.get_all("segment-scores", keys, make)
+    slices = cell.prepared.tagged(cell.split.test)
+    scored = cell.context.store.get_all(
+        "segment-scores",
+        keys,
+        make,
+        title=f"scores of baselines, fold {cell.split.fold}, seed {cell.seed}",
+        works=dict.fromkeys(keys, labels_work(len(slices), len(slices.organs))),
+    )
     return {name: read_scores(artifact.folder) for name, artifact in scored.items()}
+
+
+def labels_key(segmented: Artifact) -> Key:
+    """What the scores of a baseline's predictions depend on."""
+    return {"version": VERSION, "segment": segmented.digest}
 
 
 def _stored_labels(folder: Path) -> LabelsOf:
     def labels(info: CaseInfo) -> NDArray[np.uint8]:
         path = folder / PREDICTIONS / f"{info.id}.nii.gz"
-        array: NDArray[np.uint8] = read_volume(path, case=info.id, patient=info.patient).array
+        with reading(path):
+            array: NDArray[np.uint8] = read_volume(path, case=info.id, patient=info.patient).array
         return array
 
     return labels
@@ -74,14 +86,15 @@ def _stored_labels(folder: Path) -> LabelsOf:
 
 def _drawn_labels(cell: BaselineCell, folder: Path) -> LabelsOf:
     """Pseudo-masks on the grid of the scan; what is unknown is background."""
-    pseudo = np.load(folder / PSEUDO_MASKS, mmap_mode="r", allow_pickle=False)
     slices = cell.prepared.tagged(cell.split.train)
+    pseudo = read_array(folder / PSEUDO_MASKS, np.uint8, (len(slices), None, None))
     rows = {case: slice(start, stop) for case, start, stop in slices.cases}
     classes = len(slices.organs) + 1
 
     def labels(info: CaseInfo) -> NDArray[np.uint8]:
         label = torch.from_numpy(np.array(pseudo[rows[info.id]])).long()
         planes = F.one_hot(label.where(label < classes, 0), classes).movedim(-1, 1)
-        return info.letterbox.from_grid(planes).argmax(dim=1).to(torch.uint8).numpy()
+        fine = info.letterbox.from_grid(planes).argmax(dim=1).to(torch.uint8).numpy()
+        return info.plane.restore(fine)
 
     return labels

@@ -1,8 +1,8 @@
 """A hash of the code that a result depends on, without words about it.
 
 Names of methods, steps and baselines stay while their code changes. What the store keeps of them is
-found again only while the code is the same: that of their own module, and of every module of camzoo
-and of their own package that it imports, directly or through others.
+found again only while the code is the same: that of their own module, and of every module that it
+imports, directly or through others, from camzoo, from their own package, or from beside their file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OWN: Final = "camzoo"
 #: Modules whose values stand in the keys of results, or from which no number comes.
 _WITHOUT_NUMBERS: Final = frozenset(
     f"{_OWN}.{name}"
-    for name in ("config", "errors", "files", "progress", "registry", "supervision")
+    for name in ("config", "errors", "files", "processor", "progress", "registry", "supervision")
 )
 
 
@@ -51,7 +51,7 @@ def source_digest(written: type | Callable[..., object]) -> str:
         if (
             name in (*parts, own)
             or name in _WITHOUT_NUMBERS
-            or name.partition(".")[0] not in packages
+            or (name.partition(".")[0] not in packages and not _beside(name, own))
         ):
             continue
         text = _source_of(name)
@@ -132,6 +132,16 @@ def _found(name: str) -> ModuleSpec | None:
         return importlib.util.find_spec(name)
     except (ImportError, ValueError):  # its parent is no package: the name is of something in it
         return None
+
+
+@cache
+def _beside(name: str, own: str) -> bool:
+    """Whether a module's file lies beside that of a plug-in in one file, which has no package."""
+    here, other = (_found(each) for each in (own, name))
+    if "." in own or here is None or other is None or not here.origin or not other.origin:
+        return False
+    folder = Path(here.origin).parent
+    return Path(other.origin).parent == folder and not {"site-packages", "lib"} & {*folder.parts}
 
 
 @cache

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from pydantic import TypeAdapter
+from safetensors.torch import save_file
 
 from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.base import FitContext, cams
@@ -27,19 +29,23 @@ from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared, TaggedSlices
 from camzoo.data.splits import Split
 from camzoo.files import write_text
-from camzoo.harness.curves import sweep_cases
+from camzoo.harness.curves import CURVES, sweep_cases
 from camzoo.harness.guarded import Guarded
 from camzoo.harness.map_files import MapFiles
 from camzoo.harness.protocols import Choice
 from camzoo.harness.scores import SCORES, score_cases
 from camzoo.harness.source import source_digest
-from camzoo.harness.store import Artifact, Store
+from camzoo.harness.store import Artifact, Key, Store
+from camzoo.harness.work import curves_work, maps_work, prepare_work, scores_work, train_work
 from camzoo.progress import Reporter
-from camzoo.training import fit, require_both_tags
+from camzoo.stored import read_json, read_tensors, reading, write_frame
+from camzoo.training import fit, mirrored, require_both_tags
 
 VERSIONS: Final = {
-    "prepare": 1, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
+    "prepare": 2, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
 }  # fmt: skip
+#: Loss and tag accuracies per epoch, as they are stored.
+_HISTORY: Final = TypeAdapter(list[dict[str, Any]])
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,10 @@ class Context:
     reporter: Reporter
 
 
-def prepare_stage(context: Context, dataset: Dataset) -> Prepared:
-    """Read all volumes into slices, tags and masks."""
-    data = context.config.data
-    key = {
+def prepare_key(config: BenchConfig, dataset: Dataset) -> Key:
+    """What the slices depend on."""
+    data = config.data
+    return {
         "version": VERSIONS["prepare"],
         "dataset": data.name,
         "options": data.options,
@@ -70,7 +76,15 @@ def prepare_stage(context: Context, dataset: Dataset) -> Prepared:
         "size": data.size,
         "percentiles": data.percentiles,
         "min_area": data.min_area,
+        # A fingerprint may speak of the data set as a whole, as the phantom's does.
+        **({} if data.limit is None else {"cases": [case.id for case in dataset.cases()]}),
+        "slices": data.slices,
     }
+
+
+def prepare_stage(context: Context, dataset: Dataset) -> Prepared:
+    """Read all volumes into slices, tags and masks."""
+    data = context.config.data
 
     def make(folder: Path) -> None:
         with context.reporter.stage("reading volumes") as tick:
@@ -80,10 +94,18 @@ def prepare_stage(context: Context, dataset: Dataset) -> Prepared:
                 size=data.size,
                 percentiles=data.percentiles,
                 min_area=data.min_area,
+                slices=data.slices,
                 tick=tick,
             )
 
-    return Prepared(context.store.get("prepare", key, make).folder)
+    artifact = context.store.get(
+        "prepare",
+        prepare_key(context.config, dataset),
+        make,
+        title="slices and tags",
+        work=prepare_work(context.config, len(dataset.cases())),
+    )
+    return Prepared(artifact.folder)
 
 
 @dataclass(frozen=True)
@@ -101,12 +123,10 @@ class Trained:
     history: list[dict[str, Any]]
 
 
-def train_stage(context: Context, prepared: Prepared, split: Split, seed: int) -> Trained:
-    """Train the classifier of a cell on the tags of its training slices."""
+def train_key(context: Context, prepared: Prepared, split: Split, seed: int) -> Key:
+    """What the classifier of a cell depends on."""
     config = context.config
-    slices = prepared.tagged(split.train)
-    require_both_tags(slices)
-    key = {
+    return {
         "version": VERSIONS["train"],
         "content": prepared.index.content,
         "train": split.train,
@@ -117,9 +137,16 @@ def train_stage(context: Context, prepared: Prepared, split: Split, seed: int) -
         "device": context.device.type,
     }
 
+
+def train_stage(context: Context, prepared: Prepared, split: Split, seed: int) -> Trained:
+    """Train the classifier of a cell on the tags of its training slices."""
+    config = context.config
+    slices = prepared.tagged(split.train)
+    require_both_tags(slices)
+
     def make(folder: Path) -> None:
         classifier = build_classifier(config.backbone, len(slices.organs), seed=seed)
-        with context.reporter.stage(f"training the classifier, seed {seed}") as tick:
+        with context.reporter.stage(f"training the classifier, {_of_cell(split, seed)}") as tick:
             history = fit(
                 classifier,
                 slices,
@@ -134,10 +161,19 @@ def train_stage(context: Context, prepared: Prepared, split: Split, seed: int) -
         write_text(folder / "history.json", json.dumps([asdict(epoch) for epoch in history]))
         (folder / "checkpoint.safetensors").unlink()
 
-    artifact = context.store.get("train", key, make, resumable=True)
+    artifact = context.store.get(
+        "train",
+        train_key(context, prepared, split, seed),
+        make,
+        title=f"classifier, {_of_cell(split, seed)}",
+        work=train_work(config, len(slices)),
+        resumable=True,
+    )
     classifier = build_classifier(config.backbone, len(slices.organs), seed=seed)
-    classifier.load_state_dict(load_file(artifact.folder / "classifier.safetensors"))
-    history = json.loads((artifact.folder / "history.json").read_text())
+    weights = artifact.folder / "classifier.safetensors"
+    with reading(weights):
+        classifier.load_state_dict(read_tensors(weights))
+    history = read_json(artifact.folder / "history.json", _HISTORY)
     return Trained(artifact, classifier.eval().to(context.device), history)
 
 
@@ -154,6 +190,22 @@ class MethodMaps:
     failures: dict[str, str]
 
 
+def maps_keys(config: BenchConfig, train: Artifact, methods: Sequence[str]) -> dict[str, Key]:
+    """What the maps of CAM methods depend on, by method."""
+    return {
+        name: {
+            "version": VERSIONS["maps"],
+            "train": train.digest,
+            "method": name,
+            "code": source_digest(cams.get(name)),
+            "layer": config.backbone.layer,
+            "maps": config.maps.model_dump(mode="json", exclude={"batch"}),
+            **({"fitting": VERSIONS["fitting"]} if cams.get(name).needs_fit else {}),
+        }
+        for name in methods
+    }
+
+
 def maps_stage(
     context: Context,
     prepared: Prepared,
@@ -165,28 +217,18 @@ def maps_stage(
     """Make the maps of CAM methods for all slices of the data set, in one pass."""
     config = context.config
     slices = prepared.tagged()
-    keys = {
-        name: {
-            "version": VERSIONS["maps"],
-            "train": trained.artifact.digest,
-            "method": name,
-            "code": source_digest(cams.get(name)),
-            "layer": config.backbone.layer,
-            "maps": config.maps.model_dump(mode="json", exclude={"batch"}),
-            **({"fitting": VERSIONS["fitting"]} if cams.get(name).needs_fit else {}),
-        }
-        for name in methods
-    }
     guarded: dict[str, Guarded] = {}
 
     def make(folders: dict[str, Path]) -> set[str]:
-        guarded.update({name: Guarded(cams.get(name)) for name in folders})
+        store = context.store.root
+        guarded.update({name: Guarded(cams.get(name), store, seed) for name in folders})
         training = prepared.tagged(split.train)
-        for method in guarded.values():
-            method.fit(_fitting(context, trained, training, seed))
+        for name, method in guarded.items():
+            with _learning(context, name):
+                method.fit(_fitting(context, trained, training, seed))
         shape = len(slices), len(slices.organs), config.maps.size
         files = {name: MapFiles.create(folder, *shape) for name, folder in folders.items()}
-        with context.reporter.stage(f"maps, seed {seed}: {', '.join(folders)}") as tick:
+        with context.reporter.stage(f"maps, {_of_cell(split, seed)}: {', '.join(folders)}") as tick:
             make_maps(
                 trained.classifier,
                 guarded,
@@ -204,8 +246,22 @@ def maps_stage(
             arrays.flush()
         return {name for name, method in guarded.items() if not method.failure}
 
-    artifacts = context.store.get_all("maps", keys, make)
+    mirror = mirrored(config.maps.flip, slices)
+    artifacts = context.store.get_all(
+        "maps",
+        maps_keys(config, trained.artifact, methods),
+        make,
+        title=f"maps, {_of_cell(split, seed)}",
+        works={n: maps_work(config, n, len(slices), mirrored=mirror) for n in methods},
+    )
     return MethodMaps(artifacts, {n: m.failure for n, m in guarded.items() if m.failure})
+
+
+def _learning(context: Context, name: str) -> AbstractContextManager[object]:
+    """A stage for methods that learn; the others are only constructed."""
+    if cams.get(name).needs_fit:
+        return context.reporter.stage(f"{name} learns")
+    return nullcontext()
 
 
 def _fitting(context: Context, trained: Trained, slices: TaggedSlices, seed: int) -> FitContext:
@@ -220,17 +276,44 @@ def _fitting(context: Context, trained: Trained, slices: TaggedSlices, seed: int
     )
 
 
+def curves_key(config: BenchConfig, mapped: Artifact) -> Key:
+    """What the overlap at all thresholds depends on."""
+    thresholds = config.evaluation.thresholds
+    return {"version": VERSIONS["curves"], "maps": mapped.digest, "thresholds": thresholds}
+
+
 def curves_stage(context: Context, prepared: Prepared, mapped: Artifact, name: str) -> Artifact:
     """Sweep the thresholds over the maps of one method."""
-    thresholds = context.config.evaluation.thresholds
-    key = {"version": VERSIONS["curves"], "maps": mapped.digest, "thresholds": thresholds}
+    config = context.config
+    thresholds = config.evaluation.thresholds
 
     def make(folder: Path) -> None:
         with context.reporter.stage(f"threshold sweep of {name}") as tick:
             curves = sweep_cases(prepared, MapFiles.open(mapped.folder), thresholds, tick)
-        curves.to_parquet(folder / "curves.parquet", index=False)
+        write_frame(curves, folder / CURVES)
 
-    return context.store.get("curves", key, make)
+    slices = prepared.tagged()
+    return context.store.get(
+        "curves",
+        curves_key(config, mapped),
+        make,
+        title=f"threshold sweep of {name}",
+        work=curves_work(config, len(slices), len(slices.organs)),
+    )
+
+
+def scores_keys(
+    mapped: Mapping[str, Artifact], choices: Mapping[str, Mapping[str, Sequence[Choice]]]
+) -> dict[str, Key]:
+    """What the distances at the chosen thresholds depend on, by method."""
+    return {
+        name: {
+            "version": VERSIONS["scores"],
+            "maps": artifact.digest,
+            "choices": {c: [asdict(x) for x in chosen] for c, chosen in choices[name].items()},
+        }
+        for name, artifact in mapped.items()
+    }
 
 
 def scores_stage(
@@ -240,24 +323,28 @@ def scores_stage(
     choices: Mapping[str, Mapping[str, Sequence[Choice]]],
 ) -> dict[str, Artifact]:
     """Measure distances of all methods at their chosen thresholds."""
-    keys = {
-        name: {
-            "version": VERSIONS["scores"],
-            "maps": artifact.digest,
-            "choices": {c: [asdict(x) for x in chosen] for c, chosen in choices[name].items()},
-        }
-        for name, artifact in mapped.items()
-    }
 
     def make(folders: dict[str, Path]) -> set[str]:
         files = {name: MapFiles.open(mapped[name].folder) for name in folders}
         with context.reporter.stage(f"surface distances of {', '.join(folders)}") as tick:
             scored = score_cases(prepared, files, choices, tick)
         for name, folder in folders.items():
-            pd.DataFrame.from_records(scored[name]).to_parquet(folder / SCORES, index=False)
+            write_frame(pd.DataFrame.from_records(scored[name]), folder / SCORES)
         return set(folders)
 
-    return context.store.get_all("scores", keys, make)
+    slices = prepared.tagged()
+    work = scores_work(context.config, len(slices), len(slices.organs))
+    return context.store.get_all(
+        "scores",
+        scores_keys(mapped, choices),
+        make,
+        title="surface distances",
+        works=dict.fromkeys(mapped, work),
+    )
+
+
+def _of_cell(split: Split, seed: int) -> str:
+    return f"fold {split.fold}, seed {seed}"
 
 
 def _weights_digest(config: BenchConfig) -> str:

@@ -28,6 +28,7 @@ class CaseReference:
         regions: Slices of the first axis to score by themselves besides the whole
             (:func:`camzoo.metrics.subregions.thirds`).
         slicewise: Whether to measure every slice by itself too.
+        slice_axis: Along which the slices follow each other.
 
     Raises:
         DataError: The mask is not binary or not a volume.
@@ -48,9 +49,11 @@ class CaseReference:
         *,
         regions: Mapping[str, slice] | None = None,
         slicewise: bool = False,
+        slice_axis: int = 0,
     ) -> None:
+        self._slice_axis = slice_axis
         self._whole = ReferenceSurface(mask, spacing)
-        self._slices = ReferenceSlices(mask, spacing) if slicewise else None
+        self._slices = ReferenceSlices(mask, spacing, slice_axis) if slicewise else None
         self._regions = {
             name: _Region(part, ReferenceSurface(crop(self._whole.mask, part), spacing))
             for name, part in (regions or {}).items()
@@ -68,7 +71,7 @@ class CaseReference:
         mask = as_mask(pred, "prediction")
         whole = _measure(mask, self._whole, WHOLE)
         if self._slices is not None:
-            whole |= _slice_columns(self._slices, mask)
+            whole |= _slice_columns(self._slices, mask, self._slice_axis)
         return [whole, *(self._measure_region(name, mask) for name in self._regions)]
 
     def missing(self) -> list[Record]:
@@ -123,9 +126,9 @@ def _surface_columns(distances: SurfaceDistances) -> Record:
     }
 
 
-def _slice_columns(reference: ReferenceSlices, mask: NDArray[np.bool_]) -> Record:
+def _slice_columns(reference: ReferenceSlices, mask: NDArray[np.bool_], axis: int) -> Record:
     slices = reference.distances(mask)
-    tp, n_pred, n_ref = slice_counts(mask, reference.mask).T
+    tp, n_pred, n_ref = slice_counts(mask, reference.mask, axis).T
     either = n_pred + n_ref > 0
     means = {"asd_2d_mm": slices.asd, "mad_2d_mm": slices.mad, "hd95_2d_mm": slices.hd95}
     return {

@@ -71,15 +71,21 @@ def overlap_counts(pred: ArrayLike, ref: ArrayLike) -> Counts:
     return Counts(*(int(np.count_nonzero(m)) for m in (a & b, a, b)))
 
 
-def slice_counts(pred: ArrayLike, ref: ArrayLike) -> NDArray[np.int64]:
-    """Count per slice: shape [z, 3] with columns tp, n_pred, n_ref, from masks [z, y, x].
+def slice_counts(pred: ArrayLike, ref: ArrayLike, axis: int = 0) -> NDArray[np.int64]:
+    """Count per slice: shape [n, 3] with columns tp, n_pred, n_ref, from masks [z, y, x].
+
+    Args:
+        pred: Prediction, binary.
+        ref: Reference, binary.
+        axis: Along which the n slices follow each other.
 
     Raises:
         DataError: The shapes differ or a mask is not binary.
     """
     a, b = as_mask(pred, "prediction"), as_mask(ref, "reference")
     require_same_shape(a, b)
-    return np.stack([np.count_nonzero(m, axis=(1, 2)) for m in (a & b, a, b)], axis=1)
+    within = tuple(k for k in range(a.ndim) if k != axis)
+    return np.stack([np.count_nonzero(m, axis=within) for m in (a & b, a, b)], axis=1)
 
 
 def dice(tp: ArrayLike, n_pred: ArrayLike, n_ref: ArrayLike) -> FloatArray:

@@ -26,7 +26,7 @@ _IN_PLANE = (1, 2)
 
 @dataclass(frozen=True)
 class SliceDistances:
-    """Distances per slice, shape [z]; NaN in slices where a mask is empty.
+    """Distances per slice, shape [n]; NaN in slices where a mask is empty.
 
     Attributes:
         asd: Pooled mean over both outlines.
@@ -52,21 +52,23 @@ class ReferenceSlices:
     Args:
         mask: Shape [z, y, x], binary.
         spacing: (z, y, x) in mm.
+        axis: Along which the slices follow each other.
 
     Raises:
         DataError: The mask is not binary or not a volume.
         GeometryError: The spacing does not fit.
     """
 
-    def __init__(self, mask: NDArray[Any], spacing: Sequence[float]) -> None:
+    def __init__(self, mask: NDArray[Any], spacing: Sequence[float], axis: int = 0) -> None:
         self.mask = as_mask(mask, "reference")
         if self.mask.ndim != 3:
             raise DataError(f"slices need a volume [z, y, x], got shape {self.mask.shape}")
-        _, y, x = require_spacing(spacing, self.mask.shape)
+        y, x = np.delete(require_spacing(spacing, self.mask.shape), axis)
+        self._axis = axis
         # All slices are measured at once: moved so far apart that no other slice is ever nearer.
-        apart = 2.0 * float(np.hypot(self.mask.shape[1] * y, self.mask.shape[2] * x))
+        apart = 2.0 * float(np.hypot(*np.delete(self.mask.shape, axis) * (y, x)))
         self._spacing = np.array([apart, y, x])
-        self._points = surface_points(self.mask, _IN_PLANE)
+        self._points = self._outlines(self.mask)
 
     def distances(self, pred: NDArray[Any]) -> SliceDistances:
         """Measure a prediction on the grid of the reference.
@@ -76,7 +78,7 @@ class ReferenceSlices:
         """
         mask = as_mask(pred, "prediction")
         require_same_shape(mask, self.mask)
-        depth, points = len(mask), surface_points(mask, _IN_PLANE)
+        depth, points = mask.shape[self._axis], self._outlines(mask)
         both = _has(points, depth) & _has(self._points, depth)
         either = _has(points, depth) | _has(self._points, depth)
         ours, theirs = points[both[points[:, 0]]], self._points[both[self._points[:, 0]]]
@@ -91,6 +93,10 @@ class ReferenceSlices:
             hd95=percentile_by(where, pooled, depth, 95),
             n_failed=int(np.count_nonzero(either & ~both)),
         )
+
+    def _outlines(self, mask: NDArray[np.bool_]) -> IntArray:
+        """Points of all outlines: slice, row, column."""
+        return surface_points(np.moveaxis(mask, self._axis, 0), _IN_PLANE)
 
     @cached_property
     def _nearest(self) -> NearestPoint:

@@ -1,8 +1,9 @@
-"""Apex, mid and base of the prostate: thirds of the slices that the reference covers.
+"""Apex, mid and base of the prostate: thirds of its extent along the body.
 
 PROMISE12 scores the caudal third (apex) and the cranial third (base) apart from the whole, because
 the ends of the gland are the hardest to outline. Which end is which comes from the direction
-cosines, never from the order of the slices in the file.
+cosines, never from the order of the slices in the file, nor from the plane of slices: in a coronal
+stack the thirds follow each other within the slices.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def thirds(reference: NDArray[Any], affine: NDArray[np.floating[Any]]) -> dict[s
     Of n slices from its first to its last one, ⌊n/3⌋ are apex, ⌊(n+1)/3⌋ base, the rest mid.
 
     Args:
-        reference: Shape [z, y, x], binary, not cropped.
+        reference: Canonical, shape [z, y, x], binary, not cropped.
         affine: Shape [4, 4], from index (z, y, x, 1) to mm in RAS+.
 
     Returns:

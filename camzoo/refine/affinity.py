@@ -28,7 +28,7 @@ from camzoo.training import minimise
 
 
 def boundary_recipe(
-    side: int = LINEAGE_SIDE, *, epochs: int = 6, precision: Precision = "bf16"
+    side: int = LINEAGE_SIDE, *, epochs: int = 6, precision: Precision = "auto"
 ) -> TrainingConfig:
     """How a boundary network learns: batches of 16 at 0.1; views as large as the slices.
 

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from camzoo.backbone import Classifier, Trainable
+from camzoo.config import Precision
+from camzoo.precision import autocast
 from camzoo.randomness import seeded
 from camzoo.refine.stages import run_stages, stage_channels
-from camzoo.training import autocast
 
 #: Pixels of the image per pixel of the edge map, along each side.
 STRIDE: Final = 4
@@ -71,14 +72,14 @@ class BoundaryNet(Trainable):
 
 
 @torch.no_grad()
-def find_edges(network: BoundaryNet, grey: Tensor, *, precision: str) -> Tensor:
+def find_edges(network: BoundaryNet, grey: Tensor, *, precision: Precision) -> Tensor:
     """Probability of edges: the sigmoid of the mean logit of a slice and its mirror image (IRNet).
 
     Args:
         network: Trained.
         grey: Slices on [0, 1], [B, H, W], on the device of the network. Sides that are multiples of
             32 keep the strided features of the two views mirror images of each other.
-        precision: Of the network, "bf16" or "fp32".
+        precision: Of the network.
 
     Returns:
         float32 [B, H / 4, W / 4].

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from camzoo.augmentation import augment_planes
 from camzoo.config import TrainingConfig
 from camzoo.data.labels import UNKNOWN
-from camzoo.training import autocast
+from camzoo.precision import autocast
 
 
 @dataclass(frozen=True)

@@ -24,19 +24,32 @@ def context_table(cells: Sequence[Mapping[str, Any]], organs: Sequence[str]) -> 
     lines = []
     for name in names:
         facts = [cell["steps"][name] for cell in cells if name in cell.get("steps", {})]
-        if not any(any(fact.get("ratio", [1.0])) for fact in facts):
+        if not any(any(_of_organs(fact, "ratio", organs) or [1.0]) for fact in facts):
             continue  # retrained without a context
         for c, organ in enumerate(organs):
             numbers = {
                 what: _mean_std(pd.Series([fact[what][c] for fact in facts]))
                 for what in ("weight", "weight_start", "ratio", "attention", "allowed")
-                if all(what in fact for fact in facts)
+                if all(_of_organs(fact, what, organs) for fact in facts)
             }
             if numbers:
-                empty = sum(organ in fact.get("never_found", ()) for fact in facts)
+                empty = sum(_lacks(fact, organ) for fact in facts)
                 lost = {"no context": f"{empty} of {len(facts)}"} if empty else {}
                 lines.append({"method": name, "organ": organ} | numbers | lost)
     return pd.DataFrame(lines).fillna("")
+
+
+def _lacks(fact: Mapping[str, Any], organ: str) -> bool:
+    never = fact.get("never_found")
+    return isinstance(never, list) and organ in never
+
+
+def _of_organs(fact: Mapping[str, Any], what: str, organs: Sequence[str]) -> list[float]:
+    """A number per organ; nothing where a step tells something else under that name."""
+    values = fact.get(what)
+    if not isinstance(values, list) or len(values) != len(organs):
+        return []
+    return values if all(isinstance(value, int | float) for value in values) else []
 
 
 def _mean_std(values: pd.Series[float]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from camzoo.precision import SECTIONS, in_words
+from camzoo.report.escaping import code, escape
 from camzoo.report.records import Record
 
 #: Weights that are no file.
@@ -17,17 +20,19 @@ def facts(record: Record) -> str:
     """Render the list on top of a run's section."""
     lines = [
         ("data", _data(record)),
+        *_slices(record),
         ("split", _split(record)),
         ("classifier", _classifier(record.manifest["config"])),
         ("maps", _maps(record.manifest["config"])),
         ("made with", _environment(record.manifest["environment"])),
+        ("precision", _precision(record.manifest)),
         *_made_at(record.costs),
         ("again", _command(record)),
         *(("note", text) for text in record.manifest["dataset"]["caveats"]),
         *(("note", text) for text in _spacing(record.rows)),
         *((f"{name} failed", why) for name, why in record.manifest["failures"].items()),
     ]
-    return "\n".join(f"- {name}: {text}" for name, text in lines) + "\n"
+    return "\n".join(f"- {escape(name)}: {escape(text)}" for name, text in lines) + "\n"
 
 
 def listed(values: object) -> str:
@@ -39,6 +44,12 @@ def _data(record: Record) -> str:
     dataset, options = record.manifest["dataset"], record.manifest["config"]["data"]["options"]
     parts = [dataset["title"], f"organs: {', '.join(dataset['organs'])}"]
     return "; ".join([*parts, *(f"{name} {value}" for name, value in options.items())])
+
+
+def _slices(record: Record) -> list[tuple[str, str]]:
+    """The plane of slices; runs from before there was a choice were axial and do not say so."""
+    text = record.manifest["dataset"].get("slices")
+    return [("slices", text)] if text else []
 
 
 def _split(record: Record) -> str:
@@ -84,6 +95,18 @@ def _environment(environment: Mapping[str, Any]) -> str:
     )
 
 
+def _precision(manifest: Mapping[str, Any]) -> str:
+    """What networks ran in, and why; older records say the former alone."""
+    if "precision" in manifest:
+        return in_words(manifest["precision"])
+    config = manifest["config"]
+    sections = [name for name in SECTIONS if name != "segmentation" or config["baselines"]]
+    used = {SECTIONS[name]: str(config[name]["precision"]) for name in sections}
+    if len(set(used.values())) == 1:
+        return next(iter(used.values()))
+    return "; ".join(f"{what}: {name}" for what, name in used.items())
+
+
 def _made_at(costs: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Commits that baselines were made at, where the store still had them from earlier runs."""
     made: dict[str, list[str]] = {}
@@ -101,8 +124,8 @@ def _command(record: Record) -> str:
     """How to run it again."""
     weights = record.manifest["config"]["backbone"]["weights"]
     folder = "" if record.manifest["config"]["data"]["name"] == "phantom" else " --root FOLDER"
-    file = "" if weights in _NO_FILE else f" --weights {weights}"
-    return f"`camzoo bench --config {record.run}/manifest.json{folder}{file}`"
+    file = "" if weights in _NO_FILE else f" --weights {shlex.quote(weights)}"
+    return code(f"camzoo bench --config {shlex.quote(record.run)}/manifest.json{folder}{file}")
 
 
 def _spacing(rows: pd.DataFrame) -> list[str]:

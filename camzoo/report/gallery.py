@@ -20,6 +20,7 @@ from camzoo.harness.run import BenchResult
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.report.tables import HEADLINE
+from camzoo.text import plain
 
 #: Saliency: 0 is dark, more evidence is brighter, readable in grey and by the colour-blind.
 COLOURS: Final = "inferno"
@@ -27,6 +28,8 @@ _REFERENCE: Final = "#59ff9c"
 _PREDICTION: Final = "#ffffff"
 #: Characters of a title that fit over a column.
 _LINE: Final = 40
+#: And of a whole one: four lines.
+_MOST_TITLE: Final = 160
 #: Which cases of the test patients are shown: the worst, the middle and the best of the headline.
 _RANKS: Final = {"worst": 0.0, "median": 0.5, "best": 1.0}
 
@@ -37,10 +40,10 @@ class Panel:
 
     Attributes:
         title: What is shown.
-        image: Slice [y, x].
-        reference: Mask [y, x].
-        maps: Normalised map [y, x] by method.
-        masks: Mask [y, x] at the method's threshold, where no other organ wins.
+        image: Slice [rows, columns].
+        reference: Mask [rows, columns].
+        maps: Normalised map [rows, columns] by method.
+        masks: Mask [rows, columns] at the method's threshold, where no other organ wins.
         scores: Text under a map, by method.
         aspect: Height of a voxel over its width.
     """
@@ -79,7 +82,7 @@ def panels(result: BenchResult) -> list[Panel]:
 def _panel(result: BenchResult, rows: pd.DataFrame, case: str, name: str) -> Panel:
     """Show the slice in which the largest organ of the case is largest."""
     info = result.prepared.cases[case]
-    label = result.prepared.vault.for_evaluation().label(case)
+    label = result.prepared.vault.for_evaluation().slices(case)
     organ = int(np.bincount(label[label > 0]).argmax())
     z = int((label == organ).sum(axis=(1, 2)).argmax())
     organ_name = result.prepared.index.organs[organ - 1]
@@ -87,8 +90,9 @@ def _panel(result: BenchResult, rows: pd.DataFrame, case: str, name: str) -> Pan
     mine = mine.set_index(mine["method"].str.cat(mine["variant"], sep=" ").str.strip())
     there = [name for name in result.maps if name in mine.index][:_MOST]
     thresholds = {str(name): float(t) for name, t in mine["threshold"].items()}
-    shown = {name: MapFiles.open(result.maps[name]).volume(info)[:, z] for name in there}
+    shown = {name: MapFiles.open(result.maps[name]).slice(info, z) for name in there}
     stored = result.prepared.tagged([case]).images(slice(z, z + 1)).float()
+    _, height, width = info.plane.arrange(info.spacing)
     return Panel(
         title=f"{name}: {case}, slice {z}, {organ_name}",
         image=info.letterbox.from_grid(stored[:, None])[0, 0].numpy(),
@@ -102,7 +106,7 @@ def _panel(result: BenchResult, rows: pd.DataFrame, case: str, name: str) -> Pan
             str(m): f"{100 * line['dsc']:.1f} %, ASD {line['asd_mm']:.1f} mm"
             for m, line in mine.to_dict("index").items()
         },
-        aspect=info.spacing[1] / info.spacing[2],
+        aspect=height / width,
     )
 
 
@@ -149,7 +153,8 @@ def _map(axis: Axes, panel: Panel, method: str) -> None:
 
 def _title(axis: Axes, name: str, score: str = "") -> None:
     """Names of chains are long: they take as many lines as the column is narrow."""
-    axis.set_title("\n".join([*wrap(name, _LINE), score]).strip(), fontsize=8)
+    text = "\n".join([*wrap(plain(name, _MOST_TITLE), _LINE), score]).strip()
+    axis.set_title(text, fontsize=8, parse_math=False)
 
 
 def _outline(axis: Axes, mask: NDArray[np.bool_], colour: str) -> None:

@@ -10,6 +10,7 @@ from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.protocols import Protocol
 from camzoo.report.context import context_table
 from camzoo.report.equivalents import EQUALS, merge_equivalents
+from camzoo.report.escaping import escape
 from camzoo.report.facts import facts, listed
 from camzoo.report.records import Record
 from camzoo.report.segmentation import (
@@ -105,13 +106,13 @@ def page(dataset: str, records: list[Record]) -> str:
         records: Runs on it, in the order of the sections.
     """
     sections = "\n".join(_section(record) for record in records)
-    return f"{_HEADER}# {dataset}\n\n{sections}\n{_definitions(records)}"
+    return f"{_HEADER}# {escape(dataset)}\n\n{sections}\n{_definitions(records)}"
 
 
 def _section(record: Record) -> str:
     organs = record.manifest["dataset"]["organs"]
     rows, note = merge_equivalents(of_maps(record.rows), record.manifest["equivalent"])
-    parts = [f"## {record.run}\n", facts(record)]
+    parts = [f"## {escape(record.run)}\n", facts(record)]
     parts += _ranking(of_weak(rows), organs, note)
     parts += _oracles(of_oracles(rows))
     parts += _thresholds(record, rows)
@@ -130,7 +131,7 @@ def _ranking(rows: pd.DataFrame, organs: Sequence[str], note: str) -> list[str]:
         "### Pseudo-masks of the training slices: pooled DSC (%)\n",
         _POOLED,
         table(pooled_table(rows)),
-        note and f"{note}\n",
+        note and f"{escape(note)}\n",
     ]
     if len(organs) > 1:
         parts += ["#### By organ\n", table(pooled_organ_table(rows))]
@@ -198,8 +199,8 @@ def _baselines(record: Record) -> list[str]:
 def _unet(record: Record) -> str:
     unet = record.manifest["config"]["segmentation"]
     return (
-        f"- U-Net: {unet['side']} pixels, widths {listed(unet['widths'])}, {unet['epochs']} "
-        f"epochs, batches of {unet['batch']}\n"
+        f"- U-Net: {unet['side']} pixels, widths {listed(unet['widths'])}, "
+        f"{unet['epochs']} epochs, batches of {unet['batch']}\n"
     )
 
 
@@ -216,11 +217,11 @@ def _definitions(records: list[Record]) -> str:
 
 
 def table(frame: pd.DataFrame) -> str:
-    """Render a frame of text as a markdown table."""
-    head = "| " + " | ".join(map(str, frame.columns)) + " |"
+    """Render a frame of text as a markdown table; whatever a cell holds is shown as it is."""
+    head = "| " + " | ".join(map(escape, frame.columns)) + " |"
     rule = "|" + "---|" * len(frame.columns)
     body = [
-        "| " + " | ".join(str(value).replace("|", "\\|") for value in row) + " |"
+        "| " + " | ".join(map(escape, row)) + " |"
         for row in frame.itertuples(index=False, name=None)
     ]
     return "\n".join([head, rule, *body]) + "\n"

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
+from camzoo.checksums import SUMS, verify_sums
 from camzoo.errors import ConfigError
-from camzoo.rows import read_rows
+from camzoo.harness.curves import CURVES, read_curves
+from camzoo.harness.manifest import (
+    COSTS,
+    MANIFEST,
+    Cost,
+    Manifest,
+    read_costs,
+    read_manifest,
+)
+from camzoo.report.record_checks import require_consistent
+from camzoo.row_checks import require_sound
+from camzoo.rows import ROWS, read_rows, run_again
 
-FILES: Final = ("rows.parquet", "curves.parquet", "manifest.json")
-#: Of runs with baselines only.
-COSTS: Final = "costs.json"
+#: Of every run.
+FILES: Final = (ROWS, CURVES, MANIFEST)
 
 
 @dataclass(frozen=True)
@@ -33,8 +42,8 @@ class Record:
     run: str
     rows: pd.DataFrame
     curves: pd.DataFrame
-    manifest: dict[str, Any]
-    costs: tuple[dict[str, Any], ...] = ()
+    manifest: Manifest
+    costs: tuple[Cost, ...] = ()
 
     @property
     def dataset(self) -> str:
@@ -43,10 +52,11 @@ class Record:
 
 
 def read_record(folder: Path) -> Record:
-    """Read a run folder.
+    """Read a run folder, and believe nothing in it unseen.
 
     Raises:
-        ConfigError: It holds no finished run.
+        ConfigError: It holds no finished run, or one of another version of camzoo.
+        DataError: A file is damaged, or files contradict each other or what metrics can be.
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
@@ -54,22 +64,20 @@ def read_record(folder: Path) -> Record:
             f"{folder} is no finished run: {', '.join(missing)} missing; "
             "give the folder that camzoo bench printed at its end"
         )
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    costs = folder / COSTS
-    return Record(
-        run=str(manifest["run"]),
-        rows=read_rows(folder / "rows.parquet"),
-        curves=pd.read_parquet(folder / "curves.parquet"),
-        manifest=manifest,
-        costs=tuple(json.loads(costs.read_text(encoding="utf-8"))) if costs.exists() else (),
+    manifest = read_manifest(folder)
+    # Before there was a version, there were no checksums.
+    if "schema" in manifest or (folder / SUMS).exists():
+        verify_sums(folder, files_of(folder), run_again)
+    rows, curves, costs = (
+        read_rows(folder / ROWS),
+        read_curves(folder, run_again),
+        read_costs(folder),
     )
+    require_sound(rows, str(folder / ROWS))
+    require_consistent(folder, manifest, rows, curves, costs)
+    return Record(manifest["run"], rows, curves, manifest, costs)
 
 
-def take_in(run: Path, records: Path) -> None:
-    """Copy a finished run into the records of a leaderboard folder, replacing one of its name."""
-    name = read_record(run).run
-    target = records / name
-    target.mkdir(parents=True, exist_ok=True)
-    for file in (*FILES, COSTS):
-        if (run / file).exists():
-            shutil.copyfile(run / file, target / file)
+def files_of(folder: Path) -> tuple[str, ...]:
+    """Names of the files in ``folder`` that make the run."""
+    return (*FILES, *((COSTS,) if (folder / COSTS).exists() else ()))

@@ -21,7 +21,10 @@ from camzoo.report.segmentation import NOT_RUN, of_baselines, of_maps, segmentat
 from camzoo.report.tables import of_oracles, of_weak, pooled_table, volume_table
 from camzoo.segment import baselines
 from camzoo.settings import defaults, written
+from camzoo.text import plain
 
+#: Characters of a name that stays on one line.
+_WHOLE: Final = 40
 _SHORT: Final = ["method", "DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)"]
 
 
@@ -45,7 +48,12 @@ def summary(rows: pd.DataFrame) -> list[Table]:
 
 
 def listing(kind: str, pattern: str) -> Table:
-    """List what a registry holds.
+    """Show what a registry holds (:func:`entries`)."""
+    return text_table(f"{kind} that match {pattern!r}", entries(kind, pattern))
+
+
+def entries(kind: str, pattern: str) -> pd.DataFrame:
+    """List what a registry holds, a line per name that matches a shell-style pattern.
 
     Raises:
         ConfigError: There is no such registry.
@@ -67,7 +75,7 @@ def listing(kind: str, pattern: str) -> Table:
         )
     if frame.empty:
         raise ConfigError(f"no {kind} match {pattern!r}; `camzoo list {kind}` shows all")
-    return text_table(f"{kind} that match {pattern!r}", frame)
+    return frame
 
 
 def _describe_cam(name: str) -> dict[str, str]:
@@ -136,9 +144,11 @@ def _package(registry: Registry[Any], name: str) -> str:
 
 def text_table(title: str, frame: pd.DataFrame) -> Table:
     """Show a frame whose cells are finished."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=escape(plain(title)), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for position, column in enumerate(frame.columns):
-        table.add_column(str(column), overflow="fold", no_wrap=position == 0)
+        widest = max((len(str(value)) for value in frame.iloc[:, position]), default=0)
+        narrow = position == 0 and widest <= _WHOLE
+        table.add_column(escape(plain(column)), overflow="fold", no_wrap=narrow)
     for row in frame.itertuples(index=False, name=None):
-        table.add_row(*(escape(str(value)) for value in row))
+        table.add_row(*(escape(plain(value)) for value in row))
     return table

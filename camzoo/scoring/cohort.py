@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camzoo.data.notes import Note, listed, told
+from camzoo.data.plane import choose_plane, describe_slices, slice_stack
 from camzoo.data.volume import FloatArray
 from camzoo.errors import ConfigError, DataError, GeometryError
 from camzoo.metrics.case import CaseReference, Record
 from camzoo.metrics.subregions import thirds
+from camzoo.row_checks import require_sound
 from camzoo.rows import make_rows
 from camzoo.scoring.files import (
+    SUFFIXES,
     Reference,
     find_cases,
+    find_ignored,
     find_methods,
     read_maps,
     read_prediction,
@@ -39,7 +44,7 @@ class Cohort:
 
     Attributes:
         organs: Names of the classes 1..C.
-        notes: What a reader must know.
+        slices: In which plane the columns per slice are measured, in words.
 
     Raises:
         DataError: Files do not pair up, or the references do not hold labels 1..C.
@@ -52,12 +57,19 @@ class Cohort:
         self._dataset = masks.resolve().name
         self._paths = find_cases(masks)
         if not self._paths:
-            raise DataError(f"{masks} holds no reference; put a NIfTI or npy file per case there")
+            raise DataError(f"{masks} holds no reference; put a volume or npy file per case there")
         self._methods = find_methods(predictions)
         require_pairs(self._paths, self._methods, allow_missing=options.allow_missing)
         self._patients = read_patients(options.patients, list(self._paths))
-        self.organs = self._name_organs()
-        self.notes = self._say_what_is_missing()
+        # Notes on files, in the order in which they are read; a file may be read more than once.
+        self._noted: dict[tuple[str, Note], None] = {}
+        self._said = (*_say_what_is_ignored(masks, predictions), *self._say_what_is_missing())
+        self.organs, self.slices = self._read_all()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know, of the files that were read so far."""
+        return (*self._said, *told(self._noted))
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -73,7 +85,9 @@ class Cohort:
             DataError: It holds a class that the references do not have.
             GeometryError: It lies on another grid.
         """
-        labels = read_prediction(path, reference)
+        found = read_prediction(path, reference)
+        self._note(found.case, found.notes)
+        labels: NDArray[np.uint8] = np.asarray(found.array, dtype=np.uint8)
         if labels.max(initial=0) > len(self.organs):
             raise DataError(
                 f"{path} holds the label {labels.max()}, but the references have only "
@@ -108,27 +122,43 @@ class Cohort:
                 f"{label.source} does not say which end is the head, so apex and base cannot be "
                 "told apart; save the references as NIfTI"
             )
+        plane = choose_plane(label.spacing, self.options.slices)
         found = {}
         for c, organ in enumerate(self.organs, start=1):
             mask = label.array == c
             regions = thirds(mask, label.affine) if with_thirds else None
-            found[organ] = CaseReference(mask, label.spacing, regions=regions, slicewise=True)
+            found[organ] = CaseReference(
+                mask, label.spacing, regions=regions, slicewise=True, slice_axis=plane.axis
+            )
         return found
 
     def rows(self, records: list[Record], stage: str) -> pd.DataFrame:
         """Return the records as result rows."""
         common = {"run": "score", "dataset": self._dataset, "stage": stage, "subset": "test"}
-        return make_rows(common | record for record in records)
+        rows = make_rows(common | record for record in records)
+        require_sound(rows, "the rows of this scoring")
+        return rows
 
     def _reference(self, case: str) -> Reference:
-        return read_reference(self._paths[case], case, self._patients[case], self.options.spacing)
+        path, patient = self._paths[case], self._patients[case]
+        reference = read_reference(path, case, patient, self.options.spacing)
+        self._note(case, reference.notes)
+        return reference
 
-    def _name_organs(self) -> tuple[str, ...]:
-        """Read all references once: their labels must be 1..C."""
+    def _note(self, case: str, notes: Iterable[Note]) -> None:
+        self._noted.update(dict.fromkeys((case, note) for note in notes))
+
+    def _read_all(self) -> tuple[tuple[str, ...], str]:
+        """Read all references once: names of their classes 1..C, and the planes of their slices."""
         present: set[int] = set()
+        stacks = []
         for case in self._paths:
-            present |= set(np.unique(self._reference(case).label.array).tolist())
-        return _organs(sorted(present - {0}), self.options.organs)
+            label = self._reference(case).label
+            present |= set(np.unique(label.array).tolist())
+            plane = choose_plane(label.spacing, self.options.slices)
+            stacks.append(slice_stack(label.affine, plane))
+        organs = _organs(sorted(present - {0}), self.options.organs)
+        return organs, describe_slices(stacks, self.options.slices)
 
     def _say_what_is_missing(self) -> tuple[str, ...]:
         lacking = {m: len(self) - len(files) for m, files in self._methods.items()}
@@ -137,6 +167,16 @@ class Cohort:
             for method, count in lacking.items()
             if count
         )
+
+
+def _say_what_is_ignored(*folders: Path) -> Iterator[str]:
+    for folder in dict.fromkeys(folders):
+        ignored = find_ignored(folder)
+        if ignored:
+            yield (
+                f"{folder}: ignored {listed(ignored)}; files that end in {', '.join(SUFFIXES)} are "
+                "read"
+            )
 
 
 def key_of(reference: Reference, **more: Any) -> Record:

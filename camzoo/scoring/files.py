@@ -1,13 +1,14 @@
 """Anyone's masks and maps on disk: which file belongs to which case and method, and how to read it.
 
 References lie in one folder, a file per case. Predictions lie in a folder with the same file names,
-or in any number of folders below it, one per method. NIfTI files say their spacing and orientation;
-npy files are arrays on the grid of the reference's file, (z, y, x) with the classes of maps first.
+or in any number of folders below it, one per method. Volume files of every format that data sets
+are read from say their spacing and orientation; npy files are arrays on the grid of the reference's
+file, (z, y, x) with the classes of maps first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,14 +16,24 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from camzoo.data.readers.base import unreadable
-from camzoo.data.readers.nifti import read_nifti
-from camzoo.data.volume import FloatArray, Volume, require_same_grid
+from camzoo.data.disk import named_faults
+from camzoo.data.labels import shown, whole_numbers
+from camzoo.data.notes import Note, listed
+from camzoo.data.readers import VOLUME_SUFFIXES, companions, read_voxels
+from camzoo.data.readers.npy import read_npy
+from camzoo.data.volume import (
+    FloatArray,
+    Volume,
+    field_of_view_notes,
+    on_grid_of,
+    require_same_grid,
+)
 from camzoo.errors import ConfigError, DataError, GeometryError
 from camzoo.pairs import parse_pairs
 
-#: Endings of files that are read; the longest first.
-SUFFIXES: Final = (".nii.gz", ".nii", ".npy")
+_NPY: Final = ".npy"
+#: Endings of files that are read, in any case; the longest first.
+SUFFIXES: Final = (*VOLUME_SUFFIXES, _NPY)
 Spacing = tuple[float, float, float]
 #: Method -> case -> file.
 Methods = Mapping[str, Mapping[str, Path]]
@@ -43,6 +54,11 @@ class Reference:
     label: Volume
     stored: Volume
     has_header: bool
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What stands out in the file."""
+        return (*field_of_view_notes(self.label), *self.label.notes)
 
 
 def parse_spacing(text: str | None) -> Spacing | None:
@@ -69,12 +85,12 @@ def find_cases(folder: Path) -> dict[str, Path]:
     """Map case names to the volume files directly in ``folder``.
 
     Raises:
-        DataError: The folder is missing, or two files name one case.
+        DataError: The folder is missing or cannot be opened, or two files name one case.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; name the folder that holds the files")
     cases: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in _visible(folder):
         name = _case_name(path)
         if name is None:
             continue
@@ -95,9 +111,8 @@ def find_methods(folder: Path) -> Methods:
     Raises:
         DataError: There is no volume file, or two files of a method name one case.
     """
-    folders = [folder, *sorted(p for p in folder.rglob("*") if p.is_dir())]
     methods = {}
-    for path in folders:
+    for path in _folders(folder):
         cases = find_cases(path)
         if cases:
             methods[path.relative_to(folder).as_posix() if path != folder else folder.name] = cases
@@ -107,6 +122,17 @@ def find_methods(folder: Path) -> Methods:
             "put the files of each method into a folder of its own there"
         )
     return methods
+
+
+def find_ignored(folder: Path) -> list[str]:
+    """Name the visible files at or below ``folder`` that are no cases nor read with one."""
+    ignored: list[str] = []
+    for place in _folders(folder):
+        files = [path for path in _visible(place) if not path.is_dir()]
+        read = {path for path in files if _case_name(path) is not None}
+        read |= {voxels for path in read for voxels in companions(path)}
+        ignored += [path.relative_to(folder).as_posix() for path in files if path not in read]
+    return ignored
 
 
 def require_pairs(references: Mapping[str, Path], methods: Methods, *, allow_missing: bool) -> None:
@@ -137,7 +163,7 @@ def read_reference(path: Path, case: str, patient: str, spacing: Spacing | None)
     """Read the label of a case.
 
     Args:
-        path: NIfTI or npy.
+        path: A volume file or npy.
         case: Its name.
         patient: Whose it is.
         spacing: (z, y, x) in mm for files that do not say theirs, None for files that do.
@@ -146,37 +172,41 @@ def read_reference(path: Path, case: str, patient: str, spacing: Spacing | None)
         DataError: The file cannot be read, or does not hold whole numbers from 0 on.
         GeometryError: The spacing is given twice or not at all.
     """
-    planes, affine = _read(path)
-    if affine is not None and spacing is not None:
+    file = _read(path)
+    if file.affine is not None and spacing is not None:
         raise GeometryError(
             f"{path} has a header that says its spacing, so --spacing must be left out; "
             "there is one source of spacing, never two"
         )
-    if affine is None and spacing is None:
+    if file.affine is None and spacing is None:
         raise GeometryError(
             f"{path} does not say its spacing (npy files have no header); "
             "add --spacing z=...,y=...,x=... in mm"
         )
     stored = Volume(
-        _as_labels(planes, path),
-        _upright(spacing) if affine is None else affine,
+        _as_labels(file.planes, path),
+        _upright(spacing) if file.affine is None else file.affine,
         case,
         patient,
         str(path),
+        file.notes,
     )
-    return Reference(stored.canonical(), stored, has_header=affine is not None)
+    return Reference(stored.canonical(), stored, has_header=file.affine is not None)
 
 
-def read_prediction(path: Path, reference: Reference) -> NDArray[np.uint8]:
+def read_prediction(path: Path, reference: Reference) -> Volume:
     """Read a predicted label volume on the canonical grid of ``reference``.
 
     Raises:
         DataError: The file cannot be read, or does not hold whole numbers from 0 on.
         GeometryError: It lies on another grid.
     """
-    planes, affine = _read(path)
-    (labels,) = _aligned(_as_labels(planes, path)[None], affine, path, reference)
-    return np.asarray(labels, dtype=np.uint8)
+    file = _read(path)
+    (labels,) = _volumes(_as_labels(file.planes, path)[None], file, path, reference)
+    if file.affine is not None and reference.has_header and labels.shape != reference.label.shape:
+        return on_grid_of(reference.label, labels)
+    _require_same_grid(labels, file, reference)
+    return labels
 
 
 def read_maps(path: Path, reference: Reference) -> FloatArray:
@@ -186,7 +216,8 @@ def read_maps(path: Path, reference: Reference) -> FloatArray:
         DataError: The file cannot be read or holds NaN.
         GeometryError: It lies on another grid.
     """
-    planes, affine = _read(path)
+    file = _read(path)
+    planes = file.planes
     if planes.ndim not in (3, 4):
         raise DataError(f"{path}: expected maps [C, z, y, x] or [z, y, x], got {planes.shape}")
     maps = planes if planes.ndim == 4 else planes[None]
@@ -197,35 +228,48 @@ def read_maps(path: Path, reference: Reference) -> FloatArray:
             f"{path}: {bad} values are NaN or infinite, which no threshold can judge; "
             "mend the method that made the map"
         )
-    return _aligned(maps, affine, path, reference)
+    volumes = _volumes(maps, file, path, reference)
+    _require_same_grid(volumes[0], file, reference)
+    return np.stack([volume.array for volume in volumes])
 
 
-def _read(path: Path) -> tuple[NDArray[Any], FloatArray | None]:
-    """Voxels [..., z, y, x] as stored, and the affine where the file has one."""
-    if path.suffix != ".npy":
-        return read_nifti(path)
-    try:
-        return np.load(path, allow_pickle=False), None
-    except (OSError, ValueError, EOFError) as error:
-        raise unreadable(path, "npy", error) from error
+@dataclass(frozen=True, eq=False)
+class _File:
+    """Voxels [..., z, y, x] as stored, and the affine and notes where the file has a header."""
+
+    planes: NDArray[Any]
+    affine: FloatArray | None = None
+    notes: tuple[Note, ...] = ()
 
 
-def _aligned(
-    planes: NDArray[Any], affine: FloatArray | None, path: Path, reference: Reference
-) -> NDArray[Any]:
-    """Bring planes [C, z, y, x] to the canonical grid of the reference, or refuse them."""
+def _read(path: Path) -> _File:
+    if path.suffix.lower() != _NPY:
+        voxels = read_voxels(path)
+        return _File(voxels.array, voxels.affine, voxels.notes)
+    planes = read_npy(path)
+    one_frame = planes.ndim == 4 and len(planes) == 1
+    return _File(planes[0] if one_frame else planes)
+
+
+def _volumes(planes: NDArray[Any], file: _File, path: Path, reference: Reference) -> list[Volume]:
+    """Planes [C, z, y, x] as canonical volumes; arrays without a header lie as the reference."""
     stored = reference.stored
-    if affine is None and planes.shape[1:] != stored.shape:
+    if file.affine is None and planes.shape[1:] != stored.shape:
         raise GeometryError(
             f"case {stored.case}: {path} is {planes.shape[1:]} and its reference {stored.source} "
             f"{stored.shape} (z, y, x); write the array on the grid of the reference"
         )
-    grid = stored.affine if affine is None else affine
-    volumes = [Volume(p, grid, stored.case, stored.patient, str(path)).canonical() for p in planes]
-    _require_same_order(volumes[0], reference)
-    if affine is not None and reference.has_header:
-        require_same_grid(reference.label, volumes[0])
-    return np.stack([volume.array for volume in volumes])
+    grid = stored.affine if file.affine is None else file.affine
+    return [
+        Volume(plane, grid, stored.case, stored.patient, str(path), file.notes).canonical()
+        for plane in planes
+    ]
+
+
+def _require_same_grid(volume: Volume, file: _File, reference: Reference) -> None:
+    _require_same_order(volume, reference)
+    if file.affine is not None and reference.has_header:
+        require_same_grid(reference.label, volume)
 
 
 def _require_same_order(volume: Volume, reference: Reference) -> None:
@@ -233,7 +277,8 @@ def _require_same_order(volume: Volume, reference: Reference) -> None:
     ours, theirs = volume.spacing, reference.label.spacing
     if volume.shape == reference.label.shape and np.allclose(ours, theirs, rtol=1e-3):
         return
-    where = f"case {volume.case}: {volume.source} has {_grid(volume)}, its reference"
+    where = f"case {volume.case}: {volume.source} has {_grid(volume)}, its reference "
+    where += f"{reference.label.source} has"
     if np.allclose(sorted(ours), sorted(theirs), rtol=1e-3) and not np.allclose(ours, theirs):
         raise GeometryError(
             f"{where} {_grid(reference.label)}: the same spacing with its axes in another order; "
@@ -253,9 +298,10 @@ def _grid(volume: Volume) -> str:
 def _as_labels(planes: NDArray[Any], path: Path) -> NDArray[np.uint8]:
     if planes.ndim != 3:
         raise DataError(f"{path}: expected labels [z, y, x], got shape {planes.shape}")
+    planes = whole_numbers(planes)
     strange = planes[~((planes >= 0) & (planes <= 255) & (planes == np.rint(planes)))]
     if strange.size:
-        values = ", ".join(f"{value:g}" for value in np.unique(strange)[:_SHOWN])
+        values = ", ".join(shown(value) for value in np.unique(strange)[:_SHOWN])
         raise DataError(
             f"{path}: labels must be whole numbers from 0 to 255, but it also holds {values}; "
             "heat maps are scored with --maps"
@@ -271,14 +317,17 @@ def _upright(spacing: Spacing | None) -> FloatArray:
     return affine
 
 
+def _folders(folder: Path) -> list[Path]:
+    with named_faults(folder):
+        return [folder, *sorted(p for p in folder.rglob("*") if p.is_dir())]
+
+
+def _visible(folder: Path) -> list[Path]:
+    with named_faults(folder):
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
 def _case_name(path: Path) -> str | None:
-    hidden = path.name.startswith(".")
-    suffixes: Iterator[str] = (s for s in SUFFIXES if path.name.endswith(s))
-    suffix = next(suffixes, None)
-    return path.name[: -len(suffix)] if suffix and path.is_file() and not hidden else None
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    name = path.name.lower()
+    suffix = next((s for s in SUFFIXES if name.endswith(s)), None)
+    return path.name[: -len(suffix)] if suffix and not path.is_dir() else None

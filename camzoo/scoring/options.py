@@ -10,12 +10,16 @@ from typing import Final
 
 import pandas as pd
 
+from camzoo.data.disk import require_file
+from camzoo.data.notes import listed
+from camzoo.data.plane import SliceChoice
 from camzoo.errors import ConfigError, DataError
 from camzoo.metrics.protocols import Protocol
-from camzoo.scoring.files import Spacing, listed
+from camzoo.rows import AS_GIVEN
+from camzoo.scoring.files import Spacing
 
 #: Protocol of masks that came as they are.
-GIVEN: Final = "as given"
+GIVEN: Final = AS_GIVEN
 #: Those that need no validation patients, the most trustworthy first.
 PROTOCOLS: Final = (
     Protocol.CROSS_VALIDATED,
@@ -45,6 +49,7 @@ class ScoreOptions:
             when left out.
         allow_missing: Count cases without a prediction as failures instead of refusing them.
         with_thirds: Score apex, mid and base too.
+        slices: How the plane of the columns per slice is chosen for each case.
         normalisation: Of maps, by class over the volume.
         thresholds: Swept on maps.
         fixed: Threshold of the protocol ``fixed``; one of ``thresholds``.
@@ -58,6 +63,7 @@ class ScoreOptions:
     patients: Path | None = None
     allow_missing: bool = False
     with_thirds: bool = False
+    slices: SliceChoice = SliceChoice.ACQUIRED
     normalisation: Normalisation = Normalisation.NONE
     thresholds: tuple[float, ...] = tuple(round(t / 100, 2) for t in range(1, 100))
     fixed: float = 0.5
@@ -97,6 +103,7 @@ def read_patients(file: Path | None, cases: Sequence[str]) -> dict[str, str]:
     """
     if file is None:
         return {case: case for case in cases}
+    require_file(file)
     try:
         table = pd.read_csv(file, dtype=str)
     except (OSError, ValueError) as error:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camzoo.data.plane import parse_choice
 from camzoo.errors import ConfigError
 from camzoo.metrics.case import CaseReference, Record
 from camzoo.metrics.curves import curve_records
@@ -33,11 +34,13 @@ class Scores:
     Attributes:
         rows: Result rows (:mod:`camzoo.rows`).
         curves: Voxel counts at every threshold (:mod:`camzoo.metrics.curves`); None for masks.
+        slices: In which plane the columns per slice are measured, in words.
         notes: What a reader must know.
     """
 
     rows: pd.DataFrame
     curves: pd.DataFrame | None
+    slices: str
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -57,6 +60,7 @@ def score(
     patients: Path | str | None = None,
     allow_missing: bool = False,
     thirds: bool = False,
+    slices: str = "acquired",
     normalise: str = "none",
     fixed: float = 0.5,
     reporter: Reporter | None = None,
@@ -72,6 +76,7 @@ def score(
         patients: CSV file with the columns case and patient; otherwise every case is a patient.
         allow_missing: Count cases without a prediction as failures instead of refusing them.
         thirds: Score apex, mid and base too.
+        slices: Plane of the columns per slice: "acquired" or "axial".
         normalise: Of maps, by class over the volume: "none", "max" or "minmax".
         fixed: Threshold of the protocol ``fixed``.
         reporter: Who is told how far it is.
@@ -92,6 +97,7 @@ def score(
         patients=None if patients is None else Path(patients),
         allow_missing=allow_missing,
         with_thirds=thirds,
+        slices=parse_choice("slices", slices),
         normalisation=parse_normalisation(normalise),
         fixed=fixed,
     )
@@ -122,7 +128,7 @@ def score_masks(
         for done, (reference, files) in enumerate(cohort):
             records += _mask_rows(cohort, reference, files)
             tick(done + 1, len(cohort))
-    return Scores(cohort.rows(records, stage="segmentation"), None, cohort.notes)
+    return Scores(cohort.rows(records, stage="segmentation"), None, cohort.slices, cohort.notes)
 
 
 def score_maps(
@@ -161,7 +167,7 @@ def score_maps(
             records += _map_rows(cohort, reference, files, chosen)
             tick(done + 1, len(cohort))
     rows = cohort.rows(records, stage="pseudo-mask")
-    return Scores(rows, curves, (*cohort.notes, *notes))
+    return Scores(rows, curves, cohort.slices, (*cohort.notes, *notes))
 
 
 def _as_spacing(values: Sequence[float]) -> Spacing:

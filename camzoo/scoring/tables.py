@@ -13,6 +13,7 @@ from camzoo.metrics.protocols import Protocol, add_optimism_gap
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
 from camzoo.report.cells import p_value
+from camzoo.report.escaping import escape
 from camzoo.report.markdown import table as markdown
 from camzoo.scoring.options import GIVEN, PROTOCOLS
 
@@ -59,7 +60,8 @@ _COVERAGE: Final = {"cases": "", "empty": "_empty", "failed": "_failed"}
 
 def page(rows: pd.DataFrame, notes: tuple[str, ...] = ()) -> str:
     """Return all rankings as markdown, with the definitions of what they show."""
-    parts = [f"# Scores on {rows['dataset'].iloc[0]}\n", *(f"- {note}" for note in notes)]
+    title = f"# Scores on {escape(rows['dataset'].iloc[0])}\n"
+    parts = [title, *(f"- {escape(note)}" for note in notes)]
     for protocol in protocols(rows):
         for region in dict.fromkeys([WHOLE, *rows["region"]]):
             heading = f"{protocol}" if region == WHOLE else f"{protocol}, {region}"

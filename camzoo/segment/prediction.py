@@ -28,7 +28,7 @@ def predict_volume(
 
     Args:
         baseline: That has learnt.
-        images: All slices of the case on the working grid, uint8 [z, S, S].
+        images: All slices of the case on the working grid, uint8 [n, S, S].
         info: Geometry of the case.
         organs: C.
         batch: Slices at a time.
@@ -45,7 +45,7 @@ def predict_volume(
         _require_probabilities(baseline, probabilities, (len(part), organs + 1))
         fine = info.letterbox.from_grid(probabilities)
         labels.append(fine.argmax(dim=1).to("cpu", torch.uint8))
-    return torch.cat(labels).numpy()
+    return np.ascontiguousarray(info.plane.restore(torch.cat(labels).numpy()))
 
 
 def _require_probabilities(baseline: Baseline, got: Tensor, leading: tuple[int, int]) -> None:

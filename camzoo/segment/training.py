@@ -19,12 +19,13 @@ from camzoo.checkpoint import load_checkpoint, save_checkpoint
 from camzoo.config import SegmentationConfig, TrainingConfig
 from camzoo.data.slices import TaggedSlices
 from camzoo.errors import CamzooError
+from camzoo.precision import autocast
 from camzoo.progress import Tick, silent
 from camzoo.randomness import epoch_seed, seeded
 from camzoo.segment.context import BaselineContext
 from camzoo.segment.losses import Loss, cross_entropy_and_dice
 from camzoo.segment.unet import build_unet
-from camzoo.training import autocast, mirrored
+from camzoo.training import mirrored
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def _mean(total: Tensor, count: int, epoch: int) -> float:
     loss = float(total) / count
     if not math.isfinite(loss):
         raise CamzooError(
-            f"training of the U-Net diverged in epoch {epoch + 1}: the loss is {loss}; "
-            "lower segmentation.lr"
+            f"training of the U-Net diverged in epoch {epoch + 1}: the loss is {loss}; smaller "
+            "steps may help (lower segmentation.lr or segmentation.clip)"
         )
     return loss

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from camzoo.cams.chain import parse_chain
 from camzoo.errors import ConfigError
 from camzoo.pairs import parse_pairs
 from camzoo.rows import line_name
@@ -57,9 +58,16 @@ class WrittenBaseline:
         """Construct it.
 
         Raises:
-            ConfigError: A value is out of its range.
+            ConfigError: A value is out of its range, or the maps that it is to read are of no
+                method.
         """
-        return self.kind(**self.settings)
+        baseline = self.kind(**self.settings)
+        for method in baseline.reads:
+            try:
+                parse_chain(method)
+            except ConfigError as error:
+                raise ConfigError(f"baseline {self} reads maps of {method!r}: {error}") from error
+        return baseline
 
 
 def parse_baseline(text: str) -> WrittenBaseline:

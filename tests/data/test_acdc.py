@@ -119,7 +119,7 @@ def test_an_odd_info_file_fails_when_its_patient_is_read(heart, tmp_path, info, 
 def test_a_lost_info_file(heart, tmp_path):
     (heart(1) / "Info.cfg").unlink()
     dataset = ACDC(tmp_path)
-    with pytest.raises(DataError, match=r"Info\.cfg cannot be read .*names the frames ED and ES"):
+    with pytest.raises(DataError, match=r"Info\.cfg is missing.*names the frames ED and ES"):
         load_case(dataset, dataset.cases()[0])
 
 

@@ -105,7 +105,7 @@ def test_a_lost_slice_with_its_label(abdomen, tmp_path):
     folder = abdomen()
     for path in (folder / "DICOM_anon" / f"{NAMES[1]}.dcm", folder / "Ground" / f"{NAMES[1]}.png"):
         path.unlink()
-    with pytest.raises(DataError, match="a slice is missing"):
+    with pytest.raises(DataError, match="restore the slice"):
         load(tmp_path)
 
 

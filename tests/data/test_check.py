@@ -43,7 +43,7 @@ def test_all_faults_are_listed_at_once(prostate, write, tmp_path):
     nan = RNG.normal(size=SHAPE).astype(np.float32)
     nan[0, 0, 0] = np.nan
     prostate("f", nan)
-    prostate("g", gland=GLAND[:, :, :5])
+    prostate("g", gland=np.concatenate([GLAND, GLAND]))
     report = check_dataset(ProMRI(tmp_path))
     assert report.tried == 7
     assert [fault.cases for fault in report.faults] == [(name,) for name in "bcdefg"]

@@ -29,6 +29,16 @@ def test_an_unknown_value_is_named_with_its_count():
     assert "expected 0, 55-70, 110" in message
 
 
+def test_rounding_is_taken_back_and_shown_with_all_digits_where_it_is_none():
+    near = [0, 0.9999999997671694, 2.0039, -1e-9]
+    found = relabel(label(near, np.float64), {1: 1, 2: 2})
+    assert found.array.ravel().tolist() == [0, 1, 2, 0]
+    with pytest.raises(DataError, match=r"hold 0\.97, 0\.9876543210123,"):
+        relabel(label([0, 1, 0.97, 0.9876543210123], np.float64), {1: 1})
+    with pytest.raises(DataError, match="1 voxels hold inf"):
+        relabel(label([0, 1, 1, np.inf], np.float32), {1: 1})
+
+
 def test_fractions_and_negative_values_are_no_labels():
     with pytest.raises(DataError, match=r"1 voxels hold 0\.5,"):
         relabel(label([0, 0.5, 1, 1], np.float32), {1: 1})

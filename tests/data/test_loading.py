@@ -53,6 +53,7 @@ def with_value(value):
     [
         (with_value(np.nan), MASK, "1 voxels are NaN or infinite"),
         (with_value(np.inf), MASK, "1 voxels are NaN or infinite"),
+        (with_value(1e38), MASK, "grey values from 0 to 1e\\+38, expected at most 1e\\+12"),
         (np.full((2, 3, 4), 7), MASK, "every voxel is 7"),
         (SCAN[:1], MASK[:1], r"at least 2 voxels along \(z, y, x\), got \(1, 3, 4\)"),
         (SCAN, np.full((2, 3, 4), 3, np.uint8), r"classes 0 to 2 \(liver, spleen\).*3 to 3"),
@@ -71,4 +72,15 @@ def test_a_label_on_another_grid_is_refused():
     with pytest.raises(GeometryError, match="spacing"):
         load_case(OneCase(SCAN, MASK, np.diag([3, 2, 1.5, 1])), CASE)
     with pytest.raises(GeometryError, match="shape"):
-        load_case(OneCase(SCAN, MASK[:, :2]), CASE)
+        load_case(OneCase(SCAN, MASK[:, :2], np.diag([3, 2, 1.5, 1])), CASE)
+
+
+def test_a_label_of_fewer_slices_is_placed_and_noted():
+    affine = np.diag([3, 2, 1, 1.0])
+    affine[1, 3] = 2.0
+    loaded = load_case(OneCase(SCAN, MASK[:, 1:], affine), CASE)
+    np.testing.assert_array_equal(loaded.label.array[:, 1:], MASK[:, 1:])
+    assert not loaded.label.array[:, 0].any()
+    assert [note.detail for note in loaded.notes][-1] == (
+        "(2, 2, 4) at (0, 1, 0) of (2, 3, 4) voxels (z, y, x)"
+    )

@@ -63,7 +63,15 @@ def test_cases_organs_and_channels(raw, ending):
     loaded = load_case(dataset, cases[0])
     np.testing.assert_array_equal(loaded.image.array, SCAN[::-1, :, ::-1] + 500)
     np.testing.assert_array_equal(loaded.label.array, MASK[::-1, :, ::-1])
-    assert len(cases[0].files) == (4 if ending == ".mhd" else 2)
+    stamps = dataset.fingerprint()["prostate_00"]
+    assert len(stamps) == (5 if ending == ".mhd" else 3)
+
+
+def test_a_changed_description_changes_the_fingerprint(raw):
+    root = raw("a")
+    before = NNUNet(root).fingerprint()
+    raw(labels={"background": 0, "transition": 2, "peripheral": 1})
+    assert NNUNet(root).fingerprint() != before
 
 
 def test_the_test_set_counts_only_with_labels(raw):
@@ -78,7 +86,9 @@ def test_patients_by_expression(raw):
     root = raw("patient001_frame01", "patient001_frame12", "patient002_frame01")
     dataset = open_dataset("nnunet", root, {"patient": r"(patient\d+)_.*", "channel": "1"})
     assert [c.patient for c in dataset.cases()] == ["patient001", "patient001", "patient002"]
-    with pytest.raises(DataError, match="case patient001_frame01: its id does not match"):
+    with pytest.raises(
+        DataError, match=r"case patient001_frame01: the option .* finds no patient in its id"
+    ):
         NNUNet(root, patient="(case.*)").cases()
 
 
@@ -116,7 +126,10 @@ def test_sided_as_text_on_the_command_line(raw):
         ({"labels": {"background": 0, "PZ": 1, "TZ": 3}}, "without gaps"),
         ({"labels": {"air": 0, "PZ": 1}}, "background = 0"),
         ({"labels": {"background": 0}}, "classes 1, 2"),
-        ({"labels": {"0": "background", "1": "PZ"}}, "region-based|background = 0"),
+        (
+            {"labels": {"0": "background", "1": "PZ"}},
+            "whole number as the label of '0', got 'background'",
+        ),
         ({"channel_names": None}, r"channel_names missing; .*nnUNetv2_convert"),
         ({"dataset": {"a": {}}}, "lists of files"),
     ],
@@ -138,10 +151,10 @@ def test_settings_that_do_not_fit(raw, tmp_path):
 
 
 def test_a_missing_or_broken_description(raw, tmp_path):
-    with pytest.raises(DataError, match=r"dataset\.json cannot be read .*--dataset phantom"):
+    with pytest.raises(DataError, match=r"dataset\.json is missing.*--dataset phantom"):
         NNUNet(tmp_path)
     (raw("a") / "dataset.json").write_text("{")
-    with pytest.raises(DataError, match=r"dataset\.json cannot be read"):
+    with pytest.raises(DataError, match=r"dataset\.json is no JSON"):
         NNUNet(tmp_path / "Dataset005_Prostate")
 
 

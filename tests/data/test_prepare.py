@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from camzoo.data.datasets.base import Case, Dataset, Facts, Folds
+from camzoo.data.datasets.promri import ProMRI
 from camzoo.data.prepare import prepare, tag_slices
 from camzoo.data.slices import MaskVault, Prepared
 from camzoo.data.volume import Volume
@@ -143,3 +144,14 @@ def test_tagged_slices_know_no_way_to_the_masks(tmp_path):
     reachable = [value for value in vars(slices).values() if isinstance(value, MaskVault)]
     assert not reachable
     assert not any(hasattr(slices, name) for name in ("vault", "label", "labels", "masks"))
+
+
+def test_what_stands_out_in_the_files_is_kept(write, tmp_path):
+    """Lengths in metres: the run goes on, its record and page say it."""
+    scan = np.random.default_rng(0).integers(0, 900, (4, 6, 9)).astype(np.int16)
+    for name, array in (("a", scan), ("a_segmentation", (scan > 300).astype(np.uint8))):
+        write.nifti(tmp_path / "data" / f"{name}.nii", array, write.affine((3e-3, 8e-4, 5e-4)))
+    (tmp_path / "out").mkdir()
+    prepare(ProMRI(tmp_path / "data"), tmp_path / "out", size=8, percentiles=(1, 99), min_area=1)
+    (note,) = Prepared(tmp_path / "out").notes
+    assert note.startswith("the field of view is no patient's")

@@ -49,10 +49,10 @@ def test_the_official_folders(prostate, tmp_path):
         ("Case01", "Case01", "train"),
         ("test-Case00", "test-Case00", "test"),
     ]
-    assert [f.name for f in cases[0].files] == [
+    assert [stamp[0][0] for stamp in ProMRI(tmp_path).fingerprint()["Case00"]] == [
         "Case00.mhd",
-        "Case00_segmentation.mhd",
         "Case00.raw",
+        "Case00_segmentation.mhd",
         "Case00_segmentation.raw",
     ]
     prostate("Case02")
@@ -118,6 +118,22 @@ def test_nci_isbi_series_with_nrrd_labels(nci, tmp_path):
     loaded = load_case(ProMRI(tmp_path), cases[0])
     np.testing.assert_array_equal(loaded.image.array, SCAN[::-1, ::-1])
     np.testing.assert_array_equal(loaded.label.array, (zones > 0)[::-1, ::-1])
+
+
+def test_nci_isbi_label_on_fewer_slices_than_its_scan(write, tmp_path):
+    """As the owners ship ProstateDx-01-0055: 23 slices for a scan of 34, in the right place."""
+    patient = "ProstateDx-01-0055"
+    scan = np.arange(12 * 6 * 9, dtype=np.int16).reshape(12, 6, 9)
+    affine = write.affine((3.0, 0.7, 0.6))
+    moved = write.affine((3.0, 0.7, 0.6), origin=(5, -7, 11 + 2 * 3))
+    names = [f"1-{k + 1:02d}.dcm" for k in range(12)]
+    write.dicom(tmp_path / "PROSTATE-DIAGNOSIS" / patient / "5-T2", scan, affine, names=names)
+    write.itk(tmp_path / "Training" / f"{patient}.nrrd", np.concatenate([GLAND, GLAND]), moved)
+    (case,) = ProMRI(tmp_path).cases()
+    loaded = load_case(ProMRI(tmp_path), case)
+    np.testing.assert_array_equal(loaded.label.array[2:10], np.concatenate([GLAND, GLAND]))
+    assert loaded.label.array.sum() == 2 * GLAND.sum()
+    assert loaded.notes[0].detail == "(8, 6, 9) at (2, 0, 0) of (12, 6, 9) voxels (z, y, x)"
 
 
 def test_nci_isbi_beside_promise12_and_labels_in_the_root(nci, prostate, tmp_path):

@@ -3,6 +3,7 @@ import pytest
 
 from camzoo.data.datasets.base import Case, Dataset, Facts
 from camzoo.data.loading import LoadedCase
+from camzoo.data.plane import SliceChoice
 from camzoo.data.stats import DatasetStats, case_stats, dataset_stats, remarks
 from camzoo.data.volume import Volume
 from camzoo.errors import DataError
@@ -27,14 +28,7 @@ def test_facts_of_a_case_by_hand(write):
     assert (stats.case, stats.patient, stats.shape) == ("a", "p", (4, 5, 6))
 
 
-def test_a_sheared_voxel_keeps_its_volume():
-    """Leaning the slices against each other changes lengths, not volumes."""
-    affine = np.array([[0, 0, -1, 0], [2.0, -1, 0, 0], [3, 0, 0, 0], [0, 0, 0, 1]])
-    mask = np.ones((4, 5, 6), np.uint8)
-    assert case_stats(loaded(affine, mask=mask), 1).volume_ml == pytest.approx((0.36,))
-
-
-def cohort(affines, empty=()):
+def cohort(affines, empty=(), slices=SliceChoice.ACQUIRED):
     return [
         case_stats(
             loaded(
@@ -44,6 +38,7 @@ def cohort(affines, empty=()):
                 mask=np.full((4, 5, 6), i not in empty, np.uint8),
             ),
             1,
+            slices,
         )
         for i, affine in enumerate(affines)
     ]
@@ -79,9 +74,24 @@ def test_orientation_without_any_tilt_is_remarked(write):
 
 def test_slices_across_the_acquisition_and_empty_labels_are_remarked(write):
     across = write.affine((1, 1, 3), tilt=5)
-    notes = remarks(cohort([across] * 7, empty=(2, 3)))
+    notes = remarks(cohort([across] * 7, empty=(2, 3), slices=SliceChoice.AXIAL))
     assert any("across the plane of acquisition" in n and "c4 and 2 more" in n for n in notes)
     assert any(n == "no organ at all in: c2, c3" for n in notes)
+    assert not any("across" in n for n in remarks(cohort([across] * 7)))
+
+
+def test_slices_are_counted_in_their_plane(write):
+    """2 x 3 voxels of class 1 on each of 4 columns: sagittal slices are 6, of which 4 show it."""
+    mask = np.zeros((4, 5, 6), np.uint8)
+    mask[1:3, 1:4, 1:5] = 1
+    affine = write.affine((1, 1, 3), tilt=5)
+    acquired = case_stats(loaded(affine, mask=mask), 1)
+    axial = case_stats(loaded(affine, mask=mask), 1, SliceChoice.AXIAL)
+    assert (acquired.slices, acquired.positive_slices) == (6, (4,))
+    assert (axial.slices, axial.positive_slices) == (4, (2,))
+    assert acquired.volume_ml == axial.volume_ml == pytest.approx((24 * 0.003,))
+    assert DatasetStats(("gland",), (acquired,)).planes == "acquired plane (sagittal, 3 mm)"
+    assert DatasetStats(("gland",), (axial,), SliceChoice.AXIAL).planes == "axial, as set (1 mm)"
 
 
 class Cohort(Dataset):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from camzoo.data.volume import Volume, require_same_grid
+from camzoo.data.volume import Volume, field_of_view_notes, on_grid_of, require_same_grid
 from camzoo.errors import GeometryError
 
 SHAPE = (4, 6, 9)
@@ -108,9 +108,9 @@ def test_canonical_agrees_with_simpleitk_dicom_orient(write, seed, axes, angle):
 
 
 def test_spacing_is_the_length_of_the_columns():
-    """A 3-4-5 triangle: the y axis of length 5 lies oblique."""
-    affine = np.array([[0, 0, -2, 0], [0, -3, 0, 0], [7, 4, 0, 0], [0, 0, 0, 1]])
-    assert make(affine).spacing == (7, 5, 2)
+    """3-4-5 triangles: the z axis of length 10 and the y axis of length 5 lie oblique."""
+    affine = np.array([[0, 0, -2, 0], [6, -4, 0, 0], [8, 3, 0, 0], [0, 0, 0, 1]])
+    assert make(affine).spacing == (10, 5, 2)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,62 @@ def test_impossible_geometry_is_refused(affine, array, message):
     assert "case7.nii: case case7" in str(error.value)
 
 
-def test_a_sheared_stack_is_no_fault():
-    assert make([[0, 0.2, -1, 0], [0, -1, 0, 0], [3, 0, 0, 0], [0, 0, 0, 1]]).shape == SHAPE
+def test_a_sheared_stack_is_refused_and_rounded_cosines_are_not():
+    """A gantry tilt of 30 degrees; direction cosines written with three digits."""
+    tilted = [[0, 0, -1, 0], [3 * np.tan(np.radians(30)), -1, 0, 0], [3, 0, 0, 0], [0, 0, 0, 1]]
+    with pytest.raises(GeometryError, match=r"not at right angles.* meet at 60\.0 degrees"):
+        make(tilted)
+    c, s = np.round((np.cos(0.3), np.sin(0.3)), 3)
+    assert make([[0, 0, -1, 0], [s, -c, 0, 0], [c, s, 0, 0], [0, 0, 0, 1]]).shape == SHAPE
+
+
+@pytest.mark.parametrize(("start", "shape"), [((1, 2, 3), (2, 3, 4)), ((-1, 0, -2), (6, 6, 12))])
+def test_a_label_of_another_extent_is_placed_by_its_header(write, start, shape):
+    """Within the image, and around it with background outside."""
+    affine = write.affine((3, 0.8, 0.5), tilt=20)
+    own = affine.copy()
+    own[:, 3] = affine @ [*start, 1]
+    inner = np.zeros(shape, np.uint8)
+    first = np.maximum(0, np.negative(start))
+    inner[tuple(first)] = 7
+    placed = on_grid_of(make(affine), make(own, inner, case="b"))
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[tuple(np.maximum(0, start))] = 7
+    np.testing.assert_array_equal(placed.array, expected)
+    np.testing.assert_array_equal(placed.affine, affine)
+    (note,) = placed.notes
+    assert "placed by its header" in note.what
+    assert f"{shape} at {tuple(start)} of {SHAPE}" in note.detail
+
+
+def test_a_label_that_has_no_place_in_the_image_is_refused():
+    image = make(np.diag([3.0, 1, 1, 1]))
+    between, outside = np.diag([3.0, 1, 1, 1]), np.diag([3.0, 1, 1, 1])
+    between[0, 3], outside[0, 3] = 1.5, 9
+    for affine, shape in ((between, (2, 6, 9)), (outside, (2, 6, 9)), (np.eye(4), (2, 6, 9))):
+        with pytest.raises(GeometryError, match=r"shape.*neither lies on voxels of the other"):
+            on_grid_of(image, make(affine, np.zeros(shape, np.uint8), case="b"))
+    large = np.zeros((5, 6, 9), np.uint8)
+    large[4, 0, :3] = 1
+    with pytest.raises(GeometryError, match="3 labelled voxels lie outside the image"):
+        on_grid_of(image, make(image.affine, large, case="b"))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "told"),
+    [
+        ((3, 0.6, 0.5), ()),
+        ((0.003, 0.0006, 0.0005), ("0.012 x 0.0036 x 0.0045 mm",)),
+        ((3000, 600, 500), ("1.2e+04 x 3.6e+03 x 4.5e+03 mm",)),
+        ((10, 0.125, 0.125), ("voxels of 10 x 0.125 x 0.125 mm",)),
+        ((4, 1.5, 1.5), ()),
+    ],
+)
+def test_fields_of_view_of_no_patient_are_noted(spacing, told):
+    notes = field_of_view_notes(make(np.diag([*spacing, 1])))
+    assert len(notes) == len(told)
+    for note, text in zip(notes, told, strict=True):
+        assert text in note.detail
 
 
 def changed(affine, **changes):

@@ -7,7 +7,7 @@ import pytest
 
 import camzoo
 from camzoo.errors import ConfigError, UnknownNameError
-from camzoo.harness.call import configure
+from camzoo.harness import call
 from camzoo.presets import preset
 from camzoo.rows import COLUMNS, read_rows
 
@@ -24,50 +24,75 @@ WORDS = {
 FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]|[ .]$')
 
 
-def test_words_change_the_preset_as_on_the_command_line():
-    config = configure(
+@pytest.fixture
+def asked(monkeypatch):
+    """Configurations that runs were asked for; nothing is run."""
+    configs = []
+    monkeypatch.setattr(call, "run_bench", lambda config, *_: configs.append(config))
+    return configs
+
+
+def test_words_change_the_preset_as_on_the_command_line(asked):
+    camzoo.bench(
         dataset="phantom", preset="smoke", root=Path("there"), methods=["cam", "c-cam[cc,ac]"],
         baselines="p-cam", seeds=[1, 2], split="paper-like", backbone="resnet18", weights="none",
-        options={"variant": "abdomen"}, settings={"maps.size": 32},
+        limit=9, options={"variant": "abdomen"}, settings={"maps.size": 32},
     )  # fmt: skip
-    assert config == preset("smoke", "phantom", "abdomen").changed(
+    assert asked == [preset("smoke", "phantom", "abdomen").changed(
         {
             "data.root": "there", "methods": ["cam", "c-cam[cc,ac]"], "baselines": ["p-cam"],
             "seeds": [1, 2], "data.split": "paper-like", "backbone.name": "resnet18",
-            "backbone.weights": "none", "data.options.variant": "abdomen", "maps.size": 32,
+            "backbone.weights": "none", "data.limit": 9, "data.options.variant": "abdomen",
+            "maps.size": 32,
         }
-    )  # fmt: skip
+    )]  # fmt: skip
 
 
-def test_without_a_preset_it_is_quick_and_a_configuration_is_changed():
-    assert configure(dataset="chaos") == preset("quick", "chaos")
+def test_without_a_preset_it_is_quick_and_a_configuration_is_changed(asked, tmp_path):
     config = preset("smoke", "phantom")
-    assert configure(config) == config
-    assert configure(config, methods="otsu").methods == ("otsu",)
+    file = tmp_path / "settings.toml"
+    file.write_text("dataset = 'phantom'\npreset = 'smoke'\n", encoding="utf-8")
+    camzoo.bench(dataset="chaos")
+    camzoo.bench(config)
+    camzoo.bench(config, methods="otsu")
+    camzoo.bench(file)
+    camzoo.bench(str(file), seeds=range(2))
+    assert asked == [
+        preset("quick", "chaos"), config, config.changed({"methods": ["otsu"]}), config,
+        config.changed({"seeds": [0, 1]}),
+    ]  # fmt: skip
+
+
+SMOKE = preset("smoke", "phantom")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({}, "from a data set or from a configuration"),
-        ({"start": preset("smoke", "phantom"), "dataset": "phantom"}, "give one of them"),
-        ({"start": preset("smoke", "phantom"), "preset": "quick"}, "leave the preset out"),
+        ({}, "either --dataset or --config"),
+        ({"config": SMOKE, "dataset": "phantom"}, "give one"),
+        ({"config": SMOKE, "preset": "quick"}, "leave --preset out"),
+        ({"config": "no/such/manifest.json"}, "no/such/manifest.json"),
         ({"dataset": "phantom", "preset": "smokey"}, "unknown preset 'smokey'"),
         ({"dataset": "phantom", "methods": ["grad-kam"]}, "did you mean grad-cam"),
         ({"dataset": "phantom", "methods": []}, "names no method"),
+        ({"dataset": "phantom", "methods": [3]}, "names are text"),
+        ({"dataset": "phantom", "methods": 3}, "names are text"),
         ({"dataset": "phantom", "baselines": "sizelos"}, "sizelos"),
         ({"dataset": "phantom", "settings": {"training.epoch": 3}}, "did you mean training.epochs"),
         ({"dataset": "phantom", "seeds": ["one"]}, "seeds"),
         ({"dataset": "phantom", "split": "random"}, "split"),
+        ({"dataset": "phantom", "limit": 0}, "data.limit"),
         ({"dataset": "phantom", "settings": {"data.size": 0}}, "data.size"),
     ],
 )
-def test_wrong_words_are_refused_in_words(words, message):
+def test_wrong_words_are_refused_in_words(asked, words, message):
     with pytest.raises((ConfigError, UnknownNameError), match=re.escape(message)):
-        configure(**words)
+        camzoo.bench(**words)
+    assert asked == []
 
 
-def test_a_run_gives_rows_as_a_frame_and_its_second_call_finds_them(tmp_path):
+def test_a_run_gives_rows_as_a_frame_and_its_second_call_finds_them(tmp_path, capsys):
     methods = ["cam", "gradcam:GradCAM", "cam[prior]", "cam[blend]:weight=0.1"]
     result = camzoo.bench(methods=methods, out=tmp_path, **WORDS)
     assert isinstance(result, camzoo.BenchResult)
@@ -82,7 +107,8 @@ def test_a_run_gives_rows_as_a_frame_and_its_second_call_finds_them(tmp_path):
     assert str(result.folder) in text
 
     written = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").rglob("*") if p.is_file()}
-    again = camzoo.bench(configure(methods=methods, **WORDS), tmp_path)
+    again = camzoo.bench(result.folder / "manifest.json", tmp_path, progress=True)
+    assert "DSC" not in capsys.readouterr().out
     assert again.folder == result.folder
     assert again.rows.equals(result.rows)
     assert written == {

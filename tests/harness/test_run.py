@@ -119,7 +119,7 @@ def test_the_validated_threshold_is_one_for_all(undisturbed):
 def test_the_manifest_tells_what_the_run_was(undisturbed):
     result, *_ = undisturbed
     manifest = json.loads((result.folder / "manifest.json").read_text())
-    assert manifest["run"] == TINY.run
+    assert manifest["run"] == result.folder.name
     assert manifest["environment"]["packages"]["torch"] == torch.__version__.split("+")[0]
     assert len(manifest["cells"][0]["history"]) == 2
     split = manifest["splits"]["0"]
@@ -131,7 +131,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(undisturbed, tmp_path, share):
     _, expected, ticks, _ = undisturbed
     with pytest.raises(Killed):
         bench(TINY, tmp_path, KillAfter(int(share * ticks)))
-    assert not (tmp_path / TINY.run).exists()
+    assert not list(tmp_path.glob("*/manifest.json"))
     result = bench(TINY, tmp_path)
     write_page(result.folder)
     assert outcome(result.folder) == expected
@@ -262,6 +262,8 @@ def test_only_methods_that_learn_have_a_version_of_learning_in_their_key(undistu
         ({"backbone.name": "resnet10x"}, ConfigError, "unknown backbone 'resnet10x'"),
         ({"backbone.layer": "layer9"}, ConfigError, "has no layer 'layer9'"),
         ({"data.options.patient": 3}, ConfigError, "did you mean patients"),
+        ({"preset": "../../x"}, ConfigError, r"'phantom-\.\./\.\./x-.*', which is no name"),
+        ({"preset": "a/b"}, ConfigError, "which is no name"),
         ({"device": "cuda:99"}, ConfigError, "device 'cuda:99'"),
     ],
 )

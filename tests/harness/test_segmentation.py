@@ -1,5 +1,7 @@
+import errno
 import json
 import math
+import os
 import shutil
 from contextlib import contextmanager
 
@@ -13,7 +15,7 @@ from camzoo.cams.activation import Cam
 from camzoo.cams.base import cams
 from camzoo.data.readers import read_volume
 from camzoo.data.splits import Split, SplitKind
-from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.errors import ConfigError, MachineError, UnknownNameError
 from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.cost import CostMeter
 from camzoo.harness.run import bench
@@ -46,6 +48,27 @@ class Failing(Baseline):
 
     def predict(self, images):
         raise NotImplementedError
+
+
+class Starving(Failing):
+    """Meets a fault where it is told to; else it predicts background."""
+
+    supervision = Supervision.IMAGE
+    faults = {}  # noqa: RUF012 - written by tests
+
+    def _meet(self, where):
+        if where in Starving.faults:
+            torch.set_default_dtype(torch.float64)
+            raise Starving.faults[where]
+
+    def fit(self, context):
+        self._meet("fit")
+
+    def predict(self, images):
+        self._meet("predict")
+        return (
+            torch.nn.functional.one_hot(torch.zeros_like(images).long(), 2).movedim(-1, 1).float()
+        )
 
 
 class Curious(Failing):
@@ -169,6 +192,7 @@ def _doubles():
     """Register the baselines of these tests."""
     doubles = {
         "failing": Failing, "curious": Curious, "undeclared": Undeclared, "of-nothing": OfNothing,
+        "starving": Starving,
         "mislabelled": Mislabelled, "mislearning": Mislearning, "failing-once": FailingOnce,
         "back-door": ThroughTheBackDoor, "side-door": ThroughTheSideDoor, "open": InTheOpen,
         "measuring": Measuring, "watching": Watching, "above": Above,
@@ -341,6 +365,49 @@ def test_failures_fail_their_own_rows(done):
     page = write_page(result.folder).read_text(encoding="utf-8")
     assert "- baseline failing failed: ValueError: no such thing" in page
     assert "| failing |  | failed |" in page
+
+
+@pytest.mark.parametrize("where", ["fit", "predict"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), MemoryError(),
+        RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory"),
+        torch.OutOfMemoryError("CUDA out of memory."),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)  # fmt: skip
+def test_faults_of_the_machine_end_the_run_which_goes_on_from_there(
+    done, monkeypatch, tmp_path, where, fault
+):
+    shutil.copytree(done.folder.parent, tmp_path / "out")
+    config = TINY.changed({"baselines": ["starving", "supervised"]})
+    monkeypatch.setattr(Starving, "faults", {where: fault})
+    with pytest.raises(MachineError, match="the baseline starving was stopped by the machine"):
+        bench(config, tmp_path / "out")
+    assert torch.get_default_dtype() == torch.float32
+    assert not (tmp_path / "out" / config.run).exists()
+    monkeypatch.setattr(Starving, "faults", {})
+    counter = KillAfter(10**9)
+    result = bench(config, tmp_path / "out", counter)
+    assert not result.failures
+    assert set(segmented(result.rows)["method"]) == {"starving", "supervised"}
+    assert not any("training" in stage for stage in counter.stages)
+
+
+@pytest.mark.parametrize("where", ["fit", "predict"])
+@pytest.mark.parametrize("fault", [SystemExit(1), RecursionError("deep")], ids=repr)
+def test_a_baseline_that_ends_the_program_fails_its_own_row(
+    done, monkeypatch, tmp_path, where, fault
+):
+    shutil.copytree(done.folder.parent, tmp_path / "out")
+    monkeypatch.setattr(Starving, "faults", {where: fault})
+    config = TINY.changed({"baselines": ["starving", "supervised"]})
+    result = bench(config, tmp_path / "out")
+    (why,) = result.failures.values()
+    assert why.startswith(type(fault).__name__)
+    assert set(segmented(result.rows)["method"]) == {"supervised"}
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_a_baseline_reads_no_maps_that_saw_more_than_it_declares(done, monkeypatch):

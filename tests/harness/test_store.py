@@ -50,7 +50,11 @@ def test_a_failure_leaves_no_result_and_is_made_afresh(tmp_path):
     with pytest.raises(RuntimeError):
         store.get("stage", {}, broken)
     artifact = store.get("stage", {}, write("whole"))
-    assert sorted(p.name for p in artifact.folder.iterdir()) == ["key.json", "result.txt"]
+    assert sorted(p.name for p in artifact.folder.iterdir()) == [
+        "key.json",
+        "made.json",
+        "result.txt",
+    ]
 
 
 def test_a_resumable_stage_finds_what_it_left(tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from camzoo.errors import DataError
+from camzoo.metrics.overlap import slice_counts
 from camzoo.metrics.slicewise import ReferenceSlices
 from camzoo.metrics.surface import surface_distances
 from tests.metrics.masks import random_pair
@@ -40,3 +41,20 @@ def test_no_slice_in_common():
 def test_a_slice_by_itself_is_no_volume():
     with pytest.raises(DataError, match=r"\[z, y, x\], got shape \(5, 6\)"):
         ReferenceSlices(np.zeros((5, 6)), (0.5, 0.6))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_slices_along_any_axis_are_those_of_the_turned_volume(axis):
+    rng = np.random.default_rng(9)
+    for _ in range(10):
+        pred, ref, spacing = random_pair(rng)
+        turned = ReferenceSlices(
+            np.moveaxis(ref, 0, axis), np.insert(spacing[1:], axis, spacing[0]), axis
+        )
+        found = turned.distances(np.moveaxis(pred, 0, axis))
+        expected = ReferenceSlices(ref, spacing).distances(pred)
+        for name in ("asd", "mad", "hd95"):
+            np.testing.assert_allclose(getattr(found, name), getattr(expected, name))
+        assert found.n_failed == expected.n_failed
+        counts = slice_counts(np.moveaxis(pred, 0, axis), np.moveaxis(ref, 0, axis), axis)
+        np.testing.assert_array_equal(counts, slice_counts(pred, ref))

@@ -177,7 +177,7 @@ def test_parts_hold_maps_tags_and_slices_on_one_grid():
 def test_divergence_is_named(tmp_path):
     slices, truth = scenes(count=4)
     recipe = RECIPE.model_copy(update={"lr": 1e30, "momentum": 0.0, "epochs": 3})
-    with pytest.raises(CamzooError, match=r"diverged in epoch \d.*lower its learning rate"):
+    with pytest.raises(CamzooError, match=r"diverged in epoch \d.*lower training\.lr"):
         fit_boundary(
             network(), slices, unsure(truth), replace(SETTINGS, training=recipe),
             seed=0, device=CPU, checkpoint=tmp_path / "checkpoint.safetensors",

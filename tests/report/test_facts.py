@@ -7,14 +7,16 @@ from camzoo.report.facts import facts
 from camzoo.report.records import read_record
 from camzoo.rows import make_rows
 from tests.report.run_folders import ENVIRONMENT, run_folder
-from tests.report.test_segmentation_tables import maps
+from tests.report.test_segmentation_tables import COSTS, maps, record
 
 RECORDS = Path(__file__).parents[2] / "leaderboards" / "records"
 
 
-def lines(tmp_path, **changes):
-    rows = make_rows(maps())
-    return facts(read_record(run_folder(tmp_path / "r1", rows, rows, **changes))).splitlines()
+def lines(tmp_path, baselines=(), dataset="phantom", **changes):
+    of_maps = make_rows([row | {"dataset": dataset} for row in maps()])
+    learnt = [record(name, i, (1, 2, 40), dataset=dataset) for name in baselines for i in (0, 1)]
+    rows = make_rows([*of_maps.to_dict("records"), *learnt])
+    return facts(read_record(run_folder(tmp_path / "r1", rows, of_maps, **changes))).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -41,13 +43,9 @@ def test_a_target_layer_is_named(tmp_path):
 
 def test_it_says_at_which_commit_each_baseline_was_made(tmp_path):
     old = ENVIRONMENT | {"commit": "older-dirty"}
-    costs = [
-        {"method": "sizeloss", "environment": old},
-        {"method": "bes", "environment": ENVIRONMENT},
-        {"method": "irnet", "environment": old},
-        {"method": "irnet", "environment": old},
-    ]
-    found = lines(tmp_path, costs=costs)
+    made = {"sizeloss": old, "bes": ENVIRONMENT, "irnet": old}
+    costs = [COSTS[0] | {"method": name, "environment": where} for name, where in made.items()]
+    found = lines(tmp_path, made, costs=costs)
     assert (
         "- made with: camzoo 0.1.0, torch 2.9, cpu (Some Processor); put together at abc" in found
     )
@@ -57,10 +55,10 @@ def test_it_says_at_which_commit_each_baseline_was_made(tmp_path):
 
 
 def test_it_says_how_to_run_it_again(tmp_path):
-    weights = {"backbone.weights": "/some/where/w.safetensors", "data.name": "acdc"}
+    weights = {"backbone.weights": "/some/where/w.safetensors"}
     assert (
         "- again: `camzoo bench --config r1/manifest.json --root FOLDER --weights "
-        "w.safetensors`" in lines(tmp_path, settings=weights)
+        "w.safetensors`" in lines(tmp_path, dataset="acdc", settings=weights)
     )
     (tmp_path / "x").mkdir()
     assert "- again: `camzoo bench --config r1/manifest.json`" in lines(tmp_path / "x")

@@ -1,6 +1,6 @@
 import pytest
 
-from camzoo.report.leaderboards import check_leaderboards, take_in, write_leaderboards
+from camzoo.report.leaderboards import check_leaderboards, update_leaderboards
 from camzoo.report.reported_volumes import reported_volumes
 from camzoo.report.segmentation import (
     cost_table,
@@ -242,8 +242,8 @@ def run(path, rows, costs=None):
 
 def test_the_page_has_a_part_about_baselines_and_stays_reproducible(tmp_path):
     boards = tmp_path / "boards"
-    take_in(run(tmp_path / "r1", [*maps(), *records(), *learnt()], COSTS), boards)
-    (page,) = write_leaderboards(boards)
+    folder = run(tmp_path / "r1", [*maps(), *records(), *learnt()], COSTS[:1])
+    (page,) = update_leaderboards([folder], boards)
     text = page.read_text(encoding="utf-8")
     for heading in (
         "### Baselines: volumes of the test patients", "#### Labels that baselines learnt",
@@ -257,8 +257,7 @@ def test_the_page_has_a_part_about_baselines_and_stays_reproducible(tmp_path):
 
 def test_without_baselines_the_page_is_as_it_was(tmp_path):
     boards = tmp_path / "boards"
-    take_in(run(tmp_path / "r1", maps()), boards)
-    (page,) = write_leaderboards(boards)
+    (page,) = update_leaderboards([run(tmp_path / "r1", maps())], boards)
     assert "aseline" not in page.read_text(encoding="utf-8").replace("- baseline conta failed", "")
     assert not (boards / "records" / "r1" / "costs.json").exists()
 

@@ -6,7 +6,7 @@ from camzoo.errors import CamzooError, ConfigError
 from camzoo.report import reported
 from camzoo.report.cells import p_value
 from camzoo.report.equivalents import merge_equivalents
-from camzoo.report.leaderboards import check_leaderboards, take_in, write_leaderboards
+from camzoo.report.leaderboards import check_leaderboards, update_leaderboards
 from camzoo.report.markdown import table
 from camzoo.report.tables import (
     pooled_dsc,
@@ -141,8 +141,8 @@ def test_markdown_tables():
 def test_pages_are_made_from_records_and_checked(tmp_path, rows):
     out = tmp_path / "leaderboards"
     failures = {"opti-cam": "ValueError: x"}
-    take_in(run_folder(tmp_path / "run", rows, rows, failures=failures), out)
-    (page,) = write_leaderboards(out)
+    run = run_folder(tmp_path / "run", rows, rows, failures=failures)
+    (page,) = update_leaderboards([run], out)
     text = page.read_text(encoding="utf-8")
     assert page.name == "acdc.md"
     for part in ("## r1", "organs: left ventricle; view 2", "nominal mm",
@@ -159,9 +159,9 @@ def test_an_unfinished_run_is_no_record(tmp_path):
     with pytest.raises(
         ConfigError, match=r"rows\.parquet, curves\.parquet, manifest\.json missing"
     ):
-        take_in(tmp_path, tmp_path / "out")
+        update_leaderboards([tmp_path], tmp_path / "out")
     with pytest.raises(ConfigError, match="holds no records"):
-        write_leaderboards(tmp_path)
+        update_leaderboards([], tmp_path)
 
 
 def test_no_p_value_is_shown_as_zero():

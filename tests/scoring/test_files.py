@@ -99,7 +99,7 @@ def test_predictions_meet_their_reference_whatever_the_order_of_their_file(tmp_p
         (tmp_path / "array.npy", label(), None),
     ):
         found = read_prediction(save(path, array, affine), expected)
-        np.testing.assert_array_equal(found, expected.label.array)
+        np.testing.assert_array_equal(found.array, expected.label.array)
 
 
 def test_maps_of_all_classes_and_of_one(tmp_path):
@@ -117,10 +117,25 @@ def test_maps_of_all_classes_and_of_one(tmp_path):
 
 def test_shapes_must_agree(tmp_path):
     expected = reference(tmp_path)
-    smaller = label()[:, :-1]
-    for name in ("p.npy", "p.nii.gz"):
-        with pytest.raises(GeometryError, match=r"case a.*\(6, 15, 14\).*\(6, 16, 14\)"):
-            read_prediction(save(tmp_path / name, smaller), expected)
+    with pytest.raises(GeometryError, match=r"case a.*\(6, 15, 14\).*\(6, 16, 14\)"):
+        read_prediction(save(tmp_path / "p.npy", label()[:, :-1]), expected)
+    elsewhere = AFFINE.copy()
+    elsewhere[2, 3] = 1.5
+    for affine, array in ((elsewhere, label()[1:]), (AFFINE, label()[:, 6:])):
+        with pytest.raises(GeometryError, match=r"case a.*differ in shape|labelled voxels"):
+            read_prediction(save(tmp_path / "p.nii.gz", np.pad(array, 1), affine), expected)
+    maps = save(tmp_path / "m.nii.gz", blurred(0, 0.1)[:, 1:])
+    with pytest.raises(GeometryError, match=r"shape \(5, 16, 14\).*shape \(6, 16, 14\)"):
+        read_maps(maps, expected)
+
+
+def test_a_prediction_of_fewer_slices_is_placed_by_its_header(tmp_path):
+    moved = AFFINE.copy()
+    moved[2, 3] = 3.0
+    expected = reference(tmp_path)
+    found = read_prediction(save(tmp_path / "p.nii.gz", label()[1:], moved), expected)
+    np.testing.assert_array_equal(found.array, expected.label.array)
+    assert ["placed by its header" in note.what for note in found.notes] == [True]
 
 
 @pytest.mark.parametrize(
@@ -167,15 +182,17 @@ def test_arrays_with_strange_axes_are_refused(tmp_path):
     expected = reference(tmp_path)
     with pytest.raises(DataError, match=r"expected maps .* got \(16, 14\)"):
         read_maps(save(tmp_path / "m.npy", np.zeros((16, 14))), expected)
-    with pytest.raises(DataError, match=r"expected labels .* got shape \(1, 6, 16, 14\)"):
-        read_prediction(save(tmp_path / "p.npy", label()[None]), expected)
+    with pytest.raises(DataError, match=r"expected labels .* got shape \(2, 6, 16, 14\)"):
+        read_prediction(save(tmp_path / "p.npy", np.stack([label()] * 2)), expected)
+    one = read_prediction(save(tmp_path / "p.npy", label()[None]), expected)
+    np.testing.assert_array_equal(one.array, expected.label.array)
 
 
 def test_broken_files_are_named(tmp_path):
     for name in ("p.npy", "p.nii.gz"):
         path = tmp_path / name
         path.write_bytes(b"no image")
-        with pytest.raises(DataError, match=rf"{name} cannot be read"):
+        with pytest.raises(DataError, match=rf"{name} is no (npy|NIfTI) file"):
             read_prediction(path, reference(tmp_path))
 
 

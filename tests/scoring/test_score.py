@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 import camzoo
 from camzoo.cli_score import score
+from camzoo.data.plane import SliceChoice
 from camzoo.errors import CamzooError, ConfigError, DataError, GeometryError
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.protocols import Protocol
@@ -313,3 +314,48 @@ def test_one_call_from_python_is_the_command_line(tmp_path, masks, maps):
 def test_wrong_words_from_python_are_refused(masks, words, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         camzoo.score(masks=masks, **words)
+
+
+def sagittal(folder, moved=0):
+    """Slices of 0.8 x 0.7 mm every 3 mm, one behind the other from left to right: [z, y, x]."""
+    affine = np.array([[3.0, 0, 0, 0], [0, 0.8, 0, 0], [0, 0, 0.7, 0], [0, 0, 0, 1]])
+    save(folder / "c0.nii.gz", np.roll(label(0), moved, axis=1).transpose(1, 2, 0), affine)
+    return folder
+
+
+def test_columns_per_slice_are_measured_in_the_plane_of_acquisition(tmp_path):
+    """Stored upright, the same slices give the same columns; the volume does not care."""
+    upright = {"refs": label(0), "preds": np.roll(label(0), 1, axis=1)}
+    for name, array in upright.items():
+        save(tmp_path / "axial" / name / "c0.nii.gz", array)
+        sagittal(tmp_path / "sagittal" / name, moved=name == "preds")
+    folders = [tmp_path / plane for plane in ("axial", "sagittal")]
+    expected, found = (score_masks(f / "preds", f / "refs") for f in folders)
+    assert expected.slices == "acquired plane (axial, 3 mm)"
+    assert found.slices == "acquired plane (sagittal, 3 mm)"
+    columns = ["dsc", "asd_mm", "dsc_2d", "asd_2d_mm", "mad_2d_mm", "hd95_2d_mm", "slices"]
+    pd.testing.assert_frame_equal(found.rows[columns], expected.rows[columns])
+    assert found.rows["slices"].tolist() == [3, 4]
+    axial = ScoreOptions(slices=SliceChoice.AXIAL)
+    strips = score_masks(folders[1] / "preds", folders[1] / "refs", axial)
+    assert strips.rows["slices"].tolist() != [3, 4]
+    whole = ["dsc", "asd_mm", "mad_mm", "hd95_mm", "diagonal_mm"]
+    pd.testing.assert_frame_equal(strips.rows[whole], found.rows[whole])
+
+
+def test_the_command_and_the_page_say_the_plane(tmp_path):
+    for name in ("refs", "preds"):
+        sagittal(tmp_path / name, moved=name == "preds")
+    app = Typer()
+    app.command()(score)
+    words = ["--preds", tmp_path / "preds", "--masks", tmp_path / "refs", "--out", tmp_path / "out"]
+    found = CliRunner().invoke(app, list(map(str, words)))
+    assert found.exit_code == 0
+    assert "slices: acquired plane (sagittal, 3 mm)\n" in found.output
+    page_of = (tmp_path / "out" / "scores.md").read_text("utf-8")
+    assert "- slices: acquired plane (sagittal, 3 mm)\n" in page_of
+    axial = CliRunner().invoke(app, [*map(str, words), "--slices", "axial"])
+    assert "slices: axial, as set (0.7 mm)\n" in axial.output
+    wrong = CliRunner().invoke(app, [*map(str, words), "--slices", "oblique"])
+    assert isinstance(wrong.exception, ConfigError)
+    assert "slices takes acquired or axial, got 'oblique'" in str(wrong.exception)

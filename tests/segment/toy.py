@@ -6,6 +6,7 @@ import torch
 from camzoo.backbone import build_classifier
 from camzoo.cams.pipeline import MapArrays
 from camzoo.config import BackboneConfig, BenchConfig, SegmentationConfig
+from camzoo.data.plane import Plane
 from camzoo.data.slices import MaskVault
 from camzoo.errors import ConfigError
 from camzoo.progress import Quiet
@@ -83,7 +84,7 @@ def toy_context(
         maps=read(train),
         val_maps=read(val),
         threshold=lambda _maps: threshold,
-        masks=lambda: MaskVault(masks, ("a", "b")).for_training(
+        masks=lambda: MaskVault(masks, {"a": Plane.AXIAL, "b": Plane.AXIAL}).for_training(
             supervision, ("a", "b"), who="the baseline under test"
         ),
     )

@@ -17,7 +17,7 @@ from camzoo.cams.base import CamMethod
 from camzoo.cams.ccam.category import CategoryAttention, blend
 from camzoo.cams.view import FeatureView
 from camzoo.config import TrainingConfig
-from camzoo.training import autocast
+from camzoo.precision import autocast
 
 
 class CausalClassifier(Trainable):

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from camzoo.data.datasets.base import Case, Facts, Fractions
-from camzoo.data.datasets.files import FileDataset, unless_hidden
+from camzoo.data.datasets.files import FileDataset, unless_hidden, visible_files
+from camzoo.data.disk import read_text
+from camzoo.data.readers import volume_stem
 from camzoo.data.volume import Volume
 from camzoo.errors import ConfigError, DataError
 
@@ -22,7 +24,8 @@ class ACDC(FileDataset):
     """ACDC in its official layout; one case per patient and phase.
 
     Args:
-        root: Folder with ``training/`` and ``testing/``, or with the ``patientNNN`` folders.
+        root: Folder with ``training/`` and ``testing/``, with the ``patientNNN`` folders, or the
+            archive as it was unpacked (``database/training/``).
         structures: "lv" for the cavity of the left ventricle alone, "all" for the right ventricle,
             the myocardium and the left ventricle.
 
@@ -43,7 +46,12 @@ class ACDC(FileDataset):
             "nearly every slice shows the left ventricle, so its tag teaches little",
         ),
     )
-    layout = "patientNNN/ with Info.cfg and patientNNN_frameMM.nii.gz, there or in training/"
+    marks = ("patient[0-9][0-9][0-9]", "training/patient*", "testing/patient*")
+    tops = ("database", "ACDC/database", "ACDC")
+    layout = (
+        "patientNNN/ with Info.cfg and patientNNN_frameMM.nii.gz, there, in training/ or in "
+        "database/training/"
+    )
     split = Fractions(test=0.25, val=0.1)
 
     def __init__(self, root: Path | None, *, structures: Literal["lv", "all"] = "lv") -> None:
@@ -72,23 +80,24 @@ def _patients(folder: Path, official: Literal["train", "test"] | None) -> Iterat
         except DataError:
             frames = [patient.name]
         for name in frames:
-            files = (_nifti(patient, name), _nifti(patient, f"{name}_gt"), info)
+            files = (_volume(patient, name), _volume(patient, f"{name}_gt"), info)
             yield Case(name, patient.name, files, official)
 
 
-def _nifti(folder: Path, name: str) -> Path:
-    plain = folder / f"{name}.nii"
-    return plain if plain.is_file() else folder / f"{name}.nii.gz"
+def _volume(folder: Path, name: str) -> Path:
+    """The file called ``name``, whatever its ending; what is lost was a ``.nii.gz``."""
+    named = (file for file in visible_files(folder) if volume_stem(file) == name)
+    return next(named, folder / f"{name}.nii.gz")
 
 
 def _frames(info: Path) -> tuple[int, int]:
     """Numbers of the end-diastolic and the end-systolic frame."""
     try:
-        text = info.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(info)
+    except DataError as error:
         raise DataError(
-            f"patient {info.parent.name}: {info} cannot be read ({error}); it names the frames ED "
-            "and ES: copy it from the archive"
+            f"patient {info.parent.name}: {error} (it names the frames ED and ES: copy it from the "
+            "archive)"
         ) from error
     fields = dict(line.partition(":")[::2] for line in text.splitlines())
     found = {key: fields.get(key, "").strip() for key in ("ED", "ES")}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
+from camzoo.data.disk import named_faults
 from camzoo.data.volume import Volume
 from camzoo.registry import Registry
 
@@ -19,7 +20,8 @@ class Case:
     Attributes:
         id: Unique in its data set; only letters, digits, '.', '_' and '-'.
         patient: Cases of one patient are never put into two subsets of a patient-level split.
-        files: Everything that is read for the case (folders of slices count as one entry).
+        files: What is read for the case (folders of slices count as one entry); files that their
+            headers refer to need not be named.
         official: The subset the owners of the data set put the case into, where they did.
     """
 
@@ -103,14 +105,24 @@ class Dataset(ABC):
         """
 
     def fingerprint(self) -> dict[str, object]:
-        """What the voxels depend on, as JSON: changes whenever a file of a case does."""
-        return {case.id: [_stamp(path) for path in case.files] for case in self.cases()}
+        """What the voxels depend on, as JSON: changes whenever a file that is read does."""
+        from camzoo.data.readers import companions
+
+        return {
+            case.id: [_stamp(file) for path in case.files for file in (path, *companions(path))]
+            for case in self.cases()
+        }
+
+    def notes(self) -> Sequence[str]:
+        """What stands out in the folder as a whole, a line each: no faults."""
+        return ()
 
 
 def _stamp(path: Path) -> list[object]:
     """Name, size and time of a file, or of everything in a folder; nothing of what is missing."""
-    files = sorted(p for p in [path, *path.rglob("*")] if p.is_file())
-    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    with named_faults(path):
+        files = sorted(p for p in [path, *path.rglob("*")] if p.is_file())
+        return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
 datasets: Registry[type[Dataset]] = Registry("data set", group="camzoo.datasets")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from camzoo.data.datasets.base import Case, Facts, Folds
-from camzoo.data.datasets.files import FileDataset
+from camzoo.data.datasets.files import FileDataset, visible_files
 from camzoo.data.labels import relabel
 from camzoo.data.readers.dicom import scan_series, slice_files
 from camzoo.data.readers.png import read_png_stack
@@ -48,6 +48,8 @@ class CHAOS(FileDataset):
         where="https://zenodo.org/records/3431873 (CHAOS_Train_Sets.zip)",
         caveats=("labels of the 20 test patients are not public: cross-validate on the others",),
     )
+    marks = ("[0-9]*/T2SPIR", "[0-9]*/T1DUAL")
+    tops = ("MR", "Train_Sets/MR", "CHAOS_Train_Sets/Train_Sets/MR")
     layout = "MR/<number>/T2SPIR/ with DICOM_anon/*.dcm and Ground/*.png, there or in Train_Sets/"
     organs = ("liver", "right kidney", "left kidney", "spleen")
     sided = True
@@ -67,17 +69,17 @@ class CHAOS(FileDataset):
 
     def find(self) -> Iterator[Case]:
         """One case per numbered folder that has the sequence."""
-        for base in ("", "MR", "Train_Sets/MR", "CHAOS_Train_Sets/Train_Sets/MR"):
-            for patient in (self.root / base).glob("[0-9]*"):
-                sequence = patient / Path(self._folders[0]).parts[0]
-                if sequence.is_dir():
-                    series = tuple(patient / folder for folder in self._folders)
-                    files = (series[0], sequence / "Ground", *series[1:])
-                    yield Case(patient.name, patient.name, files)
+        for patient in self.root.glob("[0-9]*"):
+            sequence = patient / Path(self._folders[0]).parts[0]
+            if sequence.is_dir():
+                series = tuple(patient / folder for folder in self._folders)
+                files = (series[0], sequence / "Ground", *series[1:])
+                yield Case(patient.name, patient.name, files)
 
     def label(self, case: Case) -> Volume:
         """Read the label of ``case``: its PNGs in the order of the slices they are named after."""
-        pictures = {p.stem: p for p in case.files[1].glob("[!.]*.png")}
+        files = visible_files(case.files[1])
+        pictures = {file.stem: file for file in files if file.suffix.lower() == ".png"}
         try:
             series = scan_series(_folder_named_like(set(pictures), case))
             stack = read_png_stack([pictures[file.stem] for file in series.files], series.shape)

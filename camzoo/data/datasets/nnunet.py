@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from camzoo.data.datasets.base import Case, Facts, Fractions
-from camzoo.data.datasets.files import FileDataset
-from camzoo.data.readers import companions
+from camzoo.data.datasets.files import FileDataset, remedy, visible_files
+from camzoo.data.disk import named_faults, read_json_object
+from camzoo.data.labels import UNKNOWN
+from camzoo.data.notes import listed
+from camzoo.data.readers import VOLUME_SUFFIXES, companions
 from camzoo.errors import ConfigError, DataError
+
+_DESCRIPTION: Final = "dataset.json"
+#: The environment variable in which nnU-Net v2 looks for its raw data sets.
+_RAW: Final = "nnUNet_raw"
+#: nnU-Net's readers of pictures and of stacks that do not say how they lie.
+_FLAT_READERS: Final = ("NaturalImage2DIO", "Tiff3DIO")
 
 
 class NNUNet(FileDataset):
@@ -20,7 +29,8 @@ class NNUNet(FileDataset):
     ``imagesTs`` with ``labelsTs`` is taken as the owners' test set.
 
     Args:
-        root: The ``DatasetNNN_Name`` folder.
+        root: The ``DatasetNNN_Name`` folder; or its name, ``NNN`` or ``Name``, where the
+            environment variable ``nnUNet_raw`` says in which folder it lies.
         channel: Which channel is the image.
         sided: Whether an organ's name depends on the side of the body. None says yes where a class
             name has the word "left" or "right" in it.
@@ -42,6 +52,7 @@ class NNUNet(FileDataset):
         licence="that of its owners",
         where="your own folder: see 'dataset_format.md' in the documentation of nnU-Net v2",
     )
+    marks = ("dataset.json",)
     layout = "imagesTr/<id>_<channel>.<ending> with labelsTr/<id>.<ending>"
     split = Fractions(test=0.25, val=0.1)
 
@@ -53,12 +64,12 @@ class NNUNet(FileDataset):
         sided: bool | None = None,
         patient: str = "(.+)",
     ) -> None:
-        super().__init__(root)
+        super().__init__(located(root))
         self._patient = _pattern(patient)
-        description = _description(self.root)
-        self._ending = str(description["file_ending"])
-        self._channel = f"_{_known_channel(self.root, description, channel):04d}{self._ending}"
-        self.organs = _organs(self.root, description["labels"])
+        self._description = _description(self.root)
+        self._ending = _ending(self._described, self._description)
+        self._channel = f"_{_known_channel(self.root, self._description, channel):04d}"
+        self.organs = _organs(self._described, self._description["labels"])
         self.values = {value: value for value in range(1, len(self.organs) + 1)}
         named = any({"left", "right"} & set(re.split(r"[\W_]+", o.lower())) for o in self.organs)
         self.sided = named if sided is None else sided
@@ -69,29 +80,110 @@ class NNUNet(FileDataset):
         if (self.root / "labelsTs").is_dir():
             yield from self._subset("Ts", "test")
 
+    def notes(self) -> list[str]:
+        """Files of the training folders that are no cases, and a number of cases that is another.
+
+        Raises:
+            DataError: A folder cannot be looked at.
+        """
+        with named_faults(self.root):
+            strange = [
+                *self._strange("imagesTr", r"(.+)_\d{4}"),
+                *self._strange("labelsTr", "(.+)"),
+            ]
+            found = len(list(self._subset("Tr", "train")))
+        stated = self._description.get("numTraining")
+        notes = []
+        if strange:
+            notes.append(
+                f"ignored, since {self._described.name} says that files end in {self._ending}: "
+                f"{listed(strange)}"
+            )
+        if stated is not None and stated != found:
+            notes.append(
+                f"{self._described.name} says numTraining = {stated!r}, {found} cases are there"
+            )
+        return notes
+
+    @property
+    def _described(self) -> Path:
+        return self.root / _DESCRIPTION
+
     def _subset(self, which: str, official: Literal["train", "test"]) -> Iterator[Case]:
         images, labels = self.root / f"images{which}", self.root / f"labels{which}"
-        ids = {p.name.removesuffix(self._channel) for p in images.glob(f"[!.]*{self._channel}")}
-        ids |= {p.name.removesuffix(self._ending) for p in labels.glob(f"[!.]*{self._ending}")}
-        for name in sorted(ids):
-            image, label = images / (name + self._channel), labels / (name + self._ending)
-            files = (image, label, *companions(image), *companions(label))
+        image_of = self._by_id(images, self._channel)
+        label_of = self._by_id(labels, "")
+        for name in sorted(image_of.keys() | label_of.keys()):
+            # What is lost is looked for under the name that it should have.
+            image = image_of.get(name, images / (name + self._channel + self._ending))
+            label = label_of.get(name, labels / (name + self._ending))
+            files = (image, label, self._described)
             yield Case(name, self._patient_of(name), files, official)
+
+    def _by_id(self, folder: Path, channel: str) -> dict[str, Path]:
+        """The files of one channel by case id; endings in capitals count, too."""
+        end = len(channel + self._ending)
+        wanted = (channel + self._ending).lower()
+        return {
+            file.name[:-end]: file
+            for file in visible_files(folder)
+            if file.name.lower().endswith(wanted) and len(file.name) > end
+        }
+
+    def _strange(self, folder: str, stem: str) -> list[str]:
+        """Files that are neither cases nor read with one."""
+        files = visible_files(self.root / folder)
+        pattern = re.compile(stem + re.escape(self._ending), re.IGNORECASE)
+        known = {file for file in files if pattern.fullmatch(file.name)}
+        known |= {voxels for file in known for voxels in companions(file)}
+        return [f"{folder}/{file.name}" for file in files if file not in known]
 
     def _patient_of(self, case: str) -> str:
         found = self._patient.fullmatch(case)
-        if found is None:
+        if found is None or not found[1]:
             raise DataError(
-                f"case {case}: its id does not match the option patient={self._patient.pattern}; "
-                "correct the expression so that its first group is the patient"
+                f"case {case}: the option patient={self._patient.pattern} finds no patient in its "
+                "id; correct the expression so that its first group is the patient"
             )
         return found[1]
+
+
+def located(root: Path | None) -> Path | None:
+    """Return the folder of a data set that is named as nnU-Net names it.
+
+    Args:
+        root: A folder, or the number, the name or both of a data set in the folder that the
+            environment variable ``nnUNet_raw`` says. None for the only one there.
+
+    Raises:
+        ConfigError: There is no such data set in that folder, or there are several.
+    """
+    raw = os.environ.get(_RAW, "")
+    if not raw or (root is not None and (root.is_dir() or len(root.parts) != 1)):
+        return root
+    name = "" if root is None else root.name
+    present = sorted(p.name for p in Path(raw).glob("Dataset[0-9][0-9][0-9]_*") if p.is_dir())
+    found = [p for p in present if _is_called(p, name)]
+    if len(found) == 1:
+        return Path(raw) / found[0]
+    wanted = f"--root {name} names" if name else "without --root there are"
+    raise ConfigError(
+        f"{wanted} {len(found) or 'no'} data sets in nnUNet_raw={raw}, expected one; it has "
+        f"{listed(present) or 'none'}"
+    )
+
+
+def _is_called(folder: str, name: str) -> bool:
+    number, _, title = folder.removeprefix("Dataset").partition("_")
+    if name.isdecimal():
+        return int(number) == int(name)
+    return name in ("", folder, f"Dataset{number}", title)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(text)
-    except re.error as error:
+    except (re.error, RecursionError) as error:
         raise ConfigError(f"patient={text!r} is no regular expression: {error}") from error
     if pattern.groups < 1:
         raise ConfigError(f"patient={text!r} has no group; put the patient's part in brackets")
@@ -99,14 +191,13 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _description(root: Path) -> dict[str, Any]:
-    path = root / "dataset.json"
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    path = root / _DESCRIPTION
+    if not path.exists():
         raise DataError(
-            f"{path} cannot be read ({error}); --root must be the DatasetNNN_Name folder of "
-            "nnU-Net v2. `--dataset phantom` runs without files"
-        ) from error
+            f"{path} is missing; --root must be the DatasetNNN_Name folder of nnU-Net v2: "
+            f"{remedy(NNUNet, root)}"
+        )
+    description = read_json_object(path)
     missing = {"channel_names", "labels", "file_ending"} - set(description)
     if missing:
         raise DataError(
@@ -118,7 +209,29 @@ def _description(root: Path) -> dict[str, Any]:
             f"{path}: lists of files under 'dataset' are not followed; put the files into "
             "imagesTr and labelsTr"
         )
-    return dict(description)
+    for key in ("channel_names", "labels"):
+        if not isinstance(description[key], dict) or not description[key]:
+            raise DataError(
+                f"{path}: expected {key} to be an object of names and values, got "
+                f"{_short(description[key])}"
+            )
+    reader = description.get("overwrite_image_reader_writer")
+    if reader in _FLAT_READERS:
+        raise DataError(
+            f"{path}: overwrite_image_reader_writer {reader} reads pictures without a spacing in "
+            f"three dimensions; camzoo reads {', '.join(VOLUME_SUFFIXES)}"
+        )
+    return description
+
+
+def _ending(path: Path, description: dict[str, Any]) -> str:
+    ending = description["file_ending"]
+    if not isinstance(ending, str) or ending.lower() not in VOLUME_SUFFIXES:
+        raise DataError(
+            f"{path}: expected file_ending to be one of {', '.join(VOLUME_SUFFIXES)}, got "
+            f"{_short(ending)}"
+        )
+    return ending
 
 
 def _known_channel(root: Path, description: dict[str, Any], channel: int) -> int:
@@ -137,20 +250,39 @@ def _organs(root: Path, labels: dict[str, Any]) -> tuple[str, ...]:
             f"{path}: the label 'ignore' marks voxels without a reference, which cannot be scored; "
             "use a data set that is labelled throughout"
         )
-    regions = [name for name, value in labels.items() if not isinstance(value, int)]
-    if regions:
+    regions = [name for name, value in labels.items() if isinstance(value, list)]
+    if any(len(labels[name]) > 1 for name in regions):
         raise DataError(
             f"{path}: region-based labels ({', '.join(regions)}) overlap; every class must have "
             "one integer of its own"
         )
-    by_value = {value: name for name, value in labels.items()}
+    by_value = {_label_value(path, name, value): name for name, value in labels.items()}
     if (
         sorted(by_value) != list(range(len(labels)))
         or by_value[0] != "background"
-        or len(labels) < 2
+        or not 2 <= len(labels) <= UNKNOWN
     ):
         raise DataError(
             f"{path}: expected labels background = 0 and classes 1, 2, ... without gaps, "
-            f"got {labels}"
+            f"got {_short(labels)}"
         )
     return tuple(by_value[value] for value in range(1, len(labels)))
+
+
+def _label_value(path: Path, name: str, value: Any) -> int:
+    """As nnU-Net v2 reads it (``LabelManager``): ``int`` of the value, or of a list of one."""
+    (only,) = value if isinstance(value, list) and len(value) == 1 else (value,)
+    try:
+        whole = int(only)
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None or isinstance(only, bool) or (isinstance(only, float) and whole != only):
+        raise DataError(
+            f"{path}: expected a whole number as the label of {name!r}, got {_short(value)}"
+        )
+    return whole
+
+
+def _short(value: Any, most: int = 120) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."

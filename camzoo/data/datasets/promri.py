@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from camzoo.data.datasets.base import Case, Facts, Fractions
 from camzoo.data.datasets.files import FileDataset, unless_hidden
-from camzoo.data.readers import companions, volume_stem
+from camzoo.data.readers import volume_stem
 
 _SEGMENTATION: Final = "_segmentation"
 #: How NCI-ISBI 2013 names its patients, its folders and the beginning of its label files.
@@ -24,10 +24,11 @@ class ProMRI(FileDataset):
     """Whole-gland prostate segmentation from every source that lies under one root.
 
     PROMISE12: ``CaseNN.mhd`` with ``CaseNN_segmentation.mhd`` in ``training_data/``, ``test_data/``
-    and ``livechallenge_test_data/``. NCI-ISBI 2013: NRRD labels beside or below folders of DICOM
-    series as the archive exports them. Own cases: ``<id>.nii.gz`` (or any other volume format) with
-    ``<id>_segmentation.nii.gz`` in the root. Cases of the PROMISE12 test folders get ids that begin
-    with "test-" and "live-", since their numbers start at 00 again.
+    and ``livechallenge_test_data/``, of the root or of a folder in it. NCI-ISBI 2013: NRRD labels
+    beside or below folders of DICOM series as the archive exports them. Own cases: ``<id>.nii.gz``
+    (or any other volume format) with ``<id>_segmentation.nii.gz`` in the root. Cases of the
+    PROMISE12 test folders get ids that begin with "test-" and "live-", since their numbers start at
+    00 again.
 
     Args:
         root: Folder with any of these.
@@ -48,6 +49,10 @@ class ProMRI(FileDataset):
             "PROMISE12 and NCI-ISBI 2013 share two hospitals: check for patients in both",
         ),
     )
+    marks = (
+        "*_segmentation.*", "training_data", "test_data", "livechallenge_test_data",
+        "Prostate3T-*", "ProstateDx-*", "PROSTATE-DIAGNOSIS", "Prostate-3T",
+    )  # fmt: skip
     layout = (
         "CaseNN.mhd with CaseNN_segmentation.mhd, there or in training_data/, or NCI-ISBI series "
         "with NRRD labels, or <id>.nii.gz with <id>_segmentation.nii.gz"
@@ -59,10 +64,10 @@ class ProMRI(FileDataset):
     def find(self) -> Iterator[Case]:
         """Cases of all sources; the owners' test sets are PROMISE12's."""
         yield from _pairs(self.root, "", None)
-        yield from _pairs(self.root / "training_data", "", "train")
-        yield from unless_hidden(_pairs(self.root / "test_data", "test-", "test"))
-        live = self.root / "livechallenge_test_data"
-        yield from unless_hidden(_pairs(live, "live-", "test"))
+        for top in (self.root, *sorted(self.root.iterdir())):
+            yield from _pairs(top / "training_data", "", "train")
+            yield from unless_hidden(_pairs(top / "test_data", "test-", "test"))
+            yield from unless_hidden(_pairs(top / "livechallenge_test_data", "live-", "test"))
         yield from _nci_isbi(self.root)
 
 
@@ -75,8 +80,7 @@ def _pairs(folder: Path, prefix: str, official: Literal["train", "test"] | None)
         # What is lost is looked for under the ending of what is there.
         image = volumes.get(stem) or _renamed(volumes[name], name, stem)
         label = volumes.get(name) or _renamed(image, stem, name)
-        files_of_case = (image, label, *companions(image), *companions(label))
-        yield Case(prefix + stem, prefix + stem, files_of_case, official)
+        yield Case(prefix + stem, prefix + stem, (image, label), official)
 
 
 def _own_stem(file: Path) -> str | None:
@@ -88,7 +92,7 @@ def _own_stem(file: Path) -> str | None:
 def _nci_isbi_patient(name: str) -> str | None:
     """Patient that a label file of NCI-ISBI 2013 is named after."""
     found = _NCI_ISBI.match(name)
-    own = _SEGMENTATION in name or not name.endswith(".nrrd")
+    own = _SEGMENTATION in name or not name.lower().endswith(".nrrd")
     return found[0] if found and not own else None
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from camzoo.data.readers.base import Voxels
+from camzoo.data.readers.base import Voxels, require_spacing
 from camzoo.data.readers.itk import LPS_TO_RAS, ItkFile
 from camzoo.data.volume import FloatArray
 from camzoo.errors import DataError
@@ -71,7 +72,7 @@ def read_series(folder: Path) -> Voxels:
         DataError: As :func:`scan_series`, or a slice is truncated.
     """
     series = scan_series(folder)
-    return np.stack([_open(file).array()[0] for file in series.files]), series.affine
+    return Voxels(np.stack([_slice(file) for file in series.files]), series.affine)
 
 
 def slice_files(folder: Path) -> list[Path]:
@@ -121,7 +122,16 @@ def _header(path: Path) -> _Slice:
             "vectors; correct or export the series again"
         )
     position, spacing = _numbers(file, _POSITION), _numbers(file, _SPACING)
+    require_spacing(path, "PixelSpacing", spacing.tolist())
     return _Slice(path, position, orientation, spacing, (rows, columns))
+
+
+def _slice(path: Path) -> NDArray[Any]:
+    pixels = _open(path).array()
+    if len(pixels) != 1:
+        raise DataError(f"{path}: expected one grey value per pixel, got {len(pixels)} (colours)")
+    plane: NDArray[Any] = pixels[0]
+    return plane
 
 
 def _open(path: Path) -> ItkFile:
@@ -135,7 +145,7 @@ def _numbers(file: ItkFile, tag: tuple[str, str, int]) -> FloatArray:
         values = np.array([float(part) for part in text.split("\\")])
     except ValueError:
         values = np.array([])
-    if len(values) != count:
+    if len(values) != count or not np.isfinite(values).all():
         raise DataError(
             f"{file.path}: expected {count} numbers in {name} ({key.replace('|', ',')}), got "
             f"{text.strip()!r}; geometry is never guessed: export the series again with it"
@@ -171,8 +181,8 @@ def _require_even_gaps(folder: Path, slices: Sequence[_Slice]) -> float:
         if abs(gap - median) > _GAP_TOLERANCE * median:
             raise DataError(
                 f"{folder}: {before.file.name} and {after.file.name} are {gap:.3f} mm apart, "
-                f"others {median:.3f} mm; a slice is missing or the gaps are uneven: restore the "
-                "slice or resample the series"
+                f"others {median:.3f} mm; restore the slice if one is missing between them, or "
+                "resample the series to even gaps"
             )
     return float(gaps.mean())
 

@@ -1,4 +1,4 @@
-"""MetaImage, NRRD and PNG through SimpleITK, which is imported when such a file is read."""
+"""Files behind SimpleITK, which is imported when one is read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.data.disk import require_file
 from camzoo.data.readers.base import Voxels, unreadable
 from camzoo.data.readers.stderr import captured_stderr
 from camzoo.data.volume import FloatArray
@@ -17,8 +18,8 @@ from camzoo.errors import DataError
 
 #: ITK's world has x to the left and y to the back, nibabel's to the right and to the front.
 LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
-#: A text header of MetaImage or NRRD is looked for in this much of a file.
-_HEADER_BYTES: Final = 65536
+#: Largest difference of a direction's length from 1.
+_UNIT_TOLERANCE: Final = 1e-2
 
 
 class ItkFile:
@@ -39,6 +40,7 @@ class ItkFile:
         self._itk: Any = import_module("SimpleITK")
         self._reader = self._itk.ImageFileReader()
         self._reader.SetImageIO(image_io)
+        require_file(path)
         self._reader.SetFileName(str(path))
         self._guarded(self._reader.ReadImageInformation)
 
@@ -48,12 +50,31 @@ class ItkFile:
         return tuple(self._reader.GetSize())
 
     @property
+    def channels(self) -> int:
+        """Numbers per voxel."""
+        return int(self._reader.GetNumberOfComponents())
+
+    @property
     def affine(self) -> FloatArray:
-        """Index (z, y, x, 1) to RAS mm, [4, 4], of a file with three axes."""
+        """Index (z, y, x, 1) to RAS mm, [4, 4]; what follows a third axis has no place in space.
+
+        Raises:
+            DataError: The file has fewer than three axes, or its directions are no unit vectors.
+        """
+        axes = len(self.size)
+        if axes < 3:
+            raise DataError(f"{self.path}: expected a volume with 3 axes, got size {self.size}")
+        directions = np.reshape(self._reader.GetDirection(), (axes, axes))[:3, :3]
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(directions, axis=0)
+        if not np.allclose(lengths, 1, rtol=0, atol=_UNIT_TOLERANCE):
+            raise DataError(
+                f"{self.path}: the directions of the axes are no unit vectors: they have the "
+                f"lengths {', '.join(f'{length:g}' for length in lengths)}; write the file again"
+            )
         affine = np.eye(4)
-        affine[:3, :3] = np.reshape(self._reader.GetDirection(), (3, 3))
-        affine[:3, :3] *= np.array(self._reader.GetSpacing())
-        affine[:3, 3] = self._reader.GetOrigin()
+        affine[:3, :3] = directions * np.array(self._reader.GetSpacing()[:3])
+        affine[:3, 3] = self._reader.GetOrigin()[:3]
         ras: FloatArray = LPS_TO_RAS @ affine[:, [2, 1, 0, 3]]
         return ras
 
@@ -62,19 +83,14 @@ class ItkFile:
         return str(self._reader.GetMetaData(key)) if self._reader.HasMetaDataKey(key) else ""
 
     def array(self) -> NDArray[Any]:
-        """Read the voxels, axes reversed: [..., y, x].
+        """Read the voxels, axes reversed: [..., y, x]; several numbers per voxel lead.
 
         Raises:
-            DataError: The file is truncated, or a voxel holds more than one number.
+            DataError: ITK cannot read them.
         """
-        if self._reader.GetNumberOfComponents() != 1:
-            raise DataError(
-                f"{self.path}: expected one grey value per voxel, got "
-                f"{self._reader.GetNumberOfComponents()} values (colours or vectors)"
-            )
         image = self._guarded(self._reader.Execute)
         array: NDArray[Any] = self._itk.GetArrayFromImage(image)
-        return array
+        return array if self.channels == 1 else np.moveaxis(array, -1, 0)
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
         with captured_stderr() as said:
@@ -85,62 +101,24 @@ class ItkFile:
                 raise unreadable(self.path, self._kind, reason) from error
 
 
-def read_metaimage(path: Path) -> Voxels:
-    """Read ``.mhd`` (with its ``.raw`` or ``.zraw``) or ``.mha``.
+def read_itk(
+    path: Path, kind: str, image_io: str, *, known: NDArray[Any] | None, unit_mm: float
+) -> Voxels:
+    """Read a volume, or several on one grid.
+
+    Args:
+        path: The file.
+        kind: Name of the format in messages.
+        image_io: ITK's name of the reader to use.
+        known: The voxels, where they were read already, axes reversed.
+        unit_mm: Unit of the header's lengths in mm, which ITK does not ask for.
 
     Raises:
-        DataError: The header leaves out spacing or orientation, or the voxels are truncated.
+        DataError: ITK cannot read it, or it has fewer than three axes.
     """
-    fields = _text_header(path, "=")
-    # ITK takes 1 mm and the identity where they are left out.
-    _require(path, fields, ("elementspacing",), "spacing")
-    _require(path, fields, ("transformmatrix", "orientation", "rotation"), "orientation")
-    return _read_volume(path, "MetaImage", "MetaImageIO")
-
-
-def read_nrrd(path: Path) -> Voxels:
-    """Read ``.nrrd``.
-
-    Raises:
-        DataError: The header leaves out spacing or orientation, or the voxels are truncated.
-    """
-    fields = _text_header(path, ":")
-    _require(path, fields, ("space directions",), "spacing and orientation")
-    _require(path, fields, ("space",), "orientation")
-    return _read_volume(path, "NRRD", "NrrdImageIO")
-
-
-def metaimage_data_file(path: Path) -> Path | None:
-    """Return the file that holds the voxels of a ``.mhd``, None where its header names none."""
-    name = _text_header(path, "=").get("elementdatafile", "") if path.is_file() else ""
-    return path.parent / name if name and name.upper() not in ("LOCAL", "LIST") else None
-
-
-def _read_volume(path: Path, kind: str, image_io: str) -> Voxels:
     file = ItkFile(path, kind, image_io)
-    if len(file.size) != 3:
-        raise DataError(f"{path}: expected a volume with 3 axes, got size {file.size}")
-    return file.array(), file.affine
-
-
-def _text_header(path: Path, separator: str) -> dict[str, str]:
-    """Fields of a text header, names in lower case: up to a blank line or the voxels' place."""
-    fields: dict[str, str] = {}
-    with path.open("rb") as file:
-        for line in file.read(_HEADER_BYTES).splitlines():
-            name, found, value = line.decode("latin-1").partition(separator)
-            if not line.strip():
-                break
-            if found:
-                fields[name.strip().lower()] = value.strip()
-            if name.strip().lower() == "elementdatafile":
-                break
-    return fields
-
-
-def _require(path: Path, fields: dict[str, str], names: tuple[str, ...], what: str) -> None:
-    if not any(fields.get(name) for name in names):
-        raise DataError(
-            f"{path}: the header has no {' or '.join(names)}, so the {what} of the volume is "
-            "unknown; write the file again with it"
-        )
+    affine = file.affine
+    affine[:3] *= unit_mm
+    # ITK sets axes of channels apart from those of space: such voxels are left to it.
+    plain = known is not None and file.channels == 1 and known.shape == file.size[::-1]
+    return Voxels(known if known is not None and plain else file.array(), affine)

@@ -31,6 +31,8 @@ def read_png_stack(files: Sequence[Path], shape: tuple[int, int]) -> NDArray[Any
 
 def _read_png(file: Path, shape: tuple[int, int]) -> NDArray[Any]:
     picture = ItkFile(file, "PNG", "PNGImageIO").array()
+    if picture.ndim != 2:
+        raise DataError(f"{file}: expected one grey value per pixel, got {len(picture)} (colours)")
     if picture.shape != shape:
         raise DataError(
             f"{file}: expected {shape} rows and columns as in its image, got {picture.shape}"

@@ -1,0 +1,52 @@
+"""Arrays of NumPy: voxels without a header that says how they lie."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from camzoo.data.disk import named_faults, require_file
+from camzoo.data.readers.base import require_room, unreadable
+from camzoo.errors import DataError
+
+_HEADERS: Final = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """Read an array, after its header was looked at.
+
+    Raises:
+        DataError: It is no npy file, holds other things than numbers, or is shorter than its header
+            states.
+    """
+    size = require_file(path)
+    with named_faults(path), path.open("rb") as file:
+        shape, dtype = _stated(path, file)
+        if dtype.kind not in "biuf":
+            raise DataError(f"{path}: expected one number per voxel, got type {dtype}")
+        require_room(path, math.prod(shape) * dtype.itemsize, size - file.tell())
+        file.seek(0)
+        array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+    return array
+
+
+def _stated(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    beginning = file.read(len(npy.MAGIC_PREFIX))
+    if beginning != npy.MAGIC_PREFIX:
+        raise DataError(f"{path} is no npy file: it begins with {beginning!r}")
+    file.seek(0)
+    try:
+        version = npy.read_magic(file)
+        if version not in _HEADERS:
+            raise DataError(f"{path}: npy files of version {version} are not read")
+        shape, _, dtype = _HEADERS[version](file)
+    except ValueError as error:
+        raise unreadable(path, "npy", error) from error
+    if any(count < 0 for count in shape):
+        raise DataError(f"{path}: the header states the shape {shape}")
+    return shape, dtype

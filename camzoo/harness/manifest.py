@@ -1,0 +1,225 @@
+"""The manifest of a run: what it was, as JSON beside its rows.
+
+The types say what reports read. More may stand in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from camzoo.errors import ConfigError
+from camzoo.names import require_name
+from camzoo.rows import run_again
+from camzoo.stored import read_json
+from camzoo.text import plain
+
+#: Raised whenever a field gets another meaning. Manifests without it are from before checksums.
+SCHEMA: Final = 1
+MANIFEST: Final = "manifest.json"
+COSTS: Final = "costs.json"
+#: Keys of :class:`Subsets`.
+SUBSETS: Final[tuple[Literal["train", "val", "test"], ...]] = ("train", "val", "test")
+_OPEN: Final = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+Number = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class DataSettings(TypedDict):
+    """Settings of the data."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    name: str
+    options: dict[str, Any]
+    split: str
+    folds: list[int]
+
+
+class BackboneSettings(TypedDict):
+    """Settings of the classifier's network."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    name: str
+    weights: str
+    stages: list[int]
+    layer: str | None
+
+
+class TrainingSettings(TypedDict):
+    """Settings of the classifier's training."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    epochs: int
+    crop: int
+
+
+class MapsSettings(TypedDict):
+    """Settings of the pipeline."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    side: int
+    scales: list[float]
+    normalisation: str
+
+
+class SegmentationSettings(TypedDict):
+    """Settings of the U-Net."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    side: int
+    widths: list[int]
+    epochs: int
+    batch: int
+
+
+class Settings(TypedDict):
+    """Settings of a run (:meth:`camzoo.config.BenchConfig.without_places`)."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    data: DataSettings
+    backbone: BackboneSettings
+    training: TrainingSettings
+    maps: MapsSettings
+    segmentation: SegmentationSettings
+    seeds: list[int]
+
+
+class Packages(TypedDict):
+    """Versions of packages."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    camzoo: str
+    torch: str
+
+
+class Environment(TypedDict):
+    """The machine and the software (:func:`camzoo.environment.describe`)."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    device: str
+    device_name: str
+    packages: Packages
+    commit: str
+
+
+class DatasetFacts(TypedDict):
+    """What is said of the data."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    title: str
+    organs: Annotated[list[str], Field(min_length=1)]
+    caveats: list[str]
+    name: NotRequired[str]
+    slices: NotRequired[str]
+
+
+class Subsets(TypedDict):
+    """Cases of a fold."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    train: list[str]
+    val: list[str]
+    test: list[str]
+
+
+class CellFacts(TypedDict):
+    """One fold and seed, with what the steps of each chain reported."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    fold: int
+    seed: int
+    steps: NotRequired[dict[str, dict[str, Any]]]
+
+
+class Manifest(TypedDict):
+    """``manifest.json`` of a run."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    schema: NotRequired[Literal[1]]
+    run: str
+    config: Settings
+    environment: Environment
+    dataset: DatasetFacts
+    splits: dict[str, Subsets]
+    cells: Annotated[list[CellFacts], Field(min_length=1)]
+    equivalent: list[list[str]]
+    failures: dict[str, str]
+
+
+class Took(TypedDict):
+    """What a part of the work took."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    seconds: Number | None
+    memory_mib: NotRequired[Number | None]
+    cuda_mib: NotRequired[Number | None]
+    resumed: NotRequired[bool]
+
+
+class Commit(TypedDict):
+    """Where the code of a cost stood."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    commit: str
+
+
+class Cost(TypedDict):
+    """What a baseline took in a cell: an entry of ``costs.json``."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    fold: int
+    seed: int
+    method: Text
+    fit: Took
+    predict: Took
+    maps: Took
+    images_per_second: Number | None
+    resumed: bool
+    environment: Commit
+
+
+_MANIFEST: Final = TypeAdapter(Manifest)
+_COSTS: Final = TypeAdapter(list[Cost])
+_VERSIONED: Final = TypeAdapter(dict[str, Any])
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a run.
+
+    Raises:
+        DamagedError: It is none.
+        ConfigError: It is of another version of camzoo, or names what is no name.
+    """
+    path = folder / MANIFEST
+    version = read_json(path, _VERSIONED, run_again).get("schema", SCHEMA)
+    if version != SCHEMA:
+        raise ConfigError(
+            f"{path} has schema {plain(version, 20)}, this camzoo reads {SCHEMA}; {run_again(path)}"
+        )
+    manifest = read_json(path, _MANIFEST, run_again)
+    require_name(manifest["run"], f"{path}: the run")
+    require_name(dataset_name(manifest), f"{path}: the data set")
+    return manifest
+
+
+def read_costs(folder: Path) -> tuple[Cost, ...]:
+    """Read what baselines took; nothing where there are none.
+
+    Raises:
+        DamagedError: The file holds something else.
+    """
+    path = folder / COSTS
+    costs = read_json(path, _COSTS, run_again) if path.exists() else []
+    return tuple(costs)
+
+
+def dataset_name(manifest: Manifest) -> str:
+    """What rows call the data set of a run."""
+    data = manifest["config"]["data"]
+    variant = data["options"].get("variant")
+    derived = f"{data['name']}-{variant}" if variant else data["name"]
+    return manifest["dataset"].get("name", derived)

@@ -1,0 +1,59 @@
+"""Text from elsewhere in markdown, which would read more than text in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from camzoo.text import plain
+
+#: What GitHub's markdown reads as more than itself, wherever it stands in a line.
+_INLINE: Final = re.compile(
+    r"""
+      \\(?=[!-/:-@\[-`{-~])              # an escape
+    | [`|~$]                             # code, a cell, struck out, a formula
+    | \](?=[(\[])                        # a link
+    | (?<!\s)\* | \*(?!\s|$)             # emphasis; a star between spaces is one
+    | (?<![^\W_])_ | _(?![^\W_])         # likewise; inside a word it is none
+    """,
+    re.VERBOSE,
+)
+_HTML: Final = {re.compile(r"&(?=#?\w+;)"): "&amp;", re.compile(r"<(?=[A-Za-z/!?])"): "&lt;"}
+#: What makes a heading, a quotation, a list or a box to tick of a line that begins with it.
+_LEADING: Final = re.compile(
+    r"^(?:#{1,6}(?=\s|$)|[>\[]|[+-](?=\s|$)|(?P<number>\d{1,9})(?=[.)](\s|$)))"
+)
+
+
+class Markdown(str):
+    """Text that is markdown already and is not escaped again."""
+
+    __slots__ = ()
+
+
+def escape(text: object) -> Markdown:
+    r"""Return ``text`` as markdown that shows it as it is, on one line.
+
+    Example:
+        >>> print(escape("<b>a|b</b>"), escape("c-cam[cc,ac]"), escape("_x_"))
+        &lt;b>a\|b&lt;/b> c-cam[cc,ac] \_x\_
+    """
+    if isinstance(text, Markdown):
+        return text
+    line = _INLINE.sub(r"\\\g<0>", plain(text))
+    for mark, entity in _HTML.items():
+        line = mark.sub(entity, line)
+    return Markdown(_LEADING.sub(_disarmed, line))
+
+
+def code(text: object) -> Markdown:
+    """Return ``text`` as code, whatever backticks it holds."""
+    line = plain(text)
+    longest = max(map(len, re.findall(r"`+", line)), default=0)
+    space = " " if longest else ""
+    fence = "`" * (longest + 1)
+    return Markdown(f"{fence}{space}{line}{space}{fence}")
+
+
+def _disarmed(mark: re.Match[str]) -> str:
+    return f"{mark['number']}\\" if mark["number"] else f"\\{mark[0]}"

@@ -1,0 +1,48 @@
+"""Text from elsewhere on one line: names, titles and messages that others wrote."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+#: Characters of a message that a table, a page or a terminal shows.
+LONGEST: Final = 300
+#: Unicode categories of what is not seen and acts on what is: control, format (marks that turn the
+#: direction of writing, widths of zero), surrogate, private use.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
+
+
+def plain(text: object, longest: int | None = None) -> str:
+    r"""Return ``text`` on one line, with everything in it to be seen.
+
+    Lines and tabs become spaces. Characters that act on the text around them stand as their escape,
+    so that texts which differ still differ.
+
+    Args:
+        text: Anything; what is no text is written as one.
+        longest: Characters that are kept, if not all.
+
+    Example:
+        >>> plain("a\n  b\x1b[31m"), plain("abcdef", longest=4)
+        ('a b\\x1b[31m', 'abc…')
+    """
+    line = "".join(map(_seen, " ".join(str(text).split())))
+    if longest is not None and len(line) > longest:
+        return line[: longest - 1] + "…"
+    return line
+
+
+def reason(error: BaseException) -> str:
+    """Return the kind and the message of an exception, as far as one line goes."""
+    try:
+        message = plain(error, LONGEST)
+    except Exception:  # a plug-in's exception need not know how to be written
+        message = "its message cannot be written"
+    kind = plain(type(error).__name__, LONGEST)
+    return f"{kind}: {message}" if message else kind
+
+
+def _seen(character: str) -> str:
+    if unicodedata.category(character) not in _UNSEEN:
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode()
