@@ -56,3 +56,25 @@ def split_names(text: str) -> list[str]:
         else:
             parts[-1] += mark
     return [part.strip() for part in parts if part.strip()]
+
+
+def require_once(what: str, written: Iterable[tuple[str, str]]) -> None:
+    """Refuse a thing that is named twice: tables would hold every number of it twice.
+
+    Args:
+        what: The setting, as the message calls it.
+        written: What a user wrote, and the name of what that stands for.
+
+    Raises:
+        ConfigError: With both texts, where they differ.
+    """
+    first: dict[str, str] = {}
+    for text, name in written:
+        if name not in first:
+            first[name] = text
+        elif first[name] == text:
+            raise ConfigError(f"{what}: takes each value once, and {text!r} is given twice")
+        else:
+            raise ConfigError(
+                f"{what}: {first[name]} and {text} are one and the same; give one of the names"
+            )

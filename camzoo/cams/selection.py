@@ -7,7 +7,7 @@ from typing import Final
 from camzoo.cams.base import cams
 from camzoo.cams.chain import NAMED, parse_chain
 from camzoo.errors import ConfigError
-from camzoo.pairs import split_names
+from camzoo.pairs import require_once, split_names
 
 #: Sets of methods that have a name of their own.
 SETS: Final[dict[str, tuple[str, ...]]] = {
@@ -41,11 +41,21 @@ def select_methods(text: str) -> tuple[str, ...]:
         ConfigError: A name or pattern fits nothing.
     """
     chosen: dict[str, None] = {}
+    alone: list[tuple[str, str]] = []
     for part in split_names(text):
-        chosen.update(dict.fromkeys(_named(part)))
+        found = _named(part)
+        if not _is_several(part):
+            alone.append((part, found[0]))
+        chosen.update(dict.fromkeys(found))
+    require_once("methods", alone)
     if not chosen:
         raise ConfigError("--methods names no method; camzoo list cams shows all")
     return tuple(chosen)
+
+
+def _is_several(part: str) -> bool:
+    """Whether it may stand for several methods, which others may name as well."""
+    return part in SETS or part == "all" or any(mark in part for mark in "*?")
 
 
 def _named(part: str) -> list[str]:
@@ -55,7 +65,7 @@ def _named(part: str) -> list[str]:
         return [name for name in cams.names() if ":" not in name] + [
             name for name in NAMED if parse_chain(name).steps
         ]
-    if any(mark in part for mark in "*?"):
+    if _is_several(part):
         found = cams.names(part)
         if not found:
             raise ConfigError(f"no CAM method fits {part!r}; camzoo list cams shows all")

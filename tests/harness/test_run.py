@@ -262,8 +262,8 @@ def test_only_methods_that_learn_have_a_version_of_learning_in_their_key(undistu
         ({"backbone.name": "resnet10x"}, ConfigError, "unknown backbone 'resnet10x'"),
         ({"backbone.layer": "layer9"}, ConfigError, "has no layer 'layer9'"),
         ({"data.options.patient": 3}, ConfigError, "did you mean patients"),
-        ({"preset": "../../x"}, ConfigError, r"'phantom-\.\./\.\./x-.*', which is no name"),
-        ({"preset": "a/b"}, ConfigError, "which is no name"),
+        ({"preset": "../../x"}, ConfigError, r"preset: takes a name of .*, got '\.\./\.\./x'"),
+        ({"preset": "a/b"}, ConfigError, "preset: takes a name of .*, got 'a/b'"),
         ({"device": "cuda:99"}, ConfigError, "device 'cuda:99'"),
     ],
 )
