@@ -155,7 +155,7 @@ def _run(config: BenchConfig, out: Path, output: Output) -> None:
             write_gallery(result, picture)
     places = {"leaderboard": page, "picture": picture, "rows": result.folder}
     if output.as_json:
-        output.document(_document(config, result, places))
+        output.document(_document(result, places))
         return
     _tell(result, places, output)
 
@@ -183,13 +183,11 @@ def _word(stage: str) -> str:
     return _WORDS.get(stage, stage)
 
 
-def _document(
-    config: BenchConfig, result: BenchResult, places: Mapping[str, Path]
-) -> dict[str, Any]:
+def _document(result: BenchResult, places: Mapping[str, Path]) -> dict[str, Any]:
     from camzoo.report.numbers import numbers
 
     return {
-        "run": config.run,
+        "run": result.folder.name,
         "results": numbers(result.rows),
         "failures": dict(result.failures),
         "made": dict(result.made),

@@ -75,6 +75,8 @@ def _with_names(changes: Mapping[str, Any]) -> dict[str, Any]:
     load_plugins(places)
     if "methods" in named:
         text, own = with_plugins(",".join(_texts(named["methods"])), cams)
+        if not isinstance(named["methods"], str):
+            _require_once(text)
         named["methods"] = select_methods(text)
         places += own
     if "baselines" in named:
@@ -84,6 +86,16 @@ def _with_names(changes: Mapping[str, Any]) -> dict[str, Any]:
     if places:
         named["plugins"] = tuple(dict.fromkeys(places))
     return named
+
+
+def _require_once(text: str) -> None:
+    """Refuse a method that a list names twice; sets and patterns may overlap with names."""
+    from camzoo.cams.chain import parse_chain
+    from camzoo.cams.selection import is_several
+    from camzoo.pairs import require_once, split_names
+
+    names = [each for each in split_names(text) if not is_several(each)]
+    require_once("methods", [(each, str(parse_chain(each))) for each in names])
 
 
 def _texts(value: object) -> list[str]:

@@ -49,7 +49,6 @@ def test_changes_are_dotted_and_validated():
         ({"nothing.at.all": 3}, "no setting 'nothing.at.all'"),
         ({"maps.normalisation": "softmax"}, "maps.normalisation: takes 'max', .*, got 'softmax'"),
         ({"training": 3}, "training: takes settings of its own"),
-        ({"seeds": 5}, "seeds: takes a list, got 5"),
         ({"data.split": "x"}, "data.split: takes 'patient' or 'paper-like', got 'x'"),
         ({"backbone.dilated": "maybe"}, "backbone.dilated: takes true or false, got 'maybe'"),
     ],
@@ -62,6 +61,8 @@ def test_wrong_settings_are_named(changes, message):
 NAN, INF = float("nan"), float("inf")
 #: Setting -> what it takes, in the words of the message, and values that it does not take.
 OUT_OF_RANGE = {
+    "plugins.0": ("a plug-in", [["a\nb"], [3]]),
+    "data.limit": ("a whole number from 1 to", [0, -1, 2.5, "x", INF]),
     "preset": ("a name", ["../../x", "/abs", "a\0b", "", "a/b", "a\\b", "..", "a" * 65, "é", 5]),
     "data.name": ("a name", ["../phantom", "/etc", ".", "a b", None]),
     "data.root": ("the path of a folder", ["a\0b", 3]),
@@ -78,7 +79,7 @@ OUT_OF_RANGE = {
     "backbone.name": ("the name of a timm model", ["", "a\nb", "a" * 301, 5]),
     "backbone.weights": ("imagenet, none or the path", ["a\0b", 5]),
     "backbone.output_stride": ("1, 2, 4, 8, 16, 32 or 64", [7, 0, -8, 128, 1e9]),
-    "backbone.stages": ("ascending", [[5, 4], [4, 4], [0], [101], 4]),
+    "backbone.stages": ("ascending", [[5, 4], [4, 4], [0], [101], "x"]),
     "backbone.width": ("a whole number from 1 to 8192", [0, 10**6]),
     "backbone.frozen": ("a whole number from 0", [-1, 10**6]),
     "backbone.layer": ("the name of a layer", ["", "a\0b", 5]),
@@ -107,7 +108,7 @@ OUT_OF_RANGE = {
     "maps.scales.0": ("a number from 0.1 to 10", [[1e-9], [1e9], [0], [NAN], [-1], ["big"]]),
     "maps.size": ("a whole number from 8", [0, 10**9]),
     "maps.batch": ("a whole number from 1", [0]),
-    "evaluation.thresholds": ("ascending", [[], [0.5, 0.4], [0.5, 0.5], [2], [-0.1], [NAN], 0.5]),
+    "evaluation.thresholds": ("ascending", [[], [0.5, 0.4], [0.5, 0.5], [2], [-0.1], [NAN], "x"]),
     "evaluation.fixed": ("one of evaluation.thresholds", [0.512]),
     "evaluation.protocols": ("1 value or more", [[]]),
     "evaluation.protocols.0": ("'oracle'", [["best"]]),
@@ -167,7 +168,7 @@ def test_every_number_and_text_of_the_settings_has_a_range():
     covered = {name.removesuffix(".0") for name in OUT_OF_RANGE}
     missing = [name for name in _names(BenchConfig().model_dump()) if name not in covered]
     alike = {  # booleans and choices of words, which pydantic checks; types shared with training
-        "data.options", "data.split", "backbone.dilated", "backbone.channels",
+        "data.options", "data.slices", "data.split", "backbone.dilated", "backbone.channels",
         "backbone.arguments", "training.flip", "maps.flip", "maps.normalisation",
         "segmentation.flip", "segmentation.epochs", "segmentation.batch", "segmentation.rotate",
         "segmentation.jitter", "segmentation.power",

@@ -7,7 +7,7 @@ from typing import Final
 from camzoo.cams.base import cams
 from camzoo.cams.chain import NAMED, parse_chain
 from camzoo.errors import ConfigError
-from camzoo.pairs import require_once, split_names
+from camzoo.pairs import split_names
 
 #: Sets of methods that have a name of their own.
 SETS: Final[dict[str, tuple[str, ...]]] = {
@@ -41,20 +41,15 @@ def select_methods(text: str) -> tuple[str, ...]:
         ConfigError: A name or pattern fits nothing.
     """
     chosen: dict[str, None] = {}
-    alone: list[tuple[str, str]] = []
     for part in split_names(text):
-        found = _named(part)
-        if not _is_several(part):
-            alone.append((part, found[0]))
-        chosen.update(dict.fromkeys(found))
-    require_once("methods", alone)
+        chosen.update(dict.fromkeys(_named(part)))
     if not chosen:
         raise ConfigError("--methods names no method; camzoo list cams shows all")
     return tuple(chosen)
 
 
-def _is_several(part: str) -> bool:
-    """Whether it may stand for several methods, which others may name as well."""
+def is_several(part: str) -> bool:
+    """Say whether ``part`` is a set, "all" or a pattern, and no name of one method."""
     return part in SETS or part == "all" or any(mark in part for mark in "*?")
 
 
@@ -65,7 +60,7 @@ def _named(part: str) -> list[str]:
         return [name for name in cams.names() if ":" not in name] + [
             name for name in NAMED if parse_chain(name).steps
         ]
-    if _is_several(part):
+    if any(mark in part for mark in "*?"):
         found = cams.names(part)
         if not found:
             raise ConfigError(f"no CAM method fits {part!r}; camzoo list cams shows all")

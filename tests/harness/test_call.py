@@ -55,10 +55,12 @@ def test_without_a_preset_it_is_quick_and_a_configuration_is_changed(asked, tmp_
     camzoo.bench(dataset="chaos")
     camzoo.bench(config)
     camzoo.bench(config, methods="otsu")
+    camzoo.bench(config, methods=("layer-*", "layer-cam", "eigen-?am"))
     camzoo.bench(file)
     camzoo.bench(str(file), seeds=range(2))
     assert asked == [
-        preset("quick", "chaos"), config, config.changed({"methods": ["otsu"]}), config,
+        preset("quick", "chaos"), config, config.changed({"methods": ["otsu"]}),
+        config.changed({"methods": ["layer-cam", "eigen-cam"]}), config,
         config.changed({"seeds": [0, 1]}),
     ]  # fmt: skip
 
@@ -78,6 +80,8 @@ SMOKE = preset("smoke", "phantom")
         ({"dataset": "phantom", "methods": []}, "names no method"),
         ({"dataset": "phantom", "methods": [3]}, "names are text"),
         ({"dataset": "phantom", "methods": 3}, "names are text"),
+        ({"dataset": "phantom", "methods": ["cam", "cam"]}, "each value once"),
+        ({"dataset": "phantom", "methods": ["cam", "p-cam"]}, "one and the same"),
         ({"dataset": "phantom", "baselines": "sizelos"}, "sizelos"),
         ({"dataset": "phantom", "settings": {"training.epoch": 3}}, "did you mean training.epochs"),
         ({"dataset": "phantom", "seeds": ["one"]}, "seeds"),

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from camzoo.errors import ConfigError
+from camzoo.errors import CamzooError, ConfigError
 from camzoo.names import is_name, require_name
 from camzoo.report.escaping import Markdown, code, escape
 from camzoo.report.gallery import Panel, picture
 from camzoo.report.leaderboards import update_leaderboards, write_page
 from camzoo.report.markdown import table
 from camzoo.report.terminal import summary, text_table
-from camzoo.rows import make_rows
+from camzoo.rows import make_rows, write_rows
 from camzoo.scoring.tables import page as scores_page
 from camzoo.text import plain, reason
 from tests.report.run_folders import run_folder
@@ -188,7 +188,9 @@ def test_what_would_be_a_path_is_no_name(text):
 
 def test_no_page_is_written_outside(tmp_path):
     rows = make_rows([row | {"dataset": "../evil"} for row in maps()])
-    run = run_folder(tmp_path / "r1", rows, rows)
-    with pytest.raises(ConfigError, match=r"the data set is '\.\./evil', which is no name"):
+    sound = make_rows(maps())
+    run = run_folder(tmp_path / "r1", sound, sound)
+    write_rows(rows, run / "rows.parquet")
+    with pytest.raises(CamzooError, match=r"\.\./evil"):
         update_leaderboards([run], tmp_path / "a" / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["r1"]
