@@ -10,6 +10,8 @@ from camzoo import precision
 from camzoo.config import BenchConfig, SegmentationConfig, TrainingConfig, read_config
 from camzoo.doctor import examine
 from camzoo.harness.run import bench
+from camzoo.harness.stages import Context
+from camzoo.harness.store import Store
 from camzoo.precision import Precisions, autocast, choose_precision
 from camzoo.presets import PRESETS, preset
 from camzoo.processor import Native
@@ -86,6 +88,15 @@ def test_the_settled_settings_hold_what_is_used(native, holds):
     assert Precisions.of(plain, CPU).settle(plain) == plain.changed({"training.precision": used})
     explicit = plain.changed({"training.precision": used})
     assert Precisions.of(plain, CPU).settle(plain).run == explicit.run
+
+
+def test_stages_never_see_auto(native, tmp_path):
+    for holds in (True, False):
+        native(holds=holds)
+        config = BenchConfig(baselines=("irnet",))
+        settled = Context(config, Store(tmp_path), CPU, Quiet()).config
+        used = {settled.training.precision, settled.segmentation.precision}
+        assert used == {"bf16" if holds else "fp32"}
 
 
 def test_both_networks_are_named_where_they_differ(native):

@@ -115,8 +115,7 @@ def bench(
     for line in filter(None, (precisions.sentence(), precisions.warning())):
         reporter.note(line)
     with storing(out), use_threads(config.threads):
-        store = Store(out / "store", reporter, device)
-        context = Context(precisions.settle(config), store, device, reporter)
+        context = Context(config, Store(out / "store", reporter, device), device, reporter)
         return _bench(context, out, precisions)
 
 

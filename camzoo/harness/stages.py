@@ -37,6 +37,7 @@ from camzoo.harness.scores import SCORES, score_cases
 from camzoo.harness.source import source_digest
 from camzoo.harness.store import Artifact, Key, Store
 from camzoo.harness.work import curves_work, maps_work, prepare_work, scores_work, train_work
+from camzoo.precision import Precisions
 from camzoo.progress import Reporter
 from camzoo.stored import read_json, read_tensors, reading, write_frame
 from camzoo.training import fit, mirrored, require_both_tags
@@ -53,7 +54,8 @@ class Context:
     """What all stages of a run share.
 
     Attributes:
-        config: Of the run.
+        config: Of the run; its precisions become those that the device computes in, so that no key
+            of a result holds "auto".
         store: Where results go.
         device: Where to compute.
         reporter: Who is told.
@@ -63,6 +65,10 @@ class Context:
     store: Store
     device: torch.device
     reporter: Reporter
+
+    def __post_init__(self) -> None:
+        settled = Precisions.of(self.config, self.device).settle(self.config)
+        object.__setattr__(self, "config", settled)
 
 
 def prepare_key(config: BenchConfig, dataset: Dataset) -> Key:
