@@ -1,43 +1,91 @@
 """Which class activation map gives the best masks, by how much, and can the number be believed?
 
-The names below are imported on first use, so that ``import camzoo`` costs nothing.
+The names below are camzoo's public face: all that its users and the authors of plug-ins need. They
+are imported on first use, so that ``import camzoo`` costs nothing. What is not among them, or in
+:mod:`camzoo.metrics`, may move from one version to the next.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from camzoo.api import compute_cams
-    from camzoo.cams.base import CamMethod, register_cam
-    from camzoo.cams.picture import overlay
-    from camzoo.config import BenchConfig
-    from camzoo.harness.run import BenchResult, bench
+from camzoo.lazy import lazily
+
+if TYPE_CHECKING:  # the same names for type checkers and editors
+    from camzoo import metrics as metrics
+    from camzoo.api import compute_cams as compute_cams
+    from camzoo.backbone import Classifier as Classifier
+    from camzoo.cams import weighting as weighting
+    from camzoo.cams.base import CamMethod as CamMethod
+    from camzoo.cams.base import FitContext as FitContext
+    from camzoo.cams.base import register_cam as register_cam
+    from camzoo.cams.picture import overlay as overlay
+    from camzoo.cams.pipeline import MapArrays as MapArrays
+    from camzoo.cams.steps import MapStep as MapStep
+    from camzoo.cams.steps import StepContext as StepContext
+    from camzoo.cams.steps import StepReport as StepReport
+    from camzoo.cams.steps import register_step as register_step
+    from camzoo.cams.training_views import training_views as training_views
+    from camzoo.cams.view import FeatureView as FeatureView
+    from camzoo.config import BenchConfig as BenchConfig
+    from camzoo.config import TrainingConfig as TrainingConfig
+    from camzoo.data.datasets.base import Case as Case
+    from camzoo.data.datasets.base import Dataset as Dataset
+    from camzoo.data.datasets.base import Facts as Facts
+    from camzoo.data.datasets.base import Folds as Folds
+    from camzoo.data.datasets.base import Fractions as Fractions
+    from camzoo.data.datasets.base import register_dataset as register_dataset
+    from camzoo.data.labels import UNKNOWN as UNKNOWN
+    from camzoo.data.readers import read_volume as read_volume
+    from camzoo.data.slices import TaggedSlices as TaggedSlices
+    from camzoo.data.volume import Volume as Volume
+    from camzoo.errors import CamzooError as CamzooError
+    from camzoo.errors import ConfigError as ConfigError
+    from camzoo.errors import DataError as DataError
+    from camzoo.harness.call import bench as bench
+    from camzoo.harness.run import BenchResult as BenchResult
+    from camzoo.scoring.score import Scores as Scores
+    from camzoo.scoring.score import score as score
+    from camzoo.segment.base import Baseline as Baseline
+    from camzoo.segment.base import PseudoMaskBaseline as PseudoMaskBaseline
+    from camzoo.segment.base import UNetBaseline as UNetBaseline
+    from camzoo.segment.base import register_baseline as register_baseline
+    from camzoo.segment.context import BaselineContext as BaselineContext
+    from camzoo.segment.maps import MapBaseline as MapBaseline
+    from camzoo.segment.maps import validated_cut as validated_cut
+    from camzoo.supervision import Supervision as Supervision
 
 __version__ = "0.1.0"
-__all__ = [
-    "BenchConfig",
-    "BenchResult",
-    "CamMethod",
-    "bench",
-    "compute_cams",
-    "overlay",
-    "register_cam",
-]
 
-_HOMES = {
-    "BenchConfig": "camzoo.config",
-    "BenchResult": "camzoo.harness.run",
-    "CamMethod": "camzoo.cams.base",
-    "bench": "camzoo.harness.run",
-    "compute_cams": "camzoo.api",
-    "overlay": "camzoo.cams.picture",
-    "register_cam": "camzoo.cams.base",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'camzoo' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__, __all__ = lazily(
+    __name__,
+    {
+        "camzoo.api": ("compute_cams",),
+        "camzoo.backbone": ("Classifier",),
+        "camzoo.cams.base": ("CamMethod", "FitContext", "register_cam"),
+        "camzoo.cams.picture": ("overlay",),
+        "camzoo.cams.pipeline": ("MapArrays",),
+        "camzoo.cams.steps": ("MapStep", "StepContext", "StepReport", "register_step"),
+        "camzoo.cams.training_views": ("training_views",),
+        "camzoo.cams.view": ("FeatureView",),
+        "camzoo.config": ("BenchConfig", "TrainingConfig"),
+        "camzoo.data.datasets.base": (
+            "Case", "Dataset", "Facts", "Folds", "Fractions", "register_dataset",
+        ),
+        "camzoo.data.labels": ("UNKNOWN",),
+        "camzoo.data.readers": ("read_volume",),
+        "camzoo.data.slices": ("TaggedSlices",),
+        "camzoo.data.volume": ("Volume",),
+        "camzoo.errors": ("CamzooError", "ConfigError", "DataError"),
+        "camzoo.harness.call": ("bench",),
+        "camzoo.harness.run": ("BenchResult",),
+        "camzoo.scoring.score": ("Scores", "score"),
+        "camzoo.segment.base": (
+            "Baseline", "PseudoMaskBaseline", "UNetBaseline", "register_baseline",
+        ),
+        "camzoo.segment.context": ("BaselineContext",),
+        "camzoo.segment.maps": ("MapBaseline", "validated_cut"),
+        "camzoo.supervision": ("Supervision",),
+    },
+    modules={"metrics": "camzoo.metrics", "weighting": "camzoo.cams.weighting"},
+)  # fmt: skip

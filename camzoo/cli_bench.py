@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from camzoo.configure import configure
 from camzoo.ending import StopError
 from camzoo.errors import ConfigError
 from camzoo.output import AsJson, BeQuiet, BeVerbose, Output
@@ -113,7 +114,7 @@ def bench(
     options = parse_pairs("--option", option)
     changes |= {f"data.options.{key}": value for key, value in options.items()}
     changes |= parse_pairs("--set", set_, lists=_may_be_list)
-    config = _configure(dataset, preset, again, changes)
+    config = configure(dataset, preset, again, changes)
     if plan:
         _plan(config, out, output)
         return
@@ -122,72 +123,6 @@ def bench(
     except StopError as stop:
         stop.advice = _GO_ON
         raise
-
-
-def _configure(
-    dataset: str | None, preset: str | None, file: Path | None, changes: Mapping[str, Any]
-) -> BenchConfig:
-    """Settings of the command line, on top of those of a file, on top of those of a preset."""
-    from camzoo.config import read_config
-    from camzoo.presets import preset as named_preset
-    from camzoo.settings_files import is_manifest, read_settings
-
-    if file is not None and is_manifest(file):
-        if dataset is not None:
-            raise ConfigError("camzoo bench takes either --dataset or --config, the file of a run")
-        if preset is not None:
-            raise ConfigError("--config says all that a preset would: leave --preset out")
-        return read_config(file).changed(_with_names(changes))
-    if file is not None:
-        told = read_settings(file)
-        dataset = dataset or told.dataset
-        preset = preset or told.preset
-        changes = {**told.changes, **changes}
-    dataset = dataset or changes.get("data.name")
-    if dataset is None:
-        raise ConfigError(
-            "camzoo bench takes either --dataset or --config, the file of a run or of settings "
-            "that name a dataset"
-        )
-    variant = str(changes.get("data.options.variant", ""))
-    start = named_preset(preset or "quick", str(dataset), variant)
-    return start.changed(_with_names(changes))
-
-
-def _with_names(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The same changes with registered names for methods and baselines, and places of plug-ins."""
-    from camzoo.cams.base import cams
-    from camzoo.cams.chain import parse_chain
-    from camzoo.cams.selection import select_methods
-    from camzoo.pairs import require_once, split_names
-    from camzoo.plugins import load_plugins, with_plugins
-    from camzoo.segment.base import baselines
-    from camzoo.segment.selection import select_baselines
-
-    named = dict(changes)
-    places = list(_texts(named.get("plugins", ())))
-    load_plugins(places)
-    if "methods" in named:
-        text, own = with_plugins(",".join(_texts(named["methods"])), cams)
-        if isinstance(named["methods"], list):  # of --set: names alone, none of sets or patterns
-            require_once("methods", [(each, str(parse_chain(each))) for each in split_names(text)])
-        named["methods"] = select_methods(text)
-        places += own
-    if "baselines" in named:
-        text, own = with_plugins(",".join(_texts(named["baselines"])), baselines)
-        named["baselines"] = select_baselines(text) if text.strip() else ()
-        places += own
-    if places:
-        named["plugins"] = tuple(dict.fromkeys(places))
-    return named
-
-
-def _texts(value: Any) -> list[str]:
-    """A text, or a list of texts, as a list."""
-    listed = list(value) if isinstance(value, list | tuple) else [value]
-    if not all(isinstance(text, str) for text in listed):
-        raise ConfigError(f"names are text, got {value!r}")
-    return listed
 
 
 def _may_be_list(key: str) -> bool:

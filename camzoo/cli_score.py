@@ -11,7 +11,7 @@ from camzoo.errors import ConfigError
 from camzoo.output import AsJson, BeQuiet, Output
 
 if TYPE_CHECKING:
-    from camzoo.score import Scores
+    from camzoo.scoring.score import Scores
 
 #: Columns that fit a terminal; the tables under --out have all.
 _ON_SCREEN: Final = [
@@ -53,29 +53,27 @@ def score(
     quiet: BeQuiet = False,
 ) -> None:
     """Score heat maps (--maps) or masks (--preds) against references (--masks)."""
-    from camzoo.data.plane import parse_choice
-    from camzoo.score import score_maps, score_masks
     from camzoo.scoring.files import parse_spacing
-    from camzoo.scoring.options import ScoreOptions, parse_normalisation
+    from camzoo.scoring.score import score as score_files
 
     if (maps is None) == (preds is None):
         raise ConfigError("give either --maps (heat maps) or --preds (masks), exactly one of them")
-    options = ScoreOptions(
-        spacing=parse_spacing(spacing),
-        organs=tuple(organs.split(",")) if organs else None,
-        patients=patients,
-        allow_missing=allow_missing,
-        with_thirds=thirds,
-        slices=parse_choice("--slices", slices),
-        normalisation=parse_normalisation(normalise),
-        fixed=fixed,
-    )
     output = Output(as_json, quiet)
     with output.reporting() as reporter:
-        if maps is not None:
-            scores = score_maps(maps, masks, options, reporter)
-        elif preds is not None:
-            scores = score_masks(preds, masks, options, reporter)
+        scores = score_files(
+            masks=masks,
+            maps=maps,
+            preds=preds,
+            spacing=parse_spacing(spacing),
+            organs=organs.split(",") if organs else None,
+            patients=patients,
+            allow_missing=allow_missing,
+            thirds=thirds,
+            slices=slices,
+            normalise=normalise,
+            fixed=fixed,
+            reporter=reporter,
+        )
     if out is not None:
         _write(scores, out)
     if as_json:

@@ -12,6 +12,7 @@ from typing import Final
 
 import torch
 
+from camzoo import __version__
 from camzoo.errors import ConfigError
 
 #: Packages whose version can change a number.
@@ -104,6 +105,8 @@ def commit() -> str:
 
 
 def _version(package: str) -> str:
+    if package == "camzoo":  # of the code that runs, which may not be what is installed
+        return __version__
     try:
         return version(package)
     except PackageNotFoundError:

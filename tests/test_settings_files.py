@@ -1,6 +1,6 @@
 import pytest
 
-from camzoo.cli_bench import _configure
+from camzoo.configure import configure
 from camzoo.errors import ConfigError
 from camzoo.settings_files import is_manifest, read_settings
 
@@ -46,7 +46,7 @@ def test_toml_and_yaml_say_the_same(tmp_path, name, text):
     assert not is_manifest(path)
     told = read_settings(path)
     assert (told.dataset, told.preset) == ("acdc", "smoke")
-    config = _configure(None, None, path, {})
+    config = configure(None, None, path, {})
     assert config.preset == "smoke"
     assert config.data.name == "acdc"
     assert config.data.limit == 12
@@ -61,7 +61,7 @@ def test_toml_and_yaml_say_the_same(tmp_path, name, text):
 def test_the_command_line_goes_before_the_file_and_the_file_before_the_preset(tmp_path):
     path = tmp_path / "s.toml"
     path.write_text(TOML)
-    config = _configure("phantom", "quick", path, {"training.epochs": 7, "data.options": {}})
+    config = configure("phantom", "quick", path, {"training.epochs": 7, "data.options": {}})
     assert (config.data.name, config.preset) == ("phantom", "quick")
     assert config.training.epochs == 7
     assert config.data.limit == 12
@@ -71,9 +71,9 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_preset(tm
 def test_a_file_without_a_data_set_needs_one_on_the_command_line(tmp_path):
     path = tmp_path / "s.yaml"
     path.write_text("training: {epochs: 1}")
-    assert _configure("phantom", None, path, {}).preset == "quick"
+    assert configure("phantom", None, path, {}).preset == "quick"
     with pytest.raises(ConfigError, match="name a dataset"):
-        _configure(None, None, path, {})
+        configure(None, None, path, {})
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_files_that_are_no_settings_are_refused(tmp_path, name, text, message):
     if text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError) as refused:
-        _configure(None, None, path, {})
+        configure(None, None, path, {})
     assert message in str(refused.value)
 
 

@@ -48,6 +48,11 @@ def select_methods(text: str) -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def is_several(part: str) -> bool:
+    """Say whether ``part`` is a set, "all" or a pattern, and no name of one method."""
+    return part in SETS or part == "all" or any(mark in part for mark in "*?")
+
+
 def _named(part: str) -> list[str]:
     if part in SETS:
         return [str(parse_chain(name)) for name in SETS[part]]

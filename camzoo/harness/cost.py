@@ -87,7 +87,7 @@ def _take_down(meters: Sequence[CostMeter]) -> None:
 def _reset_peak() -> bool:
     """Set the high-water mark back; where that cannot be done it says nothing of a stage."""
     try:
-        _RESET.write_text("5")
+        _RESET.write_text("5", encoding="utf-8")
     except OSError:
         return False
     return True

@@ -55,7 +55,7 @@ from camzoo.segment.written import parse_baseline
 from camzoo.stored import write_frame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BenchResult:
     """What a run gave.
 
@@ -78,6 +78,17 @@ class BenchResult:
     maps: Mapping[str, Path]
     made: Mapping[str, int]
     found: Mapping[str, int]
+
+    def __repr__(self) -> str:
+        """Say what was run, what failed, and where it is."""
+        lines = self.rows[["method", "variant"]].drop_duplicates().itertuples(index=False)
+        named = ", ".join(line_name(line.method, line.variant) for line in lines)
+        return "\n".join([
+            f"BenchResult {self.folder.name}: {len(self.rows)} rows",
+            f"  lines: {named}",
+            *(f"  {name} failed: {why}" for name, why in self.failures.items()),
+            f"  folder: {self.folder}",
+        ])  # fmt: skip
 
 
 def bench(

@@ -19,6 +19,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final
 
+from camzoo.lazy import homes_of
+
 _OWN: Final = "camzoo"
 #: Modules whose values stand in the keys of results, or from which no number comes.
 _WITHOUT_NUMBERS: Final = frozenset(
@@ -90,7 +92,11 @@ def _source_of(name: str) -> str | None:
 
 @cache
 def _imported(source: str, module: str) -> tuple[str, ...]:
-    """Names that the imports of a module may stand for: of modules, and of what is in them."""
+    """Names that the imports of a module may stand for: of modules, and of what is in them.
+
+    A name that a package imports on first use stands for the module that it comes from, and the
+    package as a whole for all of these: which of them are used is not looked for.
+    """
     return tuple(dict.fromkeys(_names(ast.parse(source), module)))
 
 
@@ -100,11 +106,14 @@ def _names(tree: ast.AST, module: str) -> Iterator[str]:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+            yield from (home for alias in node.names for home in homes_of(alias.name).values())
         elif isinstance(node, ast.ImportFrom):
             parents = _parents(module, node.level) if node.level else []
             base = ".".join([*parents, *([node.module] if node.module else [])])
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
+            homes = homes_of(base)
+            yield from (homes[alias.name] for alias in node.names if alias.name in homes)
         else:
             yield from _names(node, module)
 

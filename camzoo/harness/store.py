@@ -7,7 +7,6 @@ of its own; a stage that can go on from there (training, from its last epoch) fi
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from filelock import FileLock
 
 from camzoo.files import storing, write_text
 from camzoo.harness.cost import CostMeter
@@ -275,11 +275,7 @@ def _work(final: Path) -> Path:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold an advisory lock; it goes with the process, also when that is killed.
-
-    The empty file stays: deleting it would let a third process lock a new one beside a waiting one.
-    """
+    """Hold a lock of the system on a file; it goes with the process, also when that is killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(path):
         yield

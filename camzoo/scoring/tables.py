@@ -27,7 +27,7 @@ def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFr
     Organs of a case are averaged first. ``p (Holm)`` and ``first`` compare with the best.
 
     Args:
-        rows: From :func:`camzoo.score.score_maps` or :func:`camzoo.score.score_masks`.
+        rows: From :func:`camzoo.scoring.score.score`.
         protocol: One that the rows hold.
         region: Whole, apex, mid or base.
     """

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from camzoo.names import require_name
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -80,16 +82,18 @@ class BaselineContext:
             network: On the CPU; moved to ``device``.
             slices: What to learn from.
             recipe: Of the training; the run's is ``config.training``.
-            name: Of the network, for those who watch, and of its checkpoint in ``folder``.
+            name: Of the network, for those who watch, and of its checkpoint in ``folder``
+                (:func:`camzoo.names.is_name`).
 
         Returns:
             One record per epoch.
 
         Raises:
-            CamzooError: The loss is no longer finite.
+            CamzooError: The loss is no longer finite, or ``name`` is no name.
         """
         from camzoo.training import minimise
 
+        require_name(name, "the network to train")
         checkpoint = self.folder / f"{name.replace(' ', '-')}.safetensors"
         with self.reporter.stage(f"training {name}, seed {self.seed}") as tick:
             return minimise(

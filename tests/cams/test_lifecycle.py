@@ -1,7 +1,7 @@
 """Long loops: no memory grows, no hook or graph survives, and the model is as it was."""
 
 import gc
-import resource
+import os
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ def resident_bytes():
     statm = Path("/proc/self/statm")
     if not statm.exists():
         pytest.skip("resident memory is read from /proc")
-    return int(statm.read_text().split()[1]) * resource.getpagesize()
+    return int(statm.read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ from camzoo.data.datasets.promri import ProMRI
 from camzoo.data.loading import load_case
 from camzoo.data.readers import FORMATS, VOLUME_SUFFIXES, companions, read_volume, read_voxels
 from camzoo.errors import DataError
-from camzoo.score import score_masks
 from camzoo.scoring.files import read_maps, read_reference
+from camzoo.scoring.score import score_masks
 from tests.data.bad_files import SHAPE, SPACING, WRITERS, edit, frames_of, gland
 
 SCAN = np.random.default_rng(0).integers(1, 900, SHAPE).astype(np.int16)

@@ -1,7 +1,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -171,7 +170,7 @@ def test_a_sigkill_is_survived(undisturbed, tmp_path):
         assert process.poll() is None or list(checkpoints.glob("[!.]*")), "ended too early"
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     result = bench(TINY, tmp_path)
     write_page(result.folder)

@@ -177,3 +177,25 @@ def test_a_class_that_is_typed_anew_with_other_code_has_another_hash():
     assert source_digest(typed("+ 1")) == source_digest(typed("+ 1"))
     assert source_digest(typed("+ 1")) != source_digest(typed("- 1"))
     assert source_digest(typed("+ 1")) != source_digest(typed("+ 2"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "from camzoo import weighting",
+        "from camzoo import CamMethod, weighting as sums",
+        "import camzoo",
+        "import camzoo as zoo",
+    ],
+)
+def test_what_is_imported_through_the_public_face_counts(digest, monkeypatch, words):
+    """The package itself imports nothing: its names stand for the modules that they come from."""
+    text = ORIGINAL.replace("import math\n", f"import math\n{words}\n")
+    before = digest(text)
+    read = source._source_of
+    edited = "camzoo.cams.weighting"
+    monkeypatch.setattr(
+        source, "_source_of", lambda name: (read(name) or "") + "\nEDIT = 1" * (name == edited)
+    )
+    assert digest(text) != before
+    assert digest(ORIGINAL) == digest(ORIGINAL)

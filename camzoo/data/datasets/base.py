@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from camzoo.data.disk import named_faults
 from camzoo.data.volume import Volume
@@ -126,3 +126,13 @@ def _stamp(path: Path) -> list[object]:
 
 
 datasets: Registry[type[Dataset]] = Registry("data set", group="camzoo.datasets")
+D = TypeVar("D", bound=type[Dataset])
+
+
+def register_dataset(name: str) -> Callable[[D], D]:
+    """Class decorator that makes a :class:`Dataset` known to the whole program as ``name``.
+
+    Raises:
+        ConfigError: The name is taken.
+    """
+    return datasets.named(name)

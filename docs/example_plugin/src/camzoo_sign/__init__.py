@@ -2,9 +2,7 @@
 
 from torch import Tensor
 
-from camzoo.cams.base import CamMethod, register_cam
-from camzoo.cams.view import FeatureView
-from camzoo.cams.weighting import total, weighted_sum
+from camzoo import CamMethod, FeatureView, register_cam, weighting
 
 
 @register_cam("sign-cam")
@@ -16,5 +14,5 @@ class SignCam(CamMethod):
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return the weighted sum of the features, [B, C, h, w]."""
-        weights = total(view.gradients(compact=True), view.features).sign()
-        return weighted_sum(weights, view.features)
+        weights = weighting.total(view.gradients(compact=True), view.features).sign()
+        return weighting.weighted_sum(weights, view.features)

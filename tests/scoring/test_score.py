@@ -1,9 +1,12 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+import camzoo
 from camzoo.cli_score import score
 from camzoo.data.plane import SliceChoice
 from camzoo.errors import CamzooError, ConfigError, DataError, GeometryError
@@ -13,8 +16,8 @@ from camzoo.metrics.summary import summarise
 from camzoo.metrics.surface import surface_distances
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.rows import read_rows
-from camzoo.score import score_maps, score_masks
 from camzoo.scoring.options import Normalisation, ScoreOptions, read_patients
+from camzoo.scoring.score import score_maps, score_masks
 from camzoo.scoring.tables import page, ranking
 from tests.scoring.cohorts import blurred, label, references, save
 
@@ -284,6 +287,35 @@ def test_the_command_refuses_what_leaves_doubt(tmp_path, words, message):
     assert message in str(result.exception)
 
 
+def test_one_call_from_python_is_the_command_line(tmp_path, masks, maps):
+    """Folders may be text; words mean what the options mean."""
+    scores = camzoo.score(maps=str(maps), masks=masks, organs=["ring", "disc"], fixed=0.4)
+    options = ScoreOptions(organs=("ring", "disc"), fixed=0.4)
+    assert scores.rows.equals(score_maps(maps, masks, options).rows)
+    assert repr(scores).startswith(f"Scores: {len(scores.rows)} rows, 4 cases: good, nested/noisy")
+    again = camzoo.score(preds=str(masks), masks=str(masks))
+    assert (again.rows["dsc"] == 1).all()
+    assert again.curves is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({}, "either maps"),
+        ({"maps": "a", "preds": "b"}, "exactly one"),
+        ({"maps": "a", "normalise": "mean"}, "unknown normalisation 'mean'"),
+        ({"maps": "a", "fixed": 2}, "fixed threshold 2"),
+        ({"maps": "a", "spacing": (1, 1)}, "(z, y, x) in mm"),
+        ({"maps": "a", "spacing": (3, 0.5, float("nan"))}, "each above 0"),
+        ({"maps": "a", "spacing": (3, -0.5, 0.5)}, "each above 0"),
+        ({"maps": "a", "organs": ["ring", "ring"]}, "different names"),
+    ],
+)
+def test_wrong_words_from_python_are_refused(masks, words, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        camzoo.score(masks=masks, **words)
+
+
 def sagittal(folder, moved=0):
     """Slices of 0.8 x 0.7 mm every 3 mm, one behind the other from left to right: [z, y, x]."""
     affine = np.array([[3.0, 0, 0, 0], [0, 0.8, 0, 0], [0, 0, 0.7, 0], [0, 0, 0, 1]])
@@ -326,4 +358,4 @@ def test_the_command_and_the_page_say_the_plane(tmp_path):
     assert "slices: axial, as set (0.7 mm)\n" in axial.output
     wrong = CliRunner().invoke(app, [*map(str, words), "--slices", "oblique"])
     assert isinstance(wrong.exception, ConfigError)
-    assert "--slices takes acquired or axial, got 'oblique'" in str(wrong.exception)
+    assert "slices takes acquired or axial, got 'oblique'" in str(wrong.exception)

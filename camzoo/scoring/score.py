@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camzoo.data.plane import parse_choice
+from camzoo.errors import ConfigError
 from camzoo.metrics.case import CaseReference, Record
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.protocols import Protocol, apply_protocol
 from camzoo.metrics.sweep import apply_threshold, threshold_sweep
 from camzoo.progress import Quiet, Reporter
 from camzoo.scoring.cohort import Cohort, key_of
-from camzoo.scoring.files import Reference
-from camzoo.scoring.options import GIVEN, PROTOCOLS, ScoreOptions
+from camzoo.scoring.files import Reference, Spacing
+from camzoo.scoring.options import GIVEN, PROTOCOLS, ScoreOptions, parse_normalisation
 
 Files = Mapping[str, Path | None]
 #: Threshold by method and case.
 Thresholds = Mapping[tuple[str, str], float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
     """What a scoring gives.
 
@@ -40,6 +42,67 @@ class Scores:
     curves: pd.DataFrame | None
     slices: str
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Say how much was scored, and what a reader must know."""
+        methods = ", ".join(map(str, self.rows["method"].unique()))
+        counts = f"{len(self.rows)} rows, {self.rows['case'].nunique()} cases: {methods}"
+        return "\n".join([f"Scores: {counts}", *(f"  note: {note}" for note in self.notes)])
+
+
+def score(
+    *,
+    masks: Path | str,
+    maps: Path | str | None = None,
+    preds: Path | str | None = None,
+    spacing: Sequence[float] | None = None,
+    organs: Sequence[str] | None = None,
+    patients: Path | str | None = None,
+    allow_missing: bool = False,
+    thirds: bool = False,
+    slices: str = "acquired",
+    normalise: str = "none",
+    fixed: float = 0.5,
+    reporter: Reporter | None = None,
+) -> Scores:
+    """Score heat maps or masks that were made elsewhere against references, all from files.
+
+    Args:
+        masks: Folder of references: a label file per case, 0 is background.
+        maps: Folder of heat maps [C, z, y, x], or of one folder per method.
+        preds: Folder of predicted labels, or of one folder per method; either this or ``maps``.
+        spacing: (z, y, x) in mm, for references without a header.
+        organs: Names of the classes 1..C; made up from the labels when left out.
+        patients: CSV file with the columns case and patient; otherwise every case is a patient.
+        allow_missing: Count cases without a prediction as failures instead of refusing them.
+        thirds: Score apex, mid and base too.
+        slices: Plane of the columns per slice: "acquired" or "axial".
+        normalise: Of maps, by class over the volume: "none", "max" or "minmax".
+        fixed: Threshold of the protocol ``fixed``.
+        reporter: Who is told how far it is.
+
+    Raises:
+        CamzooError: Neither or both of ``maps`` and ``preds`` are given; files do not pair up, lie
+            on other grids, or hold other things than maps or labels.
+
+    Example:
+        >>> camzoo.score(maps="maps", masks="labels").rows  # doctest: +SKIP
+    """
+    given = [path for path in (maps, preds) if path is not None]
+    if len(given) != 1:
+        raise ConfigError("give either maps (heat maps) or preds (masks), exactly one of them")
+    options = ScoreOptions(
+        spacing=None if spacing is None else _as_spacing(spacing),
+        organs=None if organs is None else tuple(organs),
+        patients=None if patients is None else Path(patients),
+        allow_missing=allow_missing,
+        with_thirds=thirds,
+        slices=parse_choice("slices", slices),
+        normalisation=parse_normalisation(normalise),
+        fixed=fixed,
+    )
+    run = score_masks if maps is None else score_maps
+    return run(Path(given[0]), Path(masks), options, reporter)
 
 
 def score_masks(
@@ -105,6 +168,13 @@ def score_maps(
             tick(done + 1, len(cohort))
     rows = cohort.rows(records, stage="pseudo-mask")
     return Scores(rows, curves, cohort.slices, (*cohort.notes, *notes))
+
+
+def _as_spacing(values: Sequence[float]) -> Spacing:
+    numbers = [float(value) for value in values]
+    if len(numbers) != 3 or not all(0 < number < np.inf for number in numbers):
+        raise ConfigError(f"spacing takes (z, y, x) in mm, each above 0, got {tuple(values)}")
+    return numbers[0], numbers[1], numbers[2]
 
 
 def _mask_rows(cohort: Cohort, reference: Reference, files: Files) -> Iterator[Record]:

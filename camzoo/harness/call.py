@@ -1,0 +1,98 @@
+"""``camzoo.bench``: the main job in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from camzoo.config import BenchConfig
+from camzoo.configure import configure
+from camzoo.harness.run import BenchResult
+from camzoo.harness.run import bench as run_bench
+from camzoo.output import Output
+from camzoo.progress import Reporter
+
+#: One name, several in one text, or a list of them.
+Names = str | Iterable[str]
+
+
+def bench(
+    config: BenchConfig | Path | str | None = None,
+    out: Path | str = "runs",
+    reporter: Reporter | None = None,
+    *,
+    dataset: str | None = None,
+    preset: str | None = None,
+    root: Path | str | None = None,
+    methods: Names | None = None,
+    baselines: Names | None = None,
+    backbone: str | None = None,
+    weights: Path | str | None = None,
+    split: str | None = None,
+    seeds: Sequence[int] | None = None,
+    folds: Sequence[int] | None = None,
+    limit: int | None = None,
+    device: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> BenchResult:
+    """Run a benchmark, or finish one that was interrupted.
+
+    It starts from a configuration, or from a preset for a data set; all other words change that,
+    and what is None stays as it is. Results of earlier runs that are in ``out`` are found there
+    and not computed again.
+
+    Args:
+        config: All that the numbers depend on; or a manifest of an earlier run, or a TOML or YAML
+            file of settings.
+        out: Folder of runs. Results of stages are kept below it and shared by its runs.
+        reporter: Who is told about progress.
+        dataset: Registry name of the data set.
+        preset: smoke, quick or paper; quick when left out.
+        root: Folder with the data set.
+        methods: CAM methods, sets of them or patterns, as after ``--methods``; or a list.
+        baselines: Likewise, as after ``--baselines``.
+        backbone: Any timm model.
+        weights: A file, "imagenet" or "none".
+        split: "patient" or "paper-like".
+        seeds: Of training.
+        folds: Of a cross-validated data set.
+        limit: Most cases to take.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        options: Of the data set, by name.
+        settings: Any settings, by dotted name: {"training.epochs": 3}; the last word.
+        progress: Print how far it is, where no reporter is given.
+
+    Raises:
+        CamzooError: Something the user can mend; nothing half-written is left.
+
+    Example:
+        >>> import camzoo
+        >>> result = camzoo.bench(
+        ...     dataset="phantom", preset="smoke", methods=["cam", "centre"]
+        ... )  # doctest: +SKIP
+        >>> result.rows.groupby("method")["dsc"].mean()  # doctest: +SKIP
+    """
+    given = {
+        "data.root": root,
+        "methods": methods,
+        "baselines": baselines,
+        "backbone.name": backbone,
+        "backbone.weights": weights,
+        "data.split": split,
+        "seeds": seeds,
+        "data.folds": folds,
+        "data.limit": limit,
+        "device": device,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    changes |= {f"data.options.{name}": value for name, value in (options or {}).items()}
+    changes |= settings or {}
+    start = Path(config) if isinstance(config, str) else config
+    chosen = configure(dataset, preset, start, changes)
+    if reporter is not None or not progress:
+        return run_bench(chosen, Path(out), reporter)
+    with Output().reporting() as speaking:
+        return run_bench(chosen, Path(out), speaking)
