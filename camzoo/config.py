@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -12,8 +11,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from camzoo.data.splits import SplitKind
-from camzoo.errors import ConfigError
-from camzoo.metrics.protocols import Protocol
+from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.protocol import Protocol
+from camzoo.suggest import unknown
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -259,7 +259,7 @@ class BenchConfig(_Frozen):
             for part in path:
                 node = node.get(part) if isinstance(node, dict) else None
             if not isinstance(node, dict) or (last not in node and path != ["data", "options"]):
-                raise ConfigError(f"there is no setting {dotted!r}; {_near(dotted, tree)}")
+                raise _unknown_setting(dotted, tree)
             node[last] = value
         return load_config(tree)
 
@@ -284,15 +284,10 @@ class BenchConfig(_Frozen):
         return f"{self.data.name}-{self.preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _near(dotted: str, tree: dict[str, Any]) -> str:
-    """What a wrong name of a setting may have meant."""
+def _unknown_setting(dotted: str, tree: dict[str, Any]) -> UnknownNameError:
     names = list(_dotted(tree))
-    near = difflib.get_close_matches(dotted, names, n=1)
-    if near:
-        return f"did you mean {near[0]}?"
-    section = dotted.partition(".")[0]
-    inside = [name for name in names if name.startswith(f"{section}.")]
-    return f"known: {', '.join(inside or names)}"
+    inside = [name for name in names if name.startswith(f"{dotted.partition('.')[0]}.")]
+    return unknown("setting", dotted, names, otherwise=inside or names)
 
 
 def _dotted(tree: dict[str, Any], above: str = "") -> Iterator[str]:

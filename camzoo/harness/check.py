@@ -47,7 +47,8 @@ def check_baseline(kind: type[Baseline], folder: Path | None = None) -> list[Res
             keeps nothing.
     """
     if "name" not in vars(kind):  # a parent's would be the parent
-        baselines.named(f"{kind.__module__}.{kind.__qualname__}")(kind)
+        place = f"{kind.__module__}.{kind.__qualname__}".replace("<locals>.", "")
+        baselines.register(place)(kind)
     with TemporaryDirectory(prefix="camzoo-check-") as own:
         return run_checks(_CHECKS, _Subject(kind, folder or Path(own)))
 

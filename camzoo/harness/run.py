@@ -111,11 +111,16 @@ def _bench(config: BenchConfig, out: Path, reporter: Reporter) -> BenchResult:
 def _refuse_early(config: BenchConfig, dataset: Dataset) -> None:
     """Find wrong names and weights that do not fit before hours are spent on reading.
 
+    One method that cannot be loaded fails its own row; where none can, there is nothing to run.
+
     Raises:
         ConfigError: There is one.
     """
     _require_different(config.methods, parse_chain)
     _require_different(config.baselines, parse_baseline)
+    faults = [parse_chain(method).fault for method in config.methods]
+    if faults and all(faults):
+        raise ConfigError("; ".join(dict.fromkeys(faults)))
     classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)
     Viewer(classifier.model, config.backbone.layer)
 

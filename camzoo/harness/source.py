@@ -23,7 +23,10 @@ _OWN: Final = "camzoo"
 #: Modules whose values stand in the keys of results, or from which no number comes.
 _WITHOUT_NUMBERS: Final = frozenset(
     f"{_OWN}.{name}"
-    for name in ("config", "errors", "files", "progress", "registry", "supervision")
+    for name in (
+        "config", "errors", "files", "outline", "plugin_import", "progress", "registry", "suggest",
+        "supervision", "zoo",
+    )  # fmt: skip
 )
 
 

@@ -173,12 +173,10 @@ def _doubles():
         "back-door": ThroughTheBackDoor, "side-door": ThroughTheSideDoor, "open": InTheOpen,
         "measuring": Measuring, "watching": Watching, "above": Above,
     }  # fmt: skip
-    for name, double in doubles.items():
-        double.name = name
-        baselines.register(name, double)
-    yield
-    for name in doubles:
-        baselines._targets.pop(name)
+    with baselines.temporary():
+        for name, double in doubles.items():
+            baselines.register(name)(double)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -343,10 +341,10 @@ def test_failures_fail_their_own_rows(done):
     assert "| failing |  | failed |" in page
 
 
-def test_a_baseline_reads_no_maps_that_saw_more_than_it_declares(done, monkeypatch):
-    monkeypatch.setitem(cams._targets, "sized-cam", SizedCam)
+def test_a_baseline_reads_no_maps_that_saw_more_than_it_declares(done):
     names = ["side-door", "measuring", "open", "p-cam"]
-    failures = bench(TINY.changed({"baselines": names}), done.folder.parent).failures
+    with cams.temporary({"sized-cam": SizedCam}):
+        failures = bench(TINY.changed({"baselines": names}), done.folder.parent).failures
     told = {
         "baseline side-door": ("image+seed", "c-cam[ac]:map=B", "mask"),
         "baseline measuring": ("image", "sized-cam", "image+size"),

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from camzoo.data.datasets.base import Case, Facts, Fractions
+from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
 from camzoo.data.datasets.files import FileDataset
 from camzoo.data.readers import companions
 from camzoo.errors import ConfigError, DataError
 
 
+@register_dataset("nnunet")
 class NNUNet(FileDataset):
     r"""A raw nnU-Net v2 folder: ``dataset.json``, ``imagesTr``, ``labelsTr`` and maybe ``..Ts``.
 
@@ -33,7 +34,6 @@ class NNUNet(FileDataset):
         DataError: ``dataset.json`` is missing, or describes labels that are no plain classes.
     """
 
-    name = "nnunet"
     facts = Facts(
         title="nnU-Net raw data set",
         citation="Isensee et al., nnU-Net: a self-configuring method for deep learning-based "
