@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from camzoo import __version__, cli_complete
 from camzoo.cli_data import data_app
 from camzoo.cli_score import score
-from camzoo.cli_zoo import check, layers
+from camzoo.cli_zoo import check, layers, list_
+from camzoo.console import make_console
 from camzoo.errors import CamzooError, ConfigError
 from camzoo.pairs import parse_pairs
 
@@ -22,24 +23,48 @@ app = typer.Typer(
     name="camzoo",
     help="Which class activation map gives the best masks, by how much, and can it be believed?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.command(name="list")(list_)
 app.command()(layers)
 app.command()(check)
 app.command()(score)
-console = Console(soft_wrap=not sys.stdout.isatty())
+console = make_console()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"camzoo {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take what stands in front of a command."""
 
 
 @app.command()
 def bench(
     dataset: Annotated[
-        str | None, typer.Option(help="promri, acdc, chaos, nnunet, phantom, …")
+        str | None,
+        typer.Option(
+            help="promri, acdc, chaos, nnunet, phantom, …", autocompletion=cli_complete.data_set
+        ),
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder with the data set.")] = None,
     preset: Annotated[
-        str | None, typer.Option(help="smoke, quick or paper. Without: quick.")
+        str | None,
+        typer.Option(
+            help="smoke, quick or paper. Without: quick.", autocompletion=cli_complete.preset
+        ),
     ] = None,
     again: Annotated[
         Path | None,
@@ -48,12 +73,17 @@ def bench(
         ),
     ] = None,
     methods: Annotated[
-        str | None, typer.Option(help="CAM methods, comma-separated, or all. Without: cam.")
+        str | None,
+        typer.Option(
+            help="CAM methods, comma-separated, or all. Without: cam.",
+            autocompletion=cli_complete.methods,
+        ),
     ] = None,
     baselines: Annotated[
         str | None,
         typer.Option(
-            help="Baselines that end in a U-Net, comma-separated, all or none. Without: none."
+            help="Baselines that end in a U-Net, comma-separated, all or none. Without: none.",
+            autocompletion=cli_complete.baselines,
         ),
     ] = None,
     backbone: Annotated[str | None, typer.Option(help="Any timm model.")] = None,
@@ -70,18 +100,19 @@ def bench(
         list[str] | None, typer.Option(help="KEY=VALUE option of the data set; repeatable.")
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="SETTING=VALUE, as training.epochs=3.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="SETTING=VALUE, as training.epochs=3.",
+            autocompletion=cli_complete.setting,
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
 ) -> None:
     """Run the benchmark, or finish a run that was interrupted."""
-    from camzoo.allocator import keep_freed_memory
+    # Words are checked with what is imported in a moment; what takes seconds comes behind that.
     from camzoo.cams.selection import select_methods
-    from camzoo.harness.run import bench as run_bench
-    from camzoo.progress import ConsoleReporter
-    from camzoo.report.gallery import write_gallery
-    from camzoo.report.leaderboards import write_page
-    from camzoo.report.terminal import summary
+    from camzoo.data.opening import require_dataset
     from camzoo.segment.selection import select_baselines
 
     given = {
@@ -100,6 +131,15 @@ def bench(
     changes |= {f"data.options.{key}": value for key, value in options.items()}
     changes |= parse_pairs("--set", set_)
     config = _start(dataset, preset, again, str(options.get("variant", ""))).changed(changes)
+    require_dataset(config.data.name, config.data.options)
+
+    from camzoo.allocator import keep_freed_memory
+    from camzoo.harness.run import bench as run_bench
+    from camzoo.progress import ConsoleReporter
+    from camzoo.report.gallery import write_gallery
+    from camzoo.report.leaderboards import write_page
+    from camzoo.report.terminal import summary
+
     keep_freed_memory()
     result = run_bench(config, out, ConsoleReporter(console))
     console.print(*summary(result.rows), sep="\n")
@@ -130,17 +170,6 @@ def leaderboard(
         take_in(run, out)
     for page in write_leaderboards(out):
         console.print(str(page), highlight=False)
-
-
-@app.command(name="list")
-def list_(
-    kind: Annotated[str, typer.Argument(help="cams, steps, baselines or datasets.")] = "cams",
-    pattern: Annotated[str, typer.Argument(help="Shell-style pattern.")] = "*",
-) -> None:
-    """List what is registered, with what installed packages add."""
-    from camzoo.report.terminal import listing
-
-    console.print(listing(kind, pattern))
 
 
 @app.command()
@@ -180,7 +209,7 @@ def main() -> None:
     try:
         app()
     except CamzooError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"camzoo: {error}", style="red", markup=False, highlight=False
+        make_console(stderr=True).print(
+            f"camzoo: {error}", style="red", markup=False, highlight=False, soft_wrap=True
         )
         sys.exit(2)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from camzoo import cli_complete
+from camzoo.console import make_console
 from camzoo.pairs import parse_pairs
 
 if TYPE_CHECKING:
@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from camzoo.data.stats import DatasetStats
 
 data_app = typer.Typer(help="Check, describe or download a data set.", no_args_is_help=True)
-console = Console(soft_wrap=not sys.stdout.isatty())
+console = make_console()
 
 #: Longest table of grid sizes or spacings.
 _MOST_ROWS: Final = 8
 
-Name = Annotated[str, typer.Argument(help="promri, acdc, chaos, nnunet, phantom, …")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="promri, acdc, chaos, nnunet, phantom, …", autocompletion=cli_complete.data_set
+    ),
+]
 Root = Annotated[Path | None, typer.Option(help="Folder with the data set.")]
 Options = Annotated[
     list[str] | None, typer.Option("--option", help="KEY=VALUE option of the data set; repeatable.")
@@ -34,10 +39,11 @@ Options = Annotated[
 @data_app.command()
 def check(name: Name, root: Root = None, option: Options = None) -> None:
     """Read every case and list everything that is wrong; exit code 2 if anything is."""
+    dataset = _open(name, root, option)  # before what takes seconds to import
+
     from camzoo.data.check import check_dataset
     from camzoo.progress import ConsoleReporter
 
-    dataset = _open(name, root, option)
     with ConsoleReporter(console).stage("check") as tick:
         report = check_dataset(dataset, tick)
     for fault in report.faults:
@@ -53,10 +59,11 @@ def check(name: Name, root: Root = None, option: Options = None) -> None:
 @data_app.command()
 def stats(name: Name, root: Root = None, option: Options = None) -> None:
     """Print sizes, spacings, positive slices and organ volumes."""
+    dataset = _open(name, root, option)
+
     from camzoo.data.stats import dataset_stats, remarks
     from camzoo.progress import ConsoleReporter
 
-    dataset = _open(name, root, option)
     with ConsoleReporter(console).stage("read") as tick:
         found = dataset_stats(dataset, tick)
     _say(
@@ -79,6 +86,10 @@ def fetch(
     ] = None,
 ) -> None:
     """Download what may be downloaded, and say how to get the rest."""
+    from camzoo.zoo import datasets
+
+    datasets.require(name)
+
     from camzoo.data.fetch import fetch as fetch_dataset
     from camzoo.progress import ConsoleReporter
 

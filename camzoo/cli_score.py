@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
 
+from camzoo.console import make_console
 from camzoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 _ON_SCREEN: Final = [
     "rank", "method", "DSC (%)", "gap", "ASD (mm)", "MAD (mm)", "failed", "p (Holm)", "first",
 ]  # fmt: skip
-console = Console(soft_wrap=not sys.stdout.isatty())
+console = make_console()
 
 
 def score(
@@ -47,13 +46,14 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Folder for rows, curves and tables.")] = None,
 ) -> None:
     """Score heat maps (--maps) or masks (--preds) against references (--masks)."""
+    if (maps is None) == (preds is None):
+        raise ConfigError("give either --maps (heat maps) or --preds (masks), exactly one of them")
+
     from camzoo.progress import ConsoleReporter
     from camzoo.score import score_maps, score_masks
     from camzoo.scoring.files import parse_spacing
     from camzoo.scoring.options import ScoreOptions, parse_normalisation
 
-    if (maps is None) == (preds is None):
-        raise ConfigError("give either --maps (heat maps) or --preds (masks), exactly one of them")
     options = ScoreOptions(
         spacing=parse_spacing(spacing),
         organs=tuple(organs.split(",")) if organs else None,

@@ -8,16 +8,36 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from camzoo import cli_complete
+from camzoo.console import make_console
 from camzoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from camzoo.conformance import Result
     from camzoo.registry import Registry
 
-console = Console(soft_wrap=not sys.stdout.isatty())
+console = make_console()
+
+
+def list_(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="cams, steps, baselines or datasets; or a name or pattern of any.",
+            autocompletion=cli_complete.kind_or_name,
+        ),
+    ] = "cams",
+    pattern: Annotated[str, typer.Argument(help="Shell-style pattern of names.")] = "*",
+    every: Annotated[
+        bool, typer.Option("--all", help="Show the classes of pytorch-grad-cam, too.")
+    ] = False,
+) -> None:
+    """List what is registered, with what installed packages add; or all about one name."""
+    from camzoo.report.listing import listing
+
+    console.print(*listing(what, pattern, console.width, every=every), sep="\n", highlight=False)
 
 
 def layers(
@@ -48,7 +68,12 @@ def layers(
 
 
 def check(
-    place: Annotated[str, typer.Argument(help="module:Class, or a registered name.")],
+    place: Annotated[
+        str,
+        typer.Argument(
+            help="module:Class, or a registered name.", autocompletion=cli_complete.plug_in
+        ),
+    ],
     kind: Annotated[
         str, typer.Option(help="cam or baseline, for a name that is both. Without: cam.")
     ] = "",
@@ -69,9 +94,8 @@ def check(
 
 def _found(place: str, kind: str) -> type:
     """The class of a registered name, or at ``module:Class``."""
-    from camzoo.cams.base import cams
     from camzoo.conformance import find_class
-    from camzoo.segment import baselines
+    from camzoo.zoo import baselines, cams
 
     registries: dict[str, Registry[Any]] = {"cam": cams, "baseline": baselines}
     if kind and kind not in registries:

@@ -284,6 +284,11 @@ class BenchConfig(_Frozen):
         return f"{self.data.name}-{self.preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def dotted_names(config: BenchConfig) -> list[str]:
+    """Names of all settings, as ``training.epochs``."""
+    return list(_dotted(config.model_dump()))
+
+
 def _unknown_setting(dotted: str, tree: dict[str, Any]) -> UnknownNameError:
     names = list(_dotted(tree))
     inside = [name for name in names if name.startswith(f"{dotted.partition('.')[0]}.")]

@@ -27,6 +27,7 @@ from camzoo.cams.isolation import evaluating, grad_mode, hooked, undone
 from camzoo.cams.view import FeatureView
 from camzoo.errors import ConfigError
 
+
 def __getattr__(name: str) -> type[CamMethod]:
     """Make the method of a library class when it is asked for."""
     if name not in class_names():

@@ -24,9 +24,17 @@ _OWN: Final = "camzoo"
 _WITHOUT_NUMBERS: Final = frozenset(
     f"{_OWN}.{name}"
     for name in (
-        "config", "errors", "files", "outline", "plugin_import", "progress", "registry", "suggest",
-        "supervision", "zoo",
-    )  # fmt: skip
+        "config",
+        "errors",
+        "files",
+        "outline",
+        "plugin_import",
+        "progress",
+        "registry",
+        "suggest",
+        "supervision",
+        "zoo",
+    )
 )
 
 
