@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import torch
 from rich.console import Console
 
-from camzoo.cams.base import cams
-from camzoo.cams.steps import steps
-from camzoo.data.datasets import datasets
 from camzoo.environment import choose_device, describe
-from camzoo.errors import CamzooError
-from camzoo.segment import baselines
+from camzoo.plugin_import import said
+from camzoo.registry import Registry
+from camzoo.zoo import REGISTRIES
 
+#: Packages that are imported to see whether they can be: they depend on builds of one another.
+_IMPORTED: Final = ("timm",)
 #: Free disk below which a run of the paper preset may not fit.
 _ENOUGH_DISK_GB = 20
 
@@ -53,7 +55,16 @@ def _software() -> Iterator[Finding]:
     packages = facts["packages"]
     assert isinstance(packages, dict)
     for package, version in packages.items():
-        yield Finding(package, version, version != "not installed")
+        wrong = _fault_on_import(package) if package in _IMPORTED else ""
+        yield Finding(package, f"{version}{wrong}", version != "not installed" and not wrong)
+
+
+def _fault_on_import(package: str) -> str:
+    try:
+        importlib.import_module(package)
+    except Exception as error:  # whatever its own imports raise
+        return f", but it cannot be imported: {said(error)}"
+    return ""
 
 
 def _compute() -> Iterator[Finding]:
@@ -82,12 +93,19 @@ def _disk() -> Finding:
 
 
 def _plugins() -> Iterator[Finding]:
-    for registry in (cams, steps, baselines, datasets):
-        broken = []
+    """What is registered, and a finding of its own for everything that does not load."""
+    for registry in REGISTRIES.values():
+        yield Finding(f"{registry.kind}s", f"{len(registry.names())} registered")
         for name in registry.names():
-            try:
-                registry.get(name)
-            except CamzooError as error:
-                broken.append(str(error))
-        text = f"{len(registry.names())} registered" + "".join(f"; {why}" for why in broken)
-        yield Finding(f"{registry.kind}s", text, not broken)
+            fault = _fault(registry, name)
+            if fault:
+                yield Finding(f"{registry.kind} {name}", fault, good=False)
+        for line in registry.refused():
+            yield Finding(registry.kind, line, good=False)
+
+
+def _fault(registry: Registry[Any], name: str) -> str:
+    """Why a plug-in cannot be used. Only other people's are imported: that takes seconds."""
+    own = registry.package(name) == "camzoo"
+    description = registry.describe(name) if own else registry.imported(name)
+    return description.fault

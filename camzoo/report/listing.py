@@ -115,13 +115,13 @@ def _table(kind: str, names: list[str], width: int, *, folded: bool) -> Iterator
     for line in registry.refused():
         yield Text(f"not taken: {line}", style="red")
     if folded:
-        yield Text(f"camzoo list NAME tells all about one; {_others(kind)}", style="dim")
+        yield Text(f"camzoo list NAME tells all about one, {_others(kind)}", style="dim")
 
 
 def _others(kind: str) -> str:
-    others = ", ".join(f"camzoo list {other}" for other in REGISTRIES if other != kind)
-    sets = f"; --methods also takes {', '.join(SETS)} and all" if kind == "cams" else ""
-    return f"there are also {others}{sets}"
+    others = "|".join(other for other in REGISTRIES if other != kind)
+    sets = f"; --methods also takes {', '.join(SETS)}, all" if kind == "cams" else ""
+    return f"camzoo list {others} lists the others{sets}"
 
 
 def _named(registry: Registry[Any], name: str) -> Text:
