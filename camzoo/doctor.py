@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any, Final
 
 import torch
+from packaging.requirements import InvalidRequirement, Requirement
 from rich.console import Console
 
-from camzoo.environment import choose_device, describe
-from camzoo.plugin_import import said
+from camzoo.environment import NOT_INSTALLED, choose_device, describe, installed_version
 from camzoo.registry import Registry
 from camzoo.zoo import REGISTRIES
 
-#: Packages that are imported to see whether they can be: they depend on builds of one another.
-_IMPORTED: Final = ("timm",)
+#: Brought by timm, and built for one version of torch each: the other half of a broken pair.
+_BUILT_FOR_TORCH: Final = "torchvision"
 #: Free disk below which a run of the paper preset may not fit.
 _ENOUGH_DISK_GB = 20
 
@@ -54,17 +54,30 @@ def _software() -> Iterator[Finding]:
     yield Finding("python", str(facts["python"]))
     packages = facts["packages"]
     assert isinstance(packages, dict)
+    packages |= {_BUILT_FOR_TORCH: installed_version(_BUILT_FOR_TORCH)}
     for package, version in packages.items():
-        wrong = _fault_on_import(package) if package in _IMPORTED else ""
-        yield Finding(package, f"{version}{wrong}", version != "not installed" and not wrong)
+        unmet = _unmet(package)
+        good = version != NOT_INSTALLED and not unmet
+        yield Finding(package, ", but it ".join([version, *unmet]), good)
 
 
-def _fault_on_import(package: str) -> str:
+def _unmet(package: str) -> list[str]:
+    """What an installed package needs in another version; importing them would take seconds."""
     try:
-        importlib.import_module(package)
-    except Exception as error:  # whatever its own imports raise
-        return f", but it cannot be imported: {said(error)}"
-    return ""
+        needs = [Requirement(text) for text in requires(package) or ()]
+    except (PackageNotFoundError, InvalidRequirement):
+        return []
+    found = {need.name: installed_version(need.name) for need in needs if _applies(need)}
+    return [
+        f"needs {need}, found {found[need.name]}"
+        for need in needs
+        if found.get(need.name, NOT_INSTALLED) != NOT_INSTALLED
+        and not need.specifier.contains(found[need.name], prereleases=True)
+    ]
+
+
+def _applies(need: Requirement) -> bool:
+    return need.marker is None or need.marker.evaluate({"extra": ""})
 
 
 def _compute() -> Iterator[Finding]:

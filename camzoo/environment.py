@@ -20,6 +20,7 @@ PACKAGES: Final = (
     "torch",
 )  # fmt: skip
 
+NOT_INSTALLED: Final = "not installed"
 #: Where Linux describes its processors.
 _CPU_INFO: Final = Path("/proc/cpuinfo")
 
@@ -67,7 +68,7 @@ def describe(device: torch.device) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "platform": platform.system(),
-        "packages": {package: _version(package) for package in PACKAGES},
+        "packages": {package: installed_version(package) for package in PACKAGES},
         "commit": commit(),
     }
 
@@ -93,8 +94,9 @@ def commit() -> str:
     return done.stdout.strip()
 
 
-def _version(package: str) -> str:
+def installed_version(package: str) -> str:
+    """Version of a distribution, :data:`NOT_INSTALLED` where there is none."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return NOT_INSTALLED

@@ -28,6 +28,8 @@ from camzoo.suggest import unknown
 T = TypeVar("T", bound=type[Any])
 C = TypeVar("C", bound=type[Any])
 
+#: The distribution that this is.
+_OWN: Final = "camzoo"
 #: What can be written after ``--methods`` and the like, and stand in a file's name.
 _NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_+.-]*[A-Za-z0-9_+])?(?::[A-Za-z0-9_]+)?")
 
@@ -124,8 +126,8 @@ class Registry(Generic[T]):
         return decorate
 
     @contextmanager
-    def temporary(self, classes: Mapping[str, T] | None = None) -> Iterator[None]:
-        """Register ``classes`` by name, and forget them at the end with all that is added within.
+    def temporary(self, entries: Mapping[str, T | Place] | None = None) -> Iterator[None]:
+        """Register classes or places, and forget them at the end with all that is added within.
 
         A class is taken as it is: it keeps the name that it has.
 
@@ -133,16 +135,18 @@ class Registry(Generic[T]):
             ConfigError: A name is taken, or something is no class of this registry's kind.
         """
         self._scan()
-        with self._lock:
-            before = dict(self._targets), dict(self._origins), dict(self._faults)
+        state: tuple[dict[str, Any], ...] = (self._targets, self._origins, self._faults)
+        before = [dict(part) for part in state]
         try:
-            for name, cls in (classes or {}).items():
-                self._require_kind(cls)
-                self._add(name, cls)
+            for name, entry in (entries or {}).items():
+                if not isinstance(entry, Place):
+                    self._require_kind(entry)
+                self._add(name, entry)
             yield
         finally:
             with self._lock:
-                self._targets, self._origins, self._faults = before
+                for part, as_it_was in zip(state, before, strict=True):
+                    _put_back(part, as_it_was)
 
     def require(self, name: str) -> None:
         """Refuse a name that is not there; nothing is imported.
@@ -187,15 +191,10 @@ class Registry(Generic[T]):
             UnknownNameError: No such name.
         """
         self.require(name)
-        target = self._targets[name]
+        if name in self._faults:
+            return Description(fault=str(self._faults[name]))
         try:
-            if name in self._faults:
-                raise self._faults[name]
-            if isinstance(target, Place) and target.description:
-                return target.description
-            if isinstance(target, Place):
-                return self._read(target)
-            return self.imported(name)
+            return self._read_or_given(name)
         except UnreadableError:
             return self.imported(name)
         except ConfigError as error:
@@ -279,19 +278,25 @@ class Registry(Generic[T]):
                 for name, place in source():
                     self._add(name, place)
             points, self._refused = _entry_points(self.group)
+            points.sort(key=lambda pair: pair[1] != _OWN)  # nobody takes a name of camzoo's own
             for point, by in points:
                 try:
                     self._add(point.name, Place(_bare(point.value), by))
                 except ConfigError as error:
                     self._refused.append(str(error))
 
-    def _read(self, place: Place) -> Description:
+    def _read_or_given(self, name: str) -> Description:
         """Describe a class from its source.
 
         Raises:
             UnreadableError: It has to be imported.
             ConfigError: It is none of this registry's kind.
         """
+        place = self._origins.get(name)
+        if place is None:
+            raise UnreadableError(f"{name} was registered by the program itself")
+        if place.description:
+            return place.description
         outline = outline_class(place.where)
         if all(parent.place != self.base for parent in outline.lineage):
             raise ConfigError(f"{place.where} is no subclass of {self._base_name}")
@@ -301,16 +306,19 @@ class Registry(Generic[T]):
     def _load(self, name: str, place: Place) -> T:
         if name in self._faults:
             raise self._faults[name]
+        before = dict(self._targets)
         try:
             found = import_object(place.where)
             self._require_kind(found)
             cls = cast("T", found)
             if "name" not in vars(cls):  # registered by its entry point alone
                 cls.name = name
-        except ConfigError as error:
-            where = one_line(place.where)
+        except Exception as error:  # a metaclass may run any code
+            _put_back(self._targets, before)  # without what its modules registered, then failed
+            why = str(error) if isinstance(error, ConfigError) else said(error)
+            where = f"{one_line(place.where)!r} of {place.by}"
             self._faults[name] = ConfigError(
-                f"the {self.kind} {name!r} of {place.by} cannot be loaded from {where!r}: {error}"
+                f"the {self.kind} {name!r} cannot be loaded from {where}: {why}"
             )
             raise self._faults[name] from error
         return cls
@@ -384,6 +392,11 @@ def _entry_points_one_by_one(group: str) -> tuple[list[tuple[EntryPoint, str]], 
         else:  # the first of a name is the one that Python imports
             found.setdefault(name, [(point, one_line(name)) for point in points])
     return [point for points in found.values() for point in points], wrong
+
+
+def _put_back(changed: dict[str, Any], before: Mapping[str, Any]) -> None:
+    changed.clear()
+    changed.update(before)
 
 
 def _brings(point: EntryPoint) -> str:
