@@ -207,7 +207,7 @@ def _numbers(name: str, text: str | None) -> list[int] | None:
 def main() -> None:
     """Entry point: faults that the user can mend end with exit code 2 and no traceback."""
     try:
-        app()
+        app(prog_name="camzoo")
     except CamzooError as error:
         make_console(stderr=True).print(
             f"camzoo: {error}", style="red", markup=False, highlight=False, soft_wrap=True

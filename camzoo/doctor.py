@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import time
@@ -9,15 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import torch
 from packaging.requirements import InvalidRequirement, Requirement
 from rich.console import Console
 
-from camzoo.environment import NOT_INSTALLED, choose_device, describe, installed_version
+from camzoo.plugin_import import said
 from camzoo.registry import Registry
 from camzoo.zoo import REGISTRIES
+
+if TYPE_CHECKING:
+    import torch
 
 #: Brought by timm, and built for one version of torch each: the other half of a broken pair.
 _BUILT_FOR_TORCH: Final = "torchvision"
@@ -42,14 +45,30 @@ class Finding:
 
 def examine(console: Console) -> bool:
     """Print what was found; return whether camzoo can run."""
-    findings = [*_software(), *_compute(), _disk(), *_plugins()]
+    broken = _broken_torch()
+    findings = [*broken, *_not_taken()] if broken else [
+        *_software(), *_compute(), _disk(), *_plugins(), *_not_taken()
+    ]  # fmt: skip
     for finding in findings:
         mark = "ok     " if finding.good else "PROBLEM"
         console.print(f"{mark} {finding.name}: {finding.text}", highlight=False, markup=False)
     return all(finding.good for finding in findings)
 
 
+def _broken_torch() -> list[Finding]:
+    """Why torch cannot be imported, without which nothing else can be looked at."""
+    try:
+        importlib.import_module("torch")
+    except Exception as error:  # whatever torch and the packages that plug into it raise
+        return [Finding("torch", f"it cannot be imported: {said(error)}", good=False)]
+    return []
+
+
 def _software() -> Iterator[Finding]:
+    import torch
+
+    from camzoo.environment import NOT_INSTALLED, describe, installed_version
+
     facts = describe(torch.device("cpu"))
     yield Finding("python", str(facts["python"]))
     packages = facts["packages"]
@@ -63,6 +82,8 @@ def _software() -> Iterator[Finding]:
 
 def _unmet(package: str) -> list[str]:
     """What an installed package needs in another version; importing them would take seconds."""
+    from camzoo.environment import NOT_INSTALLED, installed_version
+
     try:
         needs = [Requirement(text) for text in requires(package) or ()]
     except (PackageNotFoundError, InvalidRequirement):
@@ -81,6 +102,10 @@ def _applies(need: Requirement) -> bool:
 
 
 def _compute() -> Iterator[Finding]:
+    import torch
+
+    from camzoo.environment import choose_device, describe
+
     device = choose_device("auto")
     name = describe(device)["device_name"]
     yield Finding("device", f"{device} ({name}), {os.cpu_count()} CPU cores")
@@ -90,6 +115,8 @@ def _compute() -> Iterator[Finding]:
 
 def _seconds(device: torch.device, kind: torch.dtype) -> float:
     """Best of a few products of 512 x 512 matrices."""
+    import torch
+
     a = torch.ones(512, 512, device=device, dtype=kind)
     times = []
     for _ in range(5):
@@ -113,8 +140,13 @@ def _plugins() -> Iterator[Finding]:
             fault = _fault(registry, name)
             if fault:
                 yield Finding(f"{registry.kind} {name}", fault, good=False)
-        for line in registry.refused():
-            yield Finding(registry.kind, line, good=False)
+
+
+def _not_taken() -> Iterator[Finding]:
+    """Packages whose entries the registries could not take, each once."""
+    lines = [line for registry in REGISTRIES.values() for line in registry.refused()]
+    for line in dict.fromkeys(lines):
+        yield Finding("plug-in", line, good=False)
 
 
 def _fault(registry: Registry[Any], name: str) -> str:

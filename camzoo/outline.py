@@ -30,6 +30,10 @@ class UnreadableError(Exception):
     """The source does not say it in so many words; the message says why."""
 
 
+class NotThereError(UnreadableError):
+    """There is no such module, or its source is no Python: importing it would fail, too."""
+
+
 @dataclass(frozen=True, eq=False)
 class ModuleOutline:
     """A module's source.
@@ -244,15 +248,18 @@ def outline_module(name: str) -> ModuleOutline:
     """Read a module without importing it or the packages around it.
 
     Raises:
-        UnreadableError: There is none with source, or the source is no Python.
+        NotThereError: There is none, or its source is no Python.
+        UnreadableError: It has no source.
     """
     spec = _find(name)
     if spec.origin is None or not spec.origin.endswith(".py"):
         raise UnreadableError(f"{name} has no Python source")
     try:
         tree = ast.parse(Path(spec.origin).read_bytes(), spec.origin)
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except (OSError, RecursionError, MemoryError) as error:
         raise UnreadableError(f"{name}: {type(error).__name__}: {error}") from error
+    except (SyntaxError, ValueError) as error:
+        raise NotThereError(f"{type(error).__name__}: {error}") from error
     inside = spec.submodule_search_locations is not None
     return ModuleOutline(name, tree, name if inside else name.rpartition(".")[0])
 
@@ -292,7 +299,7 @@ def _find(name: str) -> ModuleSpec:
     except (ImportError, ValueError, OSError) as error:
         raise UnreadableError(f"{name}: {error}") from error
     if spec is None:
-        raise UnreadableError(f"there is no module {name!r}")
+        raise NotThereError(f"there is no module {name!r}")
     return spec
 
 

@@ -20,7 +20,7 @@ from threading import RLock
 from typing import Any, Final, Generic, TypeVar, cast
 
 from camzoo.errors import ConfigError
-from camzoo.outline import ClassOutline, UnreadableError, first_line, outline_class
+from camzoo.outline import ClassOutline, NotThereError, UnreadableError, first_line, outline_class
 from camzoo.plugin_import import import_object, one_line, said
 from camzoo.settings import defaults
 from camzoo.suggest import unknown
@@ -195,10 +195,12 @@ class Registry(Generic[T]):
             return Description(fault=str(self._faults[name]))
         try:
             return self._read_or_given(name)
+        except NotThereError as error:
+            return Description(fault=self._fault(name, self._origins[name], str(error)))
         except UnreadableError:
             return self.imported(name)
         except ConfigError as error:
-            return Description(fault=str(error))
+            return Description(fault=self._fault(name, self._origins[name], str(error)))
 
     def imported(self, name: str) -> Description:
         """Return what a plug-in says of itself once it is imported; its fault where it cannot be.
@@ -316,12 +318,13 @@ class Registry(Generic[T]):
         except Exception as error:  # a metaclass may run any code
             _put_back(self._targets, before)  # without what its modules registered, then failed
             why = str(error) if isinstance(error, ConfigError) else said(error)
-            where = f"{one_line(place.where)!r} of {place.by}"
-            self._faults[name] = ConfigError(
-                f"the {self.kind} {name!r} cannot be loaded from {where}: {why}"
-            )
+            self._faults[name] = ConfigError(self._fault(name, place, why))
             raise self._faults[name] from error
         return cls
+
+    def _fault(self, name: str, place: Place, why: str) -> str:
+        where = f"{one_line(place.where)!r} of {place.by}"
+        return f"the {self.kind} {name!r} cannot be loaded from {where}: {one_line(why)}"
 
     def _require_kind(self, found: object) -> None:
         """Refuse what is no class of this registry's kind, or one that nobody can construct."""

@@ -1,4 +1,4 @@
-"""Packages that are broken in every way we could think of: each breaks its own name and no other."""
+"""Packages that are broken in every way we could think of: each breaks its own name alone."""
 
 import os
 import random
@@ -24,6 +24,14 @@ class Good(CamMethod):
 
     def saliency(self, view):
         return view.gradients().sum(2)
+"""
+META = """
+class Meta(type):
+    def __getattribute__(self, name):
+        raise RuntimeError("hidden")
+
+class Mine(metaclass=Meta):
+    pass
 """
 #: Source of a module, what its entry point says, and what is said of it.
 BROKEN = {
@@ -62,11 +70,7 @@ BROKEN = {
         "raise ValueError('[red]<script>\\n\\x1b[31m' + 9999 * 'x')",
         "Any", "ValueError: [red]<script> ?[31mxxx",
     ),
-    "meta": (
-        "class Meta(type):\n    def __setattr__(self, *_): raise TypeError('set in stone')\n"
-        "    def __getattribute__(self, name): raise RuntimeError('hidden')\n"
-        "class Mine(metaclass=Meta): pass", "Mine", "cannot be loaded",
-    ),
+    "meta": (META, "Mine", "cannot be loaded"),
 }  # fmt: skip
 #: What stands behind the name of an entry point, where there is no such place.
 PLACES = [
@@ -83,6 +87,9 @@ PLACES = [
 
 @pytest.fixture
 def packages(tmp_path, monkeypatch):
+    """A folder of installed packages, which the registries of the program have not seen."""
+    for registry in REGISTRIES.values():
+        registry.names()
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
 
@@ -147,17 +154,13 @@ def test_the_first_of_two_packages_that_claim_a_name_keeps_it(packages, kind):
         "second", "first")  # fmt: skip
     assert registry.place("twice") == f"{holder}_module:Any"
     assert registry.package(built_in) == "camzoo"
-    assert sorted(registry.refused()) == sorted(
-        [
-            f"the {registry.kind} name 'twice' is taken by {holder}_module:Any of {holder}; "
-            f"{other}_module:Any of {other} needs another name",
-            *(
-                f"the {registry.kind} name {built_in!r} is taken by {registry.place(built_in)} of "
-                f"camzoo; {package}_module:Other of {package} needs another name"
-                for package in (holder, other)
-            ),
-        ]
-    )
+    taken = f"the {registry.kind} name {{!r}} is taken by {{}}; {{}} needs another name".format
+    ours = f"{registry.place(built_in)} of camzoo"
+    assert set(registry.refused()) == {
+        taken("twice", f"{holder}_module:Any of {holder}", f"{other}_module:Any of {other}"),
+        taken(built_in, ours, f"{holder}_module:Other of {holder}"),
+        taken(built_in, ours, f"{other}_module:Other of {other}"),
+    }
 
 
 @pytest.mark.parametrize("text", [b"[camzoo.steps]\nno equals sign\n", b"[camzoo.steps]\n\xff=x:y"])
@@ -250,7 +253,6 @@ def everything_broken(tmp_path_factory):
         install(folder, f"bad-{name}", {name: f"{module}:{attribute}"}, {module: source})
     for position, place in enumerate(PLACES):
         install(folder, f"lost-{position}", {f"lost-{position}": place}, group="camzoo.baselines")
-    install(folder, "damaged", b"no section\n")
     install(folder, "taking", {"cam": "good_module:Good"})
     install(folder, "good", {"good-cam": "good_module:Good"}, {"good_module": GOOD})
     return folder
@@ -290,8 +292,20 @@ def test_doctor_gives_every_broken_package_a_line(everything_broken):
     for position in range(len(PLACES)):
         assert any(f"baseline lost-{position}: " in line for line in problems)
     assert not any("good-cam" in line for line in problems)
-    # One for each, one for the name that is taken, one per registry for the damaged package.
-    assert len(problems) == len(BROKEN) + len(PLACES) + 1 + len(REGISTRIES)
+    assert len(problems) == len(BROKEN) + len(PLACES) + 1  # and the name that is taken
+
+
+def test_doctor_names_the_package_that_torch_cannot_be_imported_beside(tmp_path):
+    """Torch reads the entry points of all packages, too, and does not survive a damaged list."""
+    install(tmp_path, "damaged", b"[any]\nno equals sign\n")
+    listed = camzoo(tmp_path, "list", "datasets", "p*")
+    assert listed.returncode == 0
+    assert "damaged-1.0.dist-info cannot be read" in listed.stdout
+    done = camzoo(tmp_path, "doctor")
+    assert (done.returncode, done.stderr) == (1, "")
+    torch_line, package_line = done.stdout.splitlines()
+    assert torch_line.startswith("PROBLEM torch: it cannot be imported: TypeError")
+    assert package_line.startswith("PROBLEM plug-in: the entry points of ")
 
 
 def test_an_empty_python_path_finds_no_broken_package():

@@ -107,11 +107,16 @@ def test_a_broken_place_breaks_its_own_name_only():
 def test_what_is_temporary_is_forgotten():
     shapes = registry()
     shapes.register("square")(Square)
-    with pytest.raises(ZeroDivisionError), shapes.temporary({"round": Circle}):
-        shapes.register("other")(Circle)
-        assert shapes.names() == ["other", "round", "square"]
-        assert Circle.name == "other"
-        raise ZeroDivisionError
+
+    def fail_within():
+        with shapes.temporary({"round": Circle}):
+            shapes.register("other")(Circle)
+            assert shapes.names() == ["other", "round", "square"]
+            assert Circle.name == "other"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_within()
     assert shapes.names() == ["square"]
     with shapes.temporary({"gone": Place("nowhere:Thing", "somebody")}):
         assert shapes.imported("gone").fault
