@@ -15,8 +15,8 @@ from camzoo.errors import ConfigError
 
 _PLACE: Final = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 _LONGEST: Final = 300
-#: Packages whose modules are camzoo's own, and change nothing on import.
-_OWN: Final = ("camzoo", "camzoo_baselines")
+#: The package whose modules change nothing on import.
+_OWN: Final = "camzoo"
 
 
 def import_object(place: str) -> object:
@@ -34,7 +34,7 @@ def import_object(place: str) -> object:
         raise ConfigError(f"expected module:Class, got {one_line(place)!r}")
     module, _, attribute = place.partition(":")
     try:
-        if module.partition(".")[0] in _OWN:
+        if module.partition(".")[0] == _OWN:
             return _get(module, attribute)
         with state_put_back():
             return _get(module, attribute)

@@ -10,6 +10,8 @@ from camzoo.errors import UnknownNameError
 
 #: Names that are nearer than this share of their letters are taken for what was meant.
 _NEAR: Final = 0.6
+#: A name that is less near than the nearest by more than this is no suggestion beside it.
+_FURTHER: Final = 0.12
 _MOST_SUGGESTED: Final = 3
 _MOST_LISTED: Final = 40
 
@@ -52,6 +54,9 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
         by_letters.setdefault(candidate.casefold(), []).append(candidate)
         if "." not in name and "." in candidate:
             by_letters.setdefault(candidate.rpartition(".")[2].casefold(), []).append(candidate)
-    found = difflib.get_close_matches(name.casefold(), by_letters, _MOST_SUGGESTED, _NEAR)
-    near = [candidate for letters in found for candidate in by_letters[letters]]
+    written = name.casefold()
+    found = difflib.get_close_matches(written, by_letters, _MOST_SUGGESTED, _NEAR)
+    alike = {letters: difflib.SequenceMatcher(None, letters, written).ratio() for letters in found}
+    least = max(alike.values(), default=0) - _FURTHER
+    near = [name for letters in found if alike[letters] >= least for name in by_letters[letters]]
     return list(dict.fromkeys(near))[:_MOST_SUGGESTED]

@@ -31,7 +31,7 @@ ANSWERS = [
     (["list", "datsets"], 2, "unknown kind or name 'datsets'; did you mean datasets?"),
     (["list", "cams", "grid*"], 2, "no cams match 'grid*'"),
     ([*BENCH, "--methods", "gradcam"], 2, "CAM method 'gradcam'; did you mean grad-cam or"),
-    ([*BENCH, "--methods", "cam,c-can"], 2, "unknown CAM method 'c-can'; did you mean c-cam or"),
+    ([*BENCH, "--methods", "cam,c-can"], 2, "unknown CAM method 'c-can'; did you mean c-cam?"),
     ([*BENCH, "--methods", "cam[acc]"], 2, "unknown step 'acc'; did you mean cc or ac?"),
     ([*BENCH, "--methods", "cam[ac]:tou=1"], 2, "unknown setting 'tou' of the steps of"),
     ([*BENCH, "--methods", "grid*"], 2, "no CAM method fits 'grid*'"),

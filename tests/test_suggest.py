@@ -6,7 +6,8 @@ from camzoo.suggest import nearest, unknown
 @pytest.mark.parametrize(
     ("name", "known", "near"),
     [
-        ("gradcam", ["grad-cam", "cam", "otsu"], ["grad-cam", "cam"]),
+        ("gradcam", ["cam", "grad-cam++", "grad-cam", "otsu"], ["grad-cam", "grad-cam++"]),
+        ("gradcam", ["grad-cam", "cam", "otsu"], ["grad-cam"]),
         ("GRAD-CAM", ["grad-cam", "otsu"], ["grad-cam"]),
         ("epochs", ["training.epochs", "data.size", "segmentation.epochs"],
          ["training.epochs", "segmentation.epochs"]),
