@@ -30,6 +30,8 @@ COMMANDS = {
     "bench, misspelt data set": (["bench", "--dataset", "phantim"], AT_ONCE),
     "bench, misspelt baseline": ([*BENCH, "--baselines", "supervise"], AT_ONCE),
     "bench, misspelt preset": ([*BENCH, "--preset", "smok"], AT_ONCE),
+    "bench, misspelt backbone": ([*BENCH, "--backbone", "resnet81"], AT_ONCE),
+    "layers, misspelt model": (["layers", "resnet81"], AT_ONCE),
     "data check, misspelt data set": (["data", "check", "chaoss"], AT_ONCE),
     "camzoo doctor": (["doctor"], SOON),
 }
@@ -71,6 +73,7 @@ def test_answers_in_words(benchmark):
         f"{ROUNDS}. Names, papers and settings are read from sources (`camzoo.outline`), so that "
         "torch and timm are not imported for them; doctor does import torch."
     )
-    write_section("Start", f"{notes}\n\n{table(rows)}\n\n{machine('camzoo', 'torch', 'timm', 'typer')}")
+    made_with = machine("camzoo", "torch", "timm", "typer")
+    write_section("Start", f"{notes}\n\n{table(rows)}\n\n{made_with}")
     assert [row["what"] for row in rows if row["holds"] == "no"] == []
     benchmark.pedantic(usage, args=(["--version"],), rounds=1)

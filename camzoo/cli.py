@@ -86,7 +86,10 @@ def bench(
             autocompletion=cli_complete.baselines,
         ),
     ] = None,
-    backbone: Annotated[str | None, typer.Option(help="Any timm model.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Any timm model.", autocompletion=cli_complete.backbone),
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="A .safetensors or .pth file, imagenet, or none.")
     ] = None,
@@ -114,6 +117,7 @@ def bench(
     from camzoo.cams.selection import select_methods
     from camzoo.data.opening import require_dataset
     from camzoo.segment.selection import select_baselines
+    from camzoo.timm_names import require_model
 
     given = {
         "methods": None if methods is None else select_methods(methods),
@@ -132,6 +136,7 @@ def bench(
     changes |= parse_pairs("--set", set_)
     config = _start(dataset, preset, again, str(options.get("variant", ""))).changed(changes)
     require_dataset(config.data.name, config.data.options)
+    require_model(config.backbone.name)
 
     from camzoo.allocator import keep_freed_memory
     from camzoo.harness.run import bench as run_bench

@@ -57,6 +57,14 @@ def baselines(incomplete: str) -> Iterable[Candidate]:
 
 
 @_quietly
+def backbone(incomplete: str) -> Iterable[Candidate]:
+    """Networks of timm."""
+    from camzoo.timm_names import model_names
+
+    return [(name, "") for name in model_names() if name.startswith(incomplete)]
+
+
+@_quietly
 def plug_in(incomplete: str) -> Iterable[Candidate]:
     """CAM methods and baselines."""
     return [*_names("cams", incomplete), *_names("baselines", incomplete)]

@@ -48,11 +48,14 @@ def score(
     """Score heat maps (--maps) or masks (--preds) against references (--masks)."""
     if (maps is None) == (preds is None):
         raise ConfigError("give either --maps (heat maps) or --preds (masks), exactly one of them")
+    from camzoo.scoring.normalisation import parse_normalisation
+
+    normalisation = parse_normalisation(normalise)  # before what takes seconds to import
 
     from camzoo.progress import ConsoleReporter
     from camzoo.score import score_maps, score_masks
     from camzoo.scoring.files import parse_spacing
-    from camzoo.scoring.options import ScoreOptions, parse_normalisation
+    from camzoo.scoring.options import ScoreOptions
 
     options = ScoreOptions(
         spacing=parse_spacing(spacing),
@@ -60,7 +63,7 @@ def score(
         patients=patients,
         allow_missing=allow_missing,
         with_thirds=thirds,
-        normalisation=parse_normalisation(normalise),
+        normalisation=normalisation,
         fixed=fixed,
     )
     reporter = ConsoleReporter(console)

@@ -13,6 +13,7 @@ from rich.table import Table
 from camzoo import cli_complete
 from camzoo.console import make_console
 from camzoo.errors import ConfigError
+from camzoo.suggest import unknown
 
 if TYPE_CHECKING:
     from camzoo.conformance import Result
@@ -41,12 +42,18 @@ def list_(
 
 
 def layers(
-    model: Annotated[str, typer.Argument(help="Any timm model.")],
+    model: Annotated[
+        str, typer.Argument(help="Any timm model.", autocompletion=cli_complete.backbone)
+    ],
     depth: Annotated[int, typer.Option(help="How deep layers may be nested.")] = 2,
     height: Annotated[int | None, typer.Option(help="Of the image, if not the model's.")] = None,
     width: Annotated[int | None, typer.Option(help="Of the image, if not the model's.")] = None,
 ) -> None:
     """List the layers of a timm model that maps can be made from."""
+    from camzoo.timm_names import require_model
+
+    require_model(model)  # before what takes seconds to import
+
     from camzoo.cams.layers import create_outline, list_layers
 
     outline, (channels, own_height, own_width) = create_outline(model)
@@ -103,6 +110,8 @@ def _found(place: str, kind: str) -> type:
     for name, registry in registries.items():
         if kind in ("", name) and place in registry:
             return cast("type", registry.get(place))
+    if ":" not in place:
+        raise unknown("CAM method or baseline", place, [*cams, *baselines])
     return find_class(place)
 
 

@@ -167,7 +167,7 @@ def test_tensorflow_weights_are_recognised(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "resnet99"}, "unknown backbone 'resnet99': timm has no such model"),
+        ({"name": "resnet99"}, "unknown backbone 'resnet99' of timm; did you mean"),
         ({"arguments": {"nonsense": 1}}, "'resnet10t' cannot be made: .*nonsense"),
     ],
 )

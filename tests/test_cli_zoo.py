@@ -56,7 +56,9 @@ def test_names_and_places_are_found():
     assert cli_zoo._found("centre", "") is cams.get("centre")
     assert cli_zoo._found("centre", "baseline") is baselines.get("centre")
     assert cli_zoo._found(f"{__name__}:Word", "baseline") is Word
-    for place in ("nowhere:Method", f"{__name__}:Missing", "no-such-method", ":"):
+    with pytest.raises(ConfigError, match="baseline 'grad-can'; did you mean grad-cam"):
+        cli_zoo._found("grad-can", "")
+    for place in ("nowhere:Method", f"{__name__}:Missing", ":"):
         with pytest.raises(ConfigError, match="give module:Class, or a name"):
             cli_zoo._found(place, "")
     with pytest.raises(ConfigError, match="is no class"):

@@ -42,6 +42,9 @@ ANSWERS = [
     ([*BENCH, "--set", "training.epochs=0"], 2, "training.epochs: Input should be greater than 0"),
     ([*BENCH, "--option", "patient=3"], 2, "'patient' of data set 'phantom'; did you mean pat"),
     ([*BENCH, "--preset", "smok"], 2, "unknown preset 'smok'; did you mean smoke?"),
+    ([*BENCH, "--backbone", "resnet81"], 2, "backbone 'resnet81' of timm; did you mean resn"),
+    (["layers", "resnet81"], 2, "unknown backbone 'resnet81' of timm; did you mean resnet"),
+    (["check", "grad-can"], 2, "unknown CAM method or baseline 'grad-can'; did you mean grad-cam"),
     ([*BENCH, "--seeds", "one"], 2, "--seeds takes numbers"),
     (["bench", "--dataset", "phantim"], 2, "unknown data set 'phantim'; did you mean phantom?"),
     (["bench"], 2, "either --dataset or --config"),
@@ -49,6 +52,7 @@ ANSWERS = [
     (["data", "stats", "phantom", "--option", "sed=1"], 2, "'sed' of data set 'phantom'; did you"),
     (["data", "fetch", "promry", "--root", "x"], 2, "unknown data set 'promry'; did you mean pro"),
     (["score", "--masks", "x"], 2, "give either --maps"),
+    (["score", "--masks", "x", "--maps", "y", "--normalise", "minmx"], 2, "did you mean minmax?"),
 ]  # fmt: skip
 #: Runs commands one after the other, and says of each how it ended and what it has imported.
 RUN = """

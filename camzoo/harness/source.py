@@ -33,6 +33,7 @@ _WITHOUT_NUMBERS: Final = frozenset(
         "registry",
         "suggest",
         "supervision",
+        "timm_names",
         "zoo",
     )
 )

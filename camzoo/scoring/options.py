@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
 from camzoo.errors import ConfigError, DataError
-from camzoo.metrics.protocols import Protocol
+from camzoo.protocol import Protocol
 from camzoo.scoring.files import Spacing, listed
+from camzoo.scoring.normalisation import Normalisation
 
 #: Protocol of masks that came as they are.
 GIVEN: Final = "as given"
@@ -24,14 +24,6 @@ PROTOCOLS: Final = (
     Protocol.ORACLE,
     Protocol.ORACLE_CASE,
 )
-
-
-class Normalisation(StrEnum):
-    """What is done to maps before thresholds between 0 and 1 are put on them."""
-
-    NONE = "none"
-    MAX = "max"
-    MINMAX = "minmax"
 
 
 @dataclass(frozen=True)
@@ -70,19 +62,6 @@ class ScoreOptions:
             )
         if self.organs is not None and len(set(self.organs)) < len(self.organs):
             raise ConfigError(f"organs need different names, got {', '.join(self.organs)}")
-
-
-def parse_normalisation(text: str) -> Normalisation:
-    """Return the normalisation called ``text``.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    try:
-        return Normalisation(text)
-    except ValueError as error:
-        known = ", ".join(Normalisation)
-        raise ConfigError(f"unknown normalisation {text!r}; known: {known}") from error
 
 
 def read_patients(file: Path | None, cases: Sequence[str]) -> dict[str, str]:
