@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from camzoo.metrics.case import CaseReference, Record
 from camzoo.metrics.curves import curve_records
-from camzoo.metrics.protocols import Protocol, apply_protocol
+from camzoo.metrics.protocols import apply_protocol
 from camzoo.metrics.sweep import apply_threshold, threshold_sweep
 from camzoo.progress import Quiet, Reporter
+from camzoo.protocol import Protocol
 from camzoo.scoring.cohort import Cohort, key_of
 from camzoo.scoring.files import Reference
 from camzoo.scoring.options import GIVEN, PROTOCOLS, ScoreOptions

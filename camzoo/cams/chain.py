@@ -95,7 +95,7 @@ class Chain:
 
     def step_settings(self, name: str) -> dict[str, Any]:
         """All settings of one of the steps, defaults included."""
-        own = _defaults(name)
+        own = dict(_defaults(name))
         return own | {key: value for key, value in self.settings if key in own}
 
     @property

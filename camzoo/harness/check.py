@@ -25,8 +25,9 @@ from camzoo.conformance import BrokenError, Result, run_checks
 from camzoo.harness.run import bench
 from camzoo.presets import preset
 from camzoo.progress import Quiet, Reporter, Tick
-from camzoo.segment.base import Baseline, baselines
+from camzoo.segment.base import Baseline
 from camzoo.supervision import Supervision
+from camzoo.zoo import baselines
 
 #: Label volumes of the test cases, by case.
 Predictions = dict[str, NDArray[Any]]

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from camzoo.backbone import Classifier, build_classifier
-from camzoo.cams.base import FitContext, cams
+from camzoo.cams.base import FitContext
 from camzoo.cams.pipeline import divide_by_volume_maximum, make_maps
 from camzoo.config import BenchConfig
 from camzoo.data.datasets import Dataset
@@ -36,6 +36,7 @@ from camzoo.harness.source import source_digest
 from camzoo.harness.store import Artifact, Store
 from camzoo.progress import Reporter
 from camzoo.training import fit, require_both_tags
+from camzoo.zoo import cams
 
 VERSIONS: Final = {
     "prepare": 1, "train": 1, "maps": 2, "fitting": 2, "curves": 1, "scores": 2,
