@@ -272,7 +272,7 @@ def registered_classes(package: str, decorator: str) -> Iterator[tuple[str, Clas
     """
     for folder in _find(package).submodule_search_locations or ():
         for file in sorted(Path(folder).rglob("*.py")):
-            if f"@{decorator}(".encode() not in file.read_bytes():
+            if f"{decorator}(".encode() not in file.read_bytes():
                 continue
             parts = file.relative_to(folder).with_suffix("").parts
             module = ".".join([package, *(part for part in parts if part != "__init__")])

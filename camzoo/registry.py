@@ -315,6 +315,8 @@ class Registry(Generic[T]):
             cls = cast("T", found)
             if "name" not in vars(cls):  # registered by its entry point alone
                 cls.name = name
+            elif cls.name != name:
+                raise ConfigError(f"it calls itself {cls.name!r}; the two names must be the same")
         except Exception as error:  # a metaclass may run any code
             _put_back(self._targets, before)  # without what its modules registered, then failed
             why = str(error) if isinstance(error, ConfigError) else said(error)

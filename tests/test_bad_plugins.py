@@ -61,6 +61,7 @@ BROKEN = {
         "from camzoo.cams.base import CamMethod\nclass Mine(CamMethod): pass",
         "Mine", "Mine has no saliency()",
     ),
+    "misnamed": (GOOD.replace("good-cam", "other"), "Good", "it calls itself 'other'; the two"),
     "takes-cam": (GOOD.replace("good-cam", "cam"), "Good", "the CAM method name 'cam' is taken by"),
     "silent": (
         "class Odd(Exception):\n    def __str__(self): raise ValueError\nraise Odd",
