@@ -1,3 +1,5 @@
+import io
+
 import pytest
 from rich.console import Console
 
@@ -10,7 +12,7 @@ from camzoo.zoo import REGISTRIES, cams, steps
 
 def shown(*what, width=80, **options):
     """What is printed, line by line."""
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(*listing(*what, width, **options), sep="\n", highlight=False)
     return console.export_text().splitlines()
 
