@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -209,8 +210,16 @@ def _numbers(name: str, text: str | None) -> list[int] | None:
         raise ConfigError(f"--{name} takes numbers separated by commas, got {text!r}") from error
 
 
+def _print_whatever_the_locale() -> None:
+    """Write what an encoding such as ASCII has no letter for as an escape, and do not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Entry point: faults that the user can mend end with exit code 2 and no traceback."""
+    _print_whatever_the_locale()
     try:
         app(prog_name="camzoo")
     except CamzooError as error:

@@ -313,10 +313,7 @@ class Registry(Generic[T]):
             found = import_object(place.where)
             self._require_kind(found)
             cls = cast("T", found)
-            if "name" not in vars(cls):  # registered by its entry point alone
-                cls.name = name
-            elif cls.name != name:
-                raise ConfigError(f"it calls itself {cls.name!r}; the two names must be the same")
+            _tell_name(cls, name)
         except Exception as error:  # a metaclass may run any code
             _put_back(self._targets, before)  # without what its modules registered, then failed
             why = str(error) if isinstance(error, ConfigError) else said(error)
@@ -411,6 +408,14 @@ def _brings(point: EntryPoint) -> str:
 def _bare(value: str) -> str:
     """An entry point's value without the extras that may stand behind it."""
     return value.partition("[")[0].replace(" ", "")
+
+
+def _tell_name(cls: Any, name: str) -> None:
+    """Give a class that only an entry point registers the name that it has there."""
+    if "name" not in vars(cls):
+        cls.name = name
+    elif cls.name != name:
+        raise ConfigError(f"it calls itself {cls.name!r}; the two names must be the same")
 
 
 def _where(target: object) -> str:

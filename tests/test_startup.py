@@ -1,6 +1,7 @@
 """What is asked for in words is answered at once: nothing that takes seconds is imported for it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -99,6 +100,18 @@ def test_the_packages_are_called_heavy_by_their_right_names():
     code = f"import importlib.util; print([n for n in {HEAVY} if not importlib.util.find_spec(n)])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["bench", "--help"], ["list", "baselines"]])
+def test_answers_are_given_in_any_locale(words):
+    posix = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    code = "from camzoo.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, check=False,
+        env=os.environ | posix,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
 
 
 def test_registries_are_imported_in_a_moment():
