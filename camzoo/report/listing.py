@@ -66,19 +66,45 @@ def listing(what: str, pattern: str, width: int, *, every: bool = False) -> Iter
     Raises:
         ConfigError: There is no such kind or name, or nothing fits the pattern.
     """
-    kinds = [what] if what in REGISTRIES else list(REGISTRIES)
-    asked = pattern if what in REGISTRIES else what
-    found = {kind: _matching(kind, asked) for kind in kinds}
+    found, asked = _found(what, pattern)
     if any(asked in names for names in found.values()):
         for kind, names in found.items():
             if asked in names:
                 yield from _details(kind, asked)
         return
-    if not any(found.values()):
-        raise _nothing(what, asked)
     for kind, names in found.items():
         if names:
             yield from _table(kind, names, width, folded=asked == "*" and not every)
+
+
+def entries(what: str, pattern: str) -> dict[str, list[dict[str, Any]]]:
+    """The same as plain values: by kind, an entry per name with all that is known of it.
+
+    Raises:
+        ConfigError: There is no such kind or name, or nothing fits the pattern.
+    """
+    found, _ = _found(what, pattern)
+    return {
+        kind: [_entry(REGISTRIES[kind], name) for name in names] for kind, names in found.items()
+    }
+
+
+def _entry(registry: Registry[Any], name: str) -> dict[str, Any]:
+    description = _description(registry, name)
+    facts = {fact.rpartition(".")[2]: value for fact, value in description.facts.items()}
+    told = {"summary": description.summary, **facts, "settings": _jsonable(description.settings)}
+    own = {"package": registry.package(name)} if name in registry else {}
+    return {"name": name, **own, **({"fault": description.fault} if description.fault else told)}
+
+
+def _found(what: str, pattern: str) -> tuple[dict[str, list[str]], str]:
+    """Names by kind, and the pattern that they fit."""
+    kinds = [what] if what in REGISTRIES else list(REGISTRIES)
+    asked = pattern if what in REGISTRIES else what
+    found = {kind: _matching(kind, asked) for kind in kinds}
+    if not any(found.values()):
+        raise _nothing(what, asked)
+    return {kind: names for kind, names in found.items() if names}, asked
 
 
 def _nothing(what: str, asked: str) -> ConfigError:

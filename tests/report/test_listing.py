@@ -1,4 +1,5 @@
 import io
+import json
 
 import pytest
 from rich.console import Console
@@ -6,7 +7,7 @@ from rich.console import Console
 from camzoo.console import make_console
 from camzoo.errors import ConfigError, UnknownNameError
 from camzoo.registry import Place
-from camzoo.report.listing import listing
+from camzoo.report.listing import entries, listing
 from camzoo.zoo import REGISTRIES, cams, steps
 
 
@@ -70,6 +71,20 @@ def test_all_about_one_name():
     assert "baseline random" in both
     assert "short for cam[cc,ac,aff]" in words(shown("cams", "c-cam"))
     assert "variant=prostate patients=24" in words(shown("datasets", "phantom"))
+
+
+def test_entries_are_the_same_as_json():
+    found = json.loads(json.dumps(entries("*", "*"), allow_nan=False))
+    for kind, registry in REGISTRIES.items():
+        assert set(registry) <= {entry["name"] for entry in found[kind]}
+    (fem,) = entries("fem", "*")["cams"]
+    assert fem["class_specific"] is False
+    assert fem["package"] == "camzoo"
+    (phantom,) = entries("datasets", "phantom")["datasets"]
+    assert phantom["settings"]["patients"] == 24
+    assert phantom["licence"] == "Apache-2.0"
+    with pytest.raises(ConfigError, match="no steps match"):
+        entries("steps", "x*")
 
 
 def test_a_pattern_without_a_kind_looks_through_all():
