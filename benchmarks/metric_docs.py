@@ -10,7 +10,7 @@ from benchmarks import masks, peers
 from benchmarks.results import table
 from benchmarks.simulations import coverage, false_alarms
 from camzoo.metrics.definitions import metrics_table
-from camzoo.metrics.protocols import Protocol
+from camzoo.protocol import Protocol
 
 DOCS = Path(__file__).parent.parent / "docs" / "metrics.md"
 

@@ -8,15 +8,14 @@ from pathlib import Path
 import torch
 
 from camzoo.backbone import build_classifier
-from camzoo.cams import cams
 from camzoo.cams.base import FitContext
 from camzoo.cams.sheet import write_sheet
 from camzoo.cams.view import Viewer
-from camzoo.data.datasets import datasets
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared
 from camzoo.presets import preset
 from camzoo.training import fit
+from camzoo.zoo import cams, datasets
 
 PICTURE = Path(__file__).parent.parent / "docs" / "zoo.png"
 SEED = 0

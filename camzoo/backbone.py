@@ -22,6 +22,7 @@ from camzoo.errors import ConfigError
 from camzoo.pooled import PooledModel
 from camzoo.randomness import seeded
 from camzoo.taps import TappedModel
+from camzoo.timm_names import require_model
 from camzoo.weights import read_state
 
 #: Constructor arguments that help where an architecture knows them and are dropped where it does
@@ -178,10 +179,7 @@ def _is_tensorflow(state: Mapping[str, Tensor]) -> bool:
 
 def _create(config: BackboneConfig, classes: int, arguments: dict[str, Any]) -> nn.Module:
     """Call timm, dropping wishes that the architecture has no argument for."""
-    if not timm.is_model(config.name):
-        near = timm.list_models(f"*{config.name.split('_')[0]}*")[:5]
-        hint = f"; near: {', '.join(near)}" if near else ""
-        raise ConfigError(f"unknown backbone {config.name!r}: timm has no such model{hint}")
+    require_model(config.name)
     arguments = dict(arguments)
     wishes = [name for name in _WISHES if name not in config.arguments]
     while True:

@@ -9,27 +9,47 @@ from typing import Annotated
 
 import typer
 
+from camzoo import __version__
 from camzoo.cli_bench import bench
 from camzoo.cli_data import data_app
 from camzoo.cli_score import score
-from camzoo.cli_zoo import check, layers
+from camzoo.cli_zoo import check, layers, list_
+from camzoo.console import make_console
 from camzoo.ending import run_to_the_end
 from camzoo.errors import ConfigError
-from camzoo.output import AsJson, BeQuiet, Output, console_on
+from camzoo.output import AsJson, BeQuiet, Output
 
 app = typer.Typer(
     name="camzoo",
     help="Which class activation map gives the best masks, by how much, and can it be believed?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
 app.command()(bench)
+app.command(name="list")(list_)
 app.command()(layers)
 app.command()(check)
 app.command()(score)
-console = console_on()
+console = make_console()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"camzoo {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take what stands in front of a command."""
 
 
 @app.command()
@@ -83,21 +103,6 @@ def settings(
         in_presets = "".join(f"; {value} in {name}" for name, value in setting.presets.items())
         output.tell(f"{setting.name} = {setting.default}{in_presets}", style="bold")
         output.tell(f"    {setting.range}. {setting.meaning}")
-
-
-@app.command(name="list")
-def list_(
-    kind: Annotated[str, typer.Argument(help="cams, steps, baselines or datasets.")] = "cams",
-    pattern: Annotated[str, typer.Argument(help="Shell-style pattern.")] = "*",
-    as_json: AsJson = False,
-) -> None:
-    """List what is registered, with what installed packages add."""
-    from camzoo.report.terminal import entries, listing
-
-    if as_json:
-        Output(as_json).document({kind: entries(kind, pattern).to_dict("records")})
-        return
-    console.print(listing(kind, pattern))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from camzoo import cli_complete
 from camzoo.output import AsJson, BeQuiet, Output
 from camzoo.pairs import parse_pairs
 
@@ -23,7 +24,12 @@ data_app = typer.Typer(help="Check, describe or download a data set.", no_args_i
 #: Longest table of grid sizes or spacings.
 _MOST_ROWS: Final = 8
 
-Name = Annotated[str, typer.Argument(help="promri, acdc, chaos, nnunet, phantom, …")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="promri, acdc, chaos, nnunet, phantom, …", autocompletion=cli_complete.data_set
+    ),
+]
 Root = Annotated[Path | None, typer.Option(help="Folder with the data set.")]
 Slices = Annotated[
     str,
@@ -44,12 +50,13 @@ def check(
     quiet: BeQuiet = False,
 ) -> None:
     """Read every case and list everything that is wrong; exit code 2 if anything is."""
+    dataset = _open(name, root, option)  # before what takes seconds to import
+
     from camzoo.data.check import check_dataset
     from camzoo.data.plane import parse_choice
 
     output = Output(as_json, quiet)
     choice = parse_choice("--slices", slices)
-    dataset = _open(name, root, option)
     with output.reporting() as reporter, reporter.stage("check") as tick:
         report = check_dataset(dataset, tick, choice)
     output.document(
@@ -84,12 +91,13 @@ def stats(
     quiet: BeQuiet = False,
 ) -> None:
     """Print sizes, spacings, positive slices and organ volumes."""
+    dataset = _open(name, root, option)  # before what takes seconds to import
+
     from camzoo.data.plane import parse_choice
     from camzoo.data.stats import dataset_stats, remarks
 
     output = Output(as_json, quiet)
     choice = parse_choice("--slices", slices)
-    dataset = _open(name, root, option)
     with output.reporting() as reporter, reporter.stage("read") as tick:
         found = dataset_stats(dataset, tick, choice)
     notes = [*dataset.facts.caveats, *remarks(found.cases)]
@@ -128,6 +136,10 @@ def fetch(
     quiet: BeQuiet = False,
 ) -> None:
     """Download what may be downloaded, and say how to get the rest."""
+    from camzoo.zoo import datasets
+
+    datasets.require(name)
+
     from camzoo.data.fetch import fetch as fetch_dataset
 
     with Output(quiet=quiet).reporting() as reporter:

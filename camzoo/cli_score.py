@@ -53,11 +53,15 @@ def score(
     quiet: BeQuiet = False,
 ) -> None:
     """Score heat maps (--maps) or masks (--preds) against references (--masks)."""
+    if (maps is None) == (preds is None):
+        raise ConfigError("give either --maps (heat maps) or --preds (masks), exactly one of them")
+    from camzoo.scoring.normalisation import parse_normalisation
+
+    parse_normalisation(normalise)  # before what takes seconds to import
+
     from camzoo.scoring.files import parse_spacing
     from camzoo.scoring.score import score as score_files
 
-    if (maps is None) == (preds is None):
-        raise ConfigError("give either --maps (heat maps) or --preds (masks), exactly one of them")
     output = Output(as_json, quiet)
     with output.reporting() as reporter:
         scores = score_files(

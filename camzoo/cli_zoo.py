@@ -8,23 +8,55 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from camzoo import cli_complete
+from camzoo.console import make_console
 from camzoo.errors import ConfigError
-from camzoo.output import Output, console_on
+from camzoo.output import AsJson, Output
+from camzoo.suggest import unknown
 
 if TYPE_CHECKING:
     from camzoo.conformance import Result
     from camzoo.registry import Registry
 
-console = console_on()
+console = make_console()
+
+
+def list_(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="cams, steps, baselines or datasets; or a name or pattern of any.",
+            autocompletion=cli_complete.kind_or_name,
+        ),
+    ] = "cams",
+    pattern: Annotated[str, typer.Argument(help="Shell-style pattern of names.")] = "*",
+    every: Annotated[
+        bool, typer.Option("--all", help="Show the classes of pytorch-grad-cam, too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what is registered, with what installed packages add; or all about one name."""
+    from camzoo.report.listing import entries, listing
+
+    if as_json:
+        Output(as_json).document(entries(what, pattern))
+        return
+    console.print(*listing(what, pattern, console.width, every=every), sep="\n", highlight=False)
 
 
 def layers(
-    model: Annotated[str, typer.Argument(help="Any timm model.")],
+    model: Annotated[
+        str, typer.Argument(help="Any timm model.", autocompletion=cli_complete.backbone)
+    ],
     depth: Annotated[int, typer.Option(help="How deep layers may be nested.")] = 2,
     height: Annotated[int | None, typer.Option(help="Of the image, if not the model's.")] = None,
     width: Annotated[int | None, typer.Option(help="Of the image, if not the model's.")] = None,
 ) -> None:
     """List the layers of a timm model that maps can be made from."""
+    from camzoo.timm_names import require_model
+
+    require_model(model)  # before what takes seconds to import
+
     from camzoo.cams.layers import create_outline, list_layers
 
     outline, (channels, own_height, own_width) = create_outline(model)
@@ -48,7 +80,10 @@ def layers(
 def check(
     place: Annotated[
         str,
-        typer.Argument(help="module:Class, path/to/file.py:Class, or a registered name."),
+        typer.Argument(
+            help="module:Class, path/to/file.py:Class, or a registered name.",
+            autocompletion=cli_complete.plug_in,
+        ),
     ],
     kind: Annotated[
         str, typer.Option(help="cam or baseline, for a name that is both. Without: cam.")
@@ -71,9 +106,8 @@ def check(
 
 def _found(place: str, kind: str) -> type:
     """The class of a registered name, or at a place (:mod:`camzoo.plugins`)."""
-    from camzoo.cams.base import cams
     from camzoo.plugins import find_class
-    from camzoo.segment import baselines
+    from camzoo.zoo import baselines, cams
 
     registries: dict[str, Registry[Any]] = {"cam": cams, "baseline": baselines}
     if kind and kind not in registries:
@@ -81,6 +115,8 @@ def _found(place: str, kind: str) -> type:
     for name, registry in registries.items():
         if kind in ("", name) and place in registry:
             return cast("type", registry.get(place))
+    if ":" not in place:
+        raise unknown("CAM method or baseline", place, [*cams, *baselines])
     return find_class(place)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
@@ -15,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from camzoo.data.plane import SliceChoice
 from camzoo.data.splits import SplitKind
-from camzoo.errors import ConfigError
-from camzoo.metrics.protocols import Protocol
+from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.protocol import Protocol
 from camzoo.ranges import (
     Name,
     Real,
@@ -31,6 +30,7 @@ from camzoo.ranges import (
     refusal,
     shortly,
 )
+from camzoo.suggest import unknown
 
 #: In pixels. What is larger than the largest would not fit into memory.
 Side = Annotated[int, Whole(8, 4096, "in pixels")]
@@ -368,7 +368,7 @@ class BenchConfig(_Frozen):
             for part in path:
                 node = node.get(part) if isinstance(node, dict) else None
             if not isinstance(node, dict) or (last not in node and path not in _OPEN):
-                raise ConfigError(f"there is no setting {dotted!r}; {_near(dotted, tree)}")
+                raise _unknown_setting(dotted, tree)
             node[last] = _listed(value, node.get(last))
         return load_config(tree)
 
@@ -407,15 +407,15 @@ def _listed(value: Any, before: Any) -> Any:
     return [value] if isinstance(before, tuple | list) and single else value
 
 
-def _near(dotted: str, tree: dict[str, Any]) -> str:
-    """What a wrong name of a setting may have meant."""
+def dotted_names(config: BenchConfig) -> list[str]:
+    """Names of all settings, as ``training.epochs``."""
+    return list(_dotted(config.model_dump()))
+
+
+def _unknown_setting(dotted: str, tree: dict[str, Any]) -> UnknownNameError:
     names = list(_dotted(tree))
-    near = difflib.get_close_matches(dotted, names, n=1)
-    if near:
-        return f"did you mean {near[0]}?"
-    section = dotted.partition(".")[0]
-    inside = [name for name in names if name.startswith(f"{section}.")]
-    return f"known: {', '.join(inside or names)}"
+    inside = [name for name in names if name.startswith(f"{dotted.partition('.')[0]}.")]
+    return unknown("setting", dotted, names, otherwise=inside or names)
 
 
 def _dotted(tree: dict[str, Any], above: str = "") -> Iterator[str]:

@@ -64,11 +64,10 @@ def configure(
 
 def _with_names(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The same changes with registered names for methods and baselines, and places of plug-ins."""
-    from camzoo.cams.base import cams
     from camzoo.cams.selection import select_methods
     from camzoo.plugins import load_plugins, with_plugins
-    from camzoo.segment.base import baselines
     from camzoo.segment.selection import select_baselines
+    from camzoo.zoo import baselines, cams
 
     named = dict(changes)
     places = _texts(named.get("plugins", ()))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-import torch
+from packaging.requirements import InvalidRequirement, Requirement
 
-from camzoo.cams.base import cams
-from camzoo.cams.steps import steps
-from camzoo.data.datasets import datasets
-from camzoo.environment import choose_device, describe
-from camzoo.errors import CamzooError
-from camzoo.precision import choose_precision
-from camzoo.segment import baselines
+from camzoo.plugin_import import said
+from camzoo.registry import Registry
+from camzoo.zoo import REGISTRIES
 
+if TYPE_CHECKING:
+    pass
+
+#: Brought by timm, and built for one version of torch each: the other half of a broken pair.
+_BUILT_FOR_TORCH: Final = "torchvision"
 #: Free disk below which a run of the paper preset may not fit.
 _ENOUGH_DISK_GB = 20
 
@@ -39,22 +43,65 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything that camzoo runs on."""
-    device = choose_device("auto")
-    facts = describe(device)
-    return [*_software(facts), *_compute(device, facts), _disk(), *_plugins()]
+    broken = _broken_torch()
+    if broken:
+        return [*broken, *_not_taken()]
+    return [*_software(), *_compute(), _disk(), *_plugins(), *_not_taken()]
 
 
-def _software(facts: Mapping[str, object]) -> Iterator[Finding]:
+def _broken_torch() -> list[Finding]:
+    """Why torch cannot be imported, without which nothing else can be looked at."""
+    try:
+        importlib.import_module("torch")
+    except Exception as error:  # whatever torch and the packages that plug into it raise
+        return [Finding("torch", f"it cannot be imported: {said(error)}", good=False)]
+    return []
+
+
+def _software() -> Iterator[Finding]:
+    import torch
+
+    from camzoo.environment import NOT_INSTALLED, describe, installed_version
+
+    facts = describe(torch.device("cpu"))
     yield Finding("python", str(facts["python"]))
     packages = facts["packages"]
     assert isinstance(packages, dict)
+    packages |= {_BUILT_FOR_TORCH: installed_version(_BUILT_FOR_TORCH)}
     for package, version in packages.items():
-        yield Finding(package, version, version != "not installed")
+        unmet = _unmet(package)
+        good = version != NOT_INSTALLED and not unmet
+        yield Finding(package, ", but it ".join([version, *unmet]), good)
 
 
-def _compute(device: torch.device, facts: Mapping[str, object]) -> Iterator[Finding]:
-    cores = f"{os.cpu_count()} CPU cores"
-    yield Finding("device", f"{device} ({facts['device_name']}), {cores}")
+def _unmet(package: str) -> list[str]:
+    """What an installed package needs in another version; importing them would take seconds."""
+    from camzoo.environment import NOT_INSTALLED, installed_version
+
+    try:
+        needs = [Requirement(text) for text in requires(package) or ()]
+    except (PackageNotFoundError, InvalidRequirement):
+        return []
+    found = {need.name: installed_version(need.name) for need in needs if _applies(need)}
+    return [
+        f"needs {need}, found {found[need.name]}"
+        for need in needs
+        if found.get(need.name, NOT_INSTALLED) != NOT_INSTALLED
+        and not need.specifier.contains(found[need.name], prereleases=True)
+    ]
+
+
+def _applies(need: Requirement) -> bool:
+    return need.marker is None or need.marker.evaluate({"extra": ""})
+
+
+def _compute() -> Iterator[Finding]:
+    from camzoo.environment import choose_device, describe
+    from camzoo.precision import choose_precision
+
+    device = choose_device("auto")
+    name = describe(device)["device_name"]
+    yield Finding("device", f"{device} ({name}), {os.cpu_count()} CPU cores")
     choice = choose_precision("auto", device)
     yield Finding("precision", f"auto is {choice.used} here: {choice.why}")
 
@@ -65,12 +112,24 @@ def _disk() -> Finding:
 
 
 def _plugins() -> Iterator[Finding]:
-    for registry in (cams, steps, baselines, datasets):
-        broken = []
+    """What is registered, and a finding of its own for everything that does not load."""
+    for registry in REGISTRIES.values():
+        yield Finding(f"{registry.kind}s", f"{len(registry.names())} registered")
         for name in registry.names():
-            try:
-                registry.get(name)
-            except CamzooError as error:
-                broken.append(str(error))
-        text = f"{len(registry.names())} registered" + "".join(f"; {why}" for why in broken)
-        yield Finding(f"{registry.kind}s", text, not broken)
+            fault = _fault(registry, name)
+            if fault:
+                yield Finding(f"{registry.kind} {name}", fault, good=False)
+
+
+def _not_taken() -> Iterator[Finding]:
+    """Packages whose entries the registries could not take, each once."""
+    lines = [line for registry in REGISTRIES.values() for line in registry.refused()]
+    for line in dict.fromkeys(lines):
+        yield Finding("plug-in", line, good=False)
+
+
+def _fault(registry: Registry[Any], name: str) -> str:
+    """Why a plug-in cannot be used. Only other people's are imported: that takes seconds."""
+    own = registry.package(name) == "camzoo"
+    description = registry.describe(name) if own else registry.imported(name)
+    return description.fault

@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
 
+from camzoo.console import make_console
 from camzoo.errors import CamzooError
-from camzoo.output import asked_for_json, console_on, write_json
+from camzoo.output import asked_for_json, write_json
 
 #: Exit code of faults that the user can mend.
 MENDABLE: Final = 2
@@ -78,7 +79,7 @@ def _leave(code: int, message: str, kind: str) -> NoReturn:
     with suppress(OSError):
         if asked_for_json():
             write_json({"error": {"kind": kind, "message": message}, "exit_code": code})
-        console_on("stderr").print(
+        make_console(stderr=True).print(
             f"camzoo: {message}", style="red", markup=False, highlight=False, soft_wrap=True
         )
     with suppress(OSError):

@@ -21,6 +21,7 @@ PACKAGES: Final = (
     "torch",
 )  # fmt: skip
 
+NOT_INSTALLED: Final = "not installed"
 #: Where Linux describes its processors.
 _CPU_INFO: Final = Path("/proc/cpuinfo")
 
@@ -78,7 +79,7 @@ def describe(device: torch.device) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "platform": platform.system(),
-        "packages": {package: _version(package) for package in PACKAGES},
+        "packages": {package: installed_version(package) for package in PACKAGES},
         "commit": commit(),
     }
 
@@ -104,10 +105,11 @@ def commit() -> str:
     return done.stdout.strip()
 
 
-def _version(package: str) -> str:
+def installed_version(package: str) -> str:
+    """Version of a distribution, :data:`NOT_INSTALLED` where there is none."""
     if package == "camzoo":  # of the code that runs, which may not be what is installed
         return __version__
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return NOT_INSTALLED

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
+from camzoo.console import make_console
 from camzoo.errors import ConfigError
 from camzoo.progress import Quiet, Reporter
 
@@ -20,16 +21,6 @@ AsJson = Annotated[
 ]
 BeQuiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say the result and errors alone.")]
 BeVerbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the way.")]
-
-
-def console_on(stream_name: str = "stdout") -> Console:
-    """Return a console on a standard stream, also where a terminal is missing or the stream is.
-
-    Lines are wrapped on a terminal alone: what is written to a file is read by programs, too.
-    """
-    stream = getattr(sys, stream_name)
-    terminal = stream is not None and stream.isatty()
-    return Console(stderr=stream_name == "stderr", soft_wrap=not terminal)
 
 
 def asked_for_json() -> bool:
@@ -68,7 +59,7 @@ class Output:
             return
         from camzoo.reporters import reporter_for
 
-        console = console_on("stderr" if self.as_json else "stdout")
+        console = make_console(stderr=self.as_json)
         reporter = reporter_for(console, verbose=self.verbose)
         with reporter.watching():
             yield reporter
@@ -81,12 +72,12 @@ class Output:
     def tell(self, text: str, style: str | None = None) -> None:
         """Print a line of the result, unless the result is JSON."""
         if not self.as_json:
-            console_on().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+            make_console().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def show(self, *tables: RenderableType) -> None:
         """Print tables of the result, unless the result is JSON."""
         if not self.as_json:
-            console_on().print(*tables, sep="\n")
+            make_console().print(*tables, sep="\n")
 
     def document(self, result: Mapping[str, Any]) -> None:
         """Print the result as JSON, if that was asked for; numbers that are not finite as null."""

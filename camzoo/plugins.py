@@ -75,7 +75,7 @@ def register_place(place: str) -> str:
     name = own if isinstance(own, str) and own else hyphenated(found.__name__)
     if name in registry and registry.get(name) is found:
         return name
-    registry.named(name)(found)
+    registry.register(name)(found)
     return name
 
 
@@ -110,10 +110,11 @@ def hyphenated(name: str) -> str:
 
 
 def _registry_of(found: type, place: str) -> Registry[Any]:
-    from camzoo.cams.base import CamMethod, cams
-    from camzoo.cams.steps import MapStep, steps
-    from camzoo.data.datasets.base import Dataset, datasets
-    from camzoo.segment.base import Baseline, baselines
+    from camzoo.cams.base import CamMethod
+    from camzoo.cams.steps import MapStep
+    from camzoo.data.datasets.base import Dataset
+    from camzoo.segment.base import Baseline
+    from camzoo.zoo import baselines, cams, datasets, steps
 
     kinds: tuple[tuple[type, Registry[Any]], ...] = (
         (CamMethod, cams), (MapStep, steps), (Baseline, baselines), (Dataset, datasets),

@@ -13,7 +13,7 @@ from camzoo.config import (
     SegmentationConfig,
     TrainingConfig,
 )
-from camzoo.errors import UnknownNameError
+from camzoo.suggest import unknown
 
 
 def _smoke(dataset: str) -> BenchConfig:
@@ -115,6 +115,6 @@ def preset(name: str, dataset: str, variant: str = "") -> BenchConfig:
         UnknownNameError: No such preset.
     """
     if name not in PRESETS:
-        raise UnknownNameError(f"unknown preset {name!r}; choose {', '.join(PRESETS)}")
+        raise unknown("preset", name, PRESETS)
     own = _OWN.get(name, {})
     return PRESETS[name](dataset).changed(own.get(f"{dataset}-{variant}", own.get(dataset, {})))

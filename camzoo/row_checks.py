@@ -16,9 +16,9 @@ import pandas as pd
 from camzoo.errors import DataError
 from camzoo.metrics.definitions import METRICS, Metric
 from camzoo.metrics.overlap import dice
-from camzoo.metrics.protocols import Protocol
 from camzoo.metrics.status import Status
 from camzoo.metrics.subregions import THIRDS, WHOLE
+from camzoo.protocol import Protocol
 from camzoo.rows import AS_GIVEN, COLUMNS, KEY, NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
 from camzoo.supervision import Supervision
 from camzoo.text import plain

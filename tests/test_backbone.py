@@ -3,10 +3,10 @@ import torch
 from safetensors.torch import save_file
 
 from camzoo.backbone import build_classifier, require_sides
-from camzoo.cams.base import cams
 from camzoo.cams.view import Viewer
 from camzoo.config import BackboneConfig
 from camzoo.errors import ConfigError
+from camzoo.zoo import cams
 
 
 def config(**changes):
@@ -169,7 +169,7 @@ def test_tensorflow_weights_are_recognised(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "resnet99"}, "unknown backbone 'resnet99': timm has no such model"),
+        ({"name": "resnet99"}, "unknown backbone 'resnet99' of timm; did you mean"),
         ({"arguments": {"nonsense": 1}}, "'resnet10t' cannot be made: .*nonsense"),
     ],
 )

@@ -368,9 +368,9 @@ def test_whose_fault_it_is_decides_how_the_command_ends(monkeypatch, capsys, tmp
         def saliency(self, view):
             raise fault
 
-    monkeypatch.setitem(cams._targets, "faulty", Faulty)
     words = ["bench", "--dataset", "phantom", "--methods", "centre,faulty", *TINY]
-    ended, out, err = camzoo(monkeypatch, capsys, *words, "--out", tmp_path)
+    with cams.temporary({"faulty": Faulty}):
+        ended, out, err = camzoo(monkeypatch, capsys, *words, "--out", tmp_path)
     assert ended == code
     assert "Traceback" not in out + err
     runs = list(tmp_path.glob("phantom-smoke-*"))

@@ -3,11 +3,10 @@ import typer
 from typer.testing import CliRunner
 
 from camzoo import cli_zoo
-from camzoo.cams.base import cams
 from camzoo.conformance import Result
 from camzoo.errors import ConfigError
-from camzoo.segment import baselines
 from camzoo.segment.base import Baseline
+from camzoo.zoo import baselines, cams
 
 app = typer.Typer()
 app.command()(cli_zoo.layers)
@@ -56,7 +55,9 @@ def test_names_and_places_are_found():
     assert cli_zoo._found("centre", "") is cams.get("centre")
     assert cli_zoo._found("centre", "baseline") is baselines.get("centre")
     assert cli_zoo._found(f"{__name__}:Word", "baseline") is Word
-    for place in ("nowhere:Method", f"{__name__}:Missing", "no-such-method", ":"):
+    with pytest.raises(ConfigError, match="baseline 'grad-can'; did you mean grad-cam"):
+        cli_zoo._found("grad-can", "")
+    for place in ("nowhere:Method", f"{__name__}:Missing", ":"):
         with pytest.raises(ConfigError, match="nothing at"):
             cli_zoo._found(place, "")
     with pytest.raises(ConfigError, match="is no class"):

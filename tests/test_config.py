@@ -29,7 +29,7 @@ def test_a_variant_of_the_phantom_may_have_a_recipe_of_its_own():
 
 
 def test_an_unknown_preset_is_refused():
-    with pytest.raises(UnknownNameError, match="choose smoke, quick, paper"):
+    with pytest.raises(UnknownNameError, match="known: smoke, quick, paper"):
         preset("huge", "acdc")
 
 
@@ -45,8 +45,8 @@ def test_changes_are_dotted_and_validated():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"training.epoch": 3}, "no setting 'training.epoch'; did you mean training.epochs"),
-        ({"nothing.at.all": 3}, "no setting 'nothing.at.all'"),
+        ({"training.epoch": 3}, "unknown setting 'training.epoch'; did you mean training.epochs"),
+        ({"nothing.at.all": 3}, "unknown setting 'nothing.at.all'"),
         ({"maps.normalisation": "softmax"}, "maps.normalisation: takes 'max', .*, got 'softmax'"),
         ({"training": 3}, "training: takes settings of its own"),
         ({"data.split": "x"}, "data.split: takes 'patient' or 'paper-like', got 'x'"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from camzoo.cams import cams
+from camzoo.zoo import cams
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "example_plugin"
 

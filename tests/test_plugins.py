@@ -3,11 +3,10 @@ import sys
 
 import pytest
 
-from camzoo.cams.base import cams
 from camzoo.errors import ConfigError
 from camzoo.harness import source
 from camzoo.plugins import find_class, hyphenated, load_plugins, register_place, with_plugins
-from camzoo.segment.base import baselines
+from camzoo.zoo import baselines, cams
 
 CAM = '''
 from camzoo.cams.base import CamMethod
@@ -35,7 +34,7 @@ def write(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "cam" in cams  # looked for the entry points, which happens once
     assert "irnet" in baselines
-    before = set(sys.modules), list(sys.path), dict(cams._targets), dict(baselines._targets)
+    before = set(sys.modules), list(sys.path)
 
     def write(file, name="EnergyCam", before="", attribute="paper = 'none'", text=None):
         path = tmp_path / file
@@ -43,11 +42,11 @@ def write(tmp_path, monkeypatch):
         path.write_text(text or CAM.format(name=name, before=before, attribute=attribute))
         return path
 
-    yield write
+    with cams.temporary(), baselines.temporary():
+        yield write
     for module in set(sys.modules) - before[0]:
         del sys.modules[module]
     sys.path[:] = before[1]
-    cams._targets, baselines._targets = before[2], before[3]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from camzoo.cams.fusion import fuse
-from camzoo.registry import Registry
 from camzoo.supervision import Supervision
+from camzoo.zoo import cams
 
 if TYPE_CHECKING:
     from camzoo.backbone import Classifier
@@ -90,7 +90,6 @@ class CamMethod(ABC):
             raise NotImplementedError(f"{type(self).__name__} says needs_fit but has no fit()")
 
 
-cams: Registry[type[CamMethod]] = Registry("CAM method", group="camzoo.cams")
 M = TypeVar("M", bound=type[CamMethod])
 
 
@@ -98,6 +97,6 @@ def register_cam(name: str) -> Callable[[M], M]:
     """Class decorator that makes a :class:`CamMethod` known to the whole program as ``name``.
 
     Raises:
-        ConfigError: The name is taken.
+        ConfigError: The name is taken, or the class is no method.
     """
-    return cams.named(name)
+    return cams.register(name)

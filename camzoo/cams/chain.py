@@ -11,14 +11,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from camzoo.cams.base import CamMethod, cams
-from camzoo.cams.steps import MapStep, steps
-from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.errors import ConfigError
 from camzoo.pairs import parse_pairs
-from camzoo.settings import defaults, require_like, written
+from camzoo.settings import require_like, written
+from camzoo.suggest import unknown
 from camzoo.supervision import Supervision
+from camzoo.zoo import cams, steps
+
+if TYPE_CHECKING:
+    from camzoo.cams.base import CamMethod
+    from camzoo.cams.steps import MapStep
 
 #: Names that are short for a chain.
 NAMED: Final[dict[str, str]] = {
@@ -69,6 +73,15 @@ class Chain:
         """The CAM method at its head."""
         return cams.get(self.head)
 
+    @property
+    def fault(self) -> str:
+        """Why its method cannot be loaded, an empty string where it can."""
+        try:
+            cams.get(self.head)
+        except ConfigError as error:
+            return str(error)
+        return ""
+
     @cached_property
     def built(self) -> tuple[MapStep, ...]:
         """The steps with their settings."""
@@ -82,7 +95,7 @@ class Chain:
 
     def step_settings(self, name: str) -> dict[str, Any]:
         """All settings of one of the steps, defaults included."""
-        own = defaults(steps.get(name))
+        own = dict(_defaults(name))
         return own | {key: value for key, value in self.settings if key in own}
 
     @property
@@ -92,7 +105,7 @@ class Chain:
 
 
 def parse_chain(text: str) -> Chain:
-    """Read a chain.
+    """Read a chain. Its method is not imported, and its steps only if they are given settings.
 
     Raises:
         ConfigError: It is not written like one, a step does not take the value of a setting, or no
@@ -113,14 +126,15 @@ def parse_chain(text: str) -> Chain:
     else:
         names = tuple(part.strip() for part in (inside or "").split(",") if part.strip())
         base = _HEADS.get(head, head)
-    _require_method(base)
+    _require_names(base, names)
     _require_settings(text, names, settings)
     _require_own(head, own, settings)
     _require_order(text, names)
     label = _label(head, base, names, own)
     told = own | {key: value for key, value in settings.items() if _tells(names, key, value)}
     chain = Chain(label, base, names, tuple(sorted(told.items())), frozenset(own))
-    _ = chain.built  # a wrong value is found here
+    if settings:
+        _ = chain.built  # a wrong value is found here
     return chain
 
 
@@ -135,22 +149,31 @@ def _label(head: str, base: str, names: tuple[str, ...], own: Mapping[str, Any])
     return short[0] if short else f"{head}[{','.join(names)}]"
 
 
-def _require_method(name: str) -> None:
-    try:
-        cams.get(name)
-    except UnknownNameError as error:
-        raise UnknownNameError(f"{error}; or one of {', '.join(NAMED)}") from error
+def _require_names(head: str, names: tuple[str, ...]) -> None:
+    if head not in cams:
+        raise unknown(cams.kind, head, [*cams.names(), *NAMED])
+    for name in names:
+        steps.require(name)
+
+
+def _defaults(step: str) -> Mapping[str, Any]:
+    """Settings of a step.
+
+    Raises:
+        ConfigError: It cannot be had.
+    """
+    description = steps.describe(step)
+    if description.fault:
+        raise ConfigError(description.fault)
+    return description.settings
 
 
 def _require_settings(text: str, names: tuple[str, ...], settings: Mapping[str, Any]) -> None:
-    known = [(name, defaults(steps.get(name))) for name in names]
+    known = [(name, _defaults(name)) for name in names]
     every = sorted({key for _, own in known for key in own})
     for key, value in settings.items():
         if key not in every:
-            raise ConfigError(
-                f"no step of {text!r} has a setting {key!r}; "
-                f"{'there are ' + ', '.join(every) if every else 'it has no steps'}"
-            )
+            raise unknown("setting", key, every, of=f"the steps of {text!r}")
         for name, own in known:
             if key in own:
                 require_like(name, key, value, own[key])
@@ -166,7 +189,7 @@ def _require_own(head: str, own: Mapping[str, Any], settings: Mapping[str, Any])
 
 def _require_order(text: str, names: tuple[str, ...]) -> None:
     for name in names[1:]:
-        if steps.get(name).remakes:
+        if steps.describe(name).facts.get("remakes"):
             raise ConfigError(
                 f"{text!r}: {name} makes maps anew and would drop what the steps before it did; "
                 "put it first"
@@ -175,11 +198,10 @@ def _require_order(text: str, names: tuple[str, ...]) -> None:
 
 def _tells(names: tuple[str, ...], key: str, value: Any) -> bool:
     """Whether a setting is another than the default of a step that has it."""
-    known = [defaults(steps.get(name)) for name in names]
+    known = [_defaults(name) for name in names]
     return any(key in own and own[key] != value for own in known)
 
 
 def _build(name: str, settings: Mapping[str, Any]) -> MapStep:
-    step = steps.get(name)
-    taken = {key: value for key, value in settings.items() if key in defaults(step)}
-    return step(**taken)
+    taken = {key: value for key, value in settings.items() if key in _defaults(name)}
+    return steps.get(name)(**taken)

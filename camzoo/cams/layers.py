@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from camzoo.cams.isolation import evaluating, grad_mode, hooked
 from camzoo.cams.layout import Grid, layout_in
 from camzoo.cams.linear import default_layer
-from camzoo.errors import ConfigError
+from camzoo.timm_names import require_model
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,9 @@ def create_outline(name: str) -> tuple[nn.Module, tuple[int, int, int]]:
     """Make a timm model without memory for its weights; return it and its image size.
 
     Raises:
-        ConfigError: timm does not know the model.
+        UnknownNameError: timm does not know the model.
     """
-    if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:5])
-        raise ConfigError(f"timm has no model {name!r}; near: {near or 'none'}")
+    require_model(name)
     with torch.device("meta"):
         model = timm.create_model(name, pretrained=False)
     return model, tuple(resolve_model_data_config(model)["input_size"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from camzoo.cams.base import cams
 from camzoo.cams.chain import NAMED, parse_chain
 from camzoo.errors import ConfigError
 from camzoo.pairs import split_names
+from camzoo.zoo import cams
 
 #: Sets of methods that have a name of their own.
 SETS: Final[dict[str, tuple[str, ...]]] = {

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camzoo.cams.pipeline import MapArrays, rewrite
-from camzoo.registry import Registry
 from camzoo.supervision import Supervision
+from camzoo.zoo import steps
 
 if TYPE_CHECKING:
     from camzoo.backbone import Classifier
@@ -128,7 +128,6 @@ class MapStep(ABC):
         """
 
 
-steps: Registry[type[MapStep]] = Registry("step", group="camzoo.steps")
 S = TypeVar("S", bound=type[MapStep])
 
 
@@ -136,6 +135,6 @@ def register_step(name: str) -> Callable[[S], S]:
     """Class decorator that makes a :class:`MapStep` known to the whole program as ``name``.
 
     Raises:
-        ConfigError: The name is taken.
+        ConfigError: The name is taken, or the class is no step.
     """
-    return steps.named(name)
+    return steps.register(name)

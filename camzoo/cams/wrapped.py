@@ -9,14 +9,11 @@ few that only give finished maps (FullGrad, FinerCAM, RefineCAM, SESS) come as t
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,42 +22,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from camzoo.cams.base import CamMethod
+from camzoo.cams.grad_cam_classes import class_names, facts_of, summary_of
 from camzoo.cams.isolation import evaluating, grad_mode, hooked, undone
 from camzoo.cams.outputs import logits_of
 from camzoo.cams.view import FeatureView
 from camzoo.errors import ConfigError
-
-_CLASS_AGNOSTIC = {"EigenCAM", "FEM", "KPCA_CAM"}
-
-
-@cache
-def class_names() -> tuple[str, ...]:
-    """Return the names of the library's CAM classes, without the seconds it takes to import it.
-
-    A CAM class is one that its ``__init__`` exports and that derives from another called ...CAM, or
-    takes (model, target_layers) and has a ``forward``.
-    """
-    spec = find_spec("pytorch_grad_cam")
-    if spec is None or spec.origin is None:
-        return ()
-    exports: dict[str, Path] = {}
-    folder = Path(spec.origin).parent
-    for node in ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            file = folder.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
-            exports.update({alias.name: file for alias in node.names})
-    return tuple(sorted(name for name, file in exports.items() if _is_cam(name, file)))
-
-
-def _is_cam(name: str, file: Path) -> bool:
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            methods = {m.name: m for m in node.body if isinstance(m, ast.FunctionDef)}
-            start = methods.get("__init__")
-            arguments = [a.arg for a in start.args.args[1:3]] if start else []
-            derived = any(isinstance(b, ast.Name) and b.id.endswith("CAM") for b in node.bases)
-            return derived or (arguments == ["model", "target_layers"] and "forward" in methods)
-    return False
 
 
 def __getattr__(name: str) -> type[CamMethod]:
@@ -74,11 +40,10 @@ def __getattr__(name: str) -> type[CamMethod]:
 def _method(name: str) -> type[CamMethod]:
     facts = {
         "__module__": __name__,
-        "__doc__": f"{name} as pytorch-grad-cam has it.",
+        "__doc__": summary_of(name),
         "name": f"gradcam:{name}",
-        "class_specific": name not in _CLASS_AGNOSTIC,
-        "min_classes": 2 if name == "FinerCAM" else 1,
         "library_class": name,
+        **facts_of(name),
     }
     return type(name, (LibraryCam,), facts)
 

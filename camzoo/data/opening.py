@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from camzoo.data.datasets import Dataset, datasets
 from camzoo.errors import ConfigError
+from camzoo.suggest import unknown
+from camzoo.zoo import datasets
+
+if TYPE_CHECKING:
+    from camzoo.data.datasets.base import Dataset
 
 
 def open_dataset(name: str, root: Path | None, options: Mapping[str, Any]) -> Dataset:
@@ -25,34 +26,50 @@ def open_dataset(name: str, root: Path | None, options: Mapping[str, Any]) -> Da
     Raises:
         ConfigError: No such data set or option, or a value of the wrong type.
     """
+    require_dataset(name, options)
     kind = datasets.get(name)
-    known = {key: p.annotation for key, p in dataset_options(name).items()}
-    chosen = {key: _coerce(name, key, value, known) for key, value in options.items()}
+    known = inspect.signature(kind, eval_str=True).parameters
+    chosen = {
+        key: _coerce(name, key, value, known[key].annotation) for key, value in options.items()
+    }
     return kind(root, **chosen)  # type: ignore[call-arg]
 
 
-def dataset_options(name: str) -> dict[str, inspect.Parameter]:
-    """Return the options of the data set called ``name``, which are its constructor's parameters.
+def require_dataset(name: str, options: Iterable[str]) -> None:
+    """Refuse a data set or options of it that are not there; nothing is imported or read.
+
+    Raises:
+        UnknownNameError: No such data set, or it has no such option.
+        ConfigError: The data set cannot be had.
+    """
+    known = dataset_options(name)
+    for key in options:
+        if key not in known:
+            raise unknown("option", key, known, of=f"data set {name!r}")
+
+
+def dataset_options(name: str) -> dict[str, Any]:
+    """Return the options of the data set called ``name`` with their defaults.
+
+    They are the parameters of its constructor besides the folder.
 
     Raises:
         UnknownNameError: No such data set.
+        ConfigError: It cannot be had.
     """
-    parameters = inspect.signature(datasets.get(name), eval_str=True).parameters
-    return {key: parameter for key, parameter in parameters.items() if key != "root"}
+    description = datasets.describe(name)
+    if description.fault:
+        raise ConfigError(description.fault)
+    return {key: value for key, value in description.settings.items() if key != "root"}
 
 
-def _coerce(name: str, key: str, value: Any, known: Mapping[str, Any]) -> Any:
-    if key not in known:
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(
-            f"data set {name!r} has no option {key!r}{hint} "
-            f"(it has: {', '.join(sorted(known)) or 'none'})"
-        )
-    if known[key] is inspect.Parameter.empty:
+def _coerce(name: str, key: str, value: Any, annotation: Any) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    if annotation is inspect.Parameter.empty:
         return value
     try:
-        return TypeAdapter(known[key]).validate_python(value)
+        return TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
         raise ConfigError(
             f"option {key}={value!r} of data set {name!r}: {error.errors()[0]['msg']}"

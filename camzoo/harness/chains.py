@@ -95,14 +95,16 @@ def chains_stage(
 ) -> Mapped:
     """Make the maps of all methods of the run, chains included."""
     chains = {text: parse_chain(text) for text in context.config.methods}
-    heads = tuple(dict.fromkeys(chain.head for chain in chains.values()))
+    lost = {chain.head: fault for chain in chains.values() if (fault := chain.fault)}
+    heads = tuple(dict.fromkeys(c.head for c in chains.values() if c.head not in lost))
     plain = maps_stage(context, prepared, split, trained, seed, heads)
+    unmapped = plain.failures | lost
     cell = _CellOfSteps(context, prepared, split, trained, seed)
     made: dict[str, tuple[Artifact, ...]] = {}
     failures: dict[str, str] = {}
     for text, chain in chains.items():
-        if chain.head in plain.failures:
-            failures[text] = plain.failures[chain.head]
+        if chain.head in unmapped:
+            failures[text] = unmapped[chain.head]
             continue
         try:
             with Kept(seed).apart():

@@ -25,8 +25,9 @@ from camzoo.conformance import BrokenError, Result, run_checks
 from camzoo.harness.run import bench
 from camzoo.presets import preset
 from camzoo.progress import Quiet, Reporter, Tick
-from camzoo.segment.base import Baseline, baselines
+from camzoo.segment.base import Baseline
 from camzoo.supervision import Supervision
+from camzoo.zoo import baselines
 
 #: Label volumes of the test cases, by case.
 Predictions = dict[str, NDArray[Any]]
@@ -47,7 +48,8 @@ def check_baseline(kind: type[Baseline], folder: Path | None = None) -> list[Res
             keeps nothing.
     """
     if "name" not in vars(kind):  # a parent's would be the parent
-        baselines.named(f"{kind.__module__}.{kind.__qualname__}")(kind)
+        place = f"{kind.__module__}.{kind.__qualname__}".replace("<locals>.", "")
+        baselines.register(place)(kind)
     with TemporaryDirectory(prefix="camzoo-check-") as own:
         return run_checks(_CHECKS, _Subject(kind, folder or Path(own)))
 

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from camzoo.backbone import Classifier, build_classifier
-from camzoo.cams.base import cams
 from camzoo.cams.pipeline import input_side
 from camzoo.cams.view import FeatureView, Viewer
 from camzoo.data.datasets import Dataset
@@ -28,6 +27,7 @@ from camzoo.metrics.sweep import threshold_sweep
 from camzoo.precision import autocast
 from camzoo.segment.losses import cross_entropy_and_dice
 from camzoo.segment.unet import build_unet
+from camzoo.zoo import cams
 
 STORED: Final = "stored"
 MEASURED: Final = "measured"

@@ -8,7 +8,8 @@ from typing import Final
 
 import pandas as pd
 
-from camzoo.metrics.protocols import Protocol, apply_protocol
+from camzoo.metrics.protocols import apply_protocol
+from camzoo.protocol import Protocol
 
 #: The subsets that are reported: where pseudo-masks are used, and patients nobody has seen.
 SCORED: Final = ("train", "test")

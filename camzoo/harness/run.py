@@ -182,12 +182,17 @@ def _say_planes(context: Context, prepared: Prepared) -> None:
 def require_names(config: BenchConfig) -> None:
     """Find wrong names of methods and baselines, and wrong settings of theirs, before anything.
 
+    One method that cannot be loaded fails its own row; where none can, there is nothing to run.
+
     Raises:
         ConfigError: There is one, or two are names of one thing.
     """
     require_name(config.run, "the name of the run, made of data set and preset,")
     _require_different(config.methods, parse_chain)
     _require_different(config.baselines, parse_baseline)
+    faults = [parse_chain(method).fault for method in config.methods]
+    if faults and all(faults):
+        raise ConfigError("; ".join(dict.fromkeys(faults)))
     for text in config.baselines:
         baseline = parse_baseline(text)
         if baseline.settings:  # without settings it is its author's fault, and fails its own row

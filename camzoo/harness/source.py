@@ -25,7 +25,20 @@ _OWN: Final = "camzoo"
 #: Modules whose values stand in the keys of results, or from which no number comes.
 _WITHOUT_NUMBERS: Final = frozenset(
     f"{_OWN}.{name}"
-    for name in ("config", "errors", "files", "processor", "progress", "registry", "supervision")
+    for name in (
+        "config",
+        "errors",
+        "files",
+        "outline",
+        "plugin_import",
+        "processor",
+        "progress",
+        "registry",
+        "suggest",
+        "supervision",
+        "timm_names",
+        "zoo",
+    )
 )
 
 

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from safetensors.torch import save_file
 
 from camzoo.backbone import Classifier, build_classifier
-from camzoo.cams.base import FitContext, cams
+from camzoo.cams.base import FitContext
 from camzoo.cams.model_seal import ModelSeal
 from camzoo.cams.pipeline import divide_by_volume_maximum, make_maps
 from camzoo.config import BenchConfig
@@ -42,6 +42,7 @@ from camzoo.precision import Precisions
 from camzoo.progress import Reporter
 from camzoo.stored import read_json, read_tensors, reading, write_frame
 from camzoo.training import fit, mirrored, require_both_tags
+from camzoo.zoo import cams
 
 VERSIONS: Final = {
     "prepare": 2, "train": 1, "maps": 3, "fitting": 2, "curves": 1, "scores": 2,

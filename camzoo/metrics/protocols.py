@@ -8,7 +8,6 @@ it is the middle of the plateau (see :mod:`camzoo.metrics.curves`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -18,38 +17,13 @@ from camzoo.errors import ConfigError
 from camzoo.metrics.curves import Curves, FloatArray
 from camzoo.metrics.definitions import Direction, get_metric
 from camzoo.metrics.frames import groups, present
+from camzoo.protocol import Protocol
 
 #: Columns that tell one method of one run from another; each gets thresholds of its own.
 METHOD_KEYS: Final = (
     "run", "dataset", "split", "fold", "seed", "backbone", "stage", "method", "variant",
     "supervision",
 )  # fmt: skip
-
-
-class Protocol(StrEnum):
-    """How the threshold of a map was chosen."""
-
-    ORACLE_CASE = "oracle-case"
-    ORACLE = "oracle"
-    VALIDATED = "validated"
-    CROSS_VALIDATED = "cross-validated"
-    FIXED = "fixed"
-    OTSU = "otsu"
-
-    @property
-    def meaning(self) -> str:
-        """What the protocol looks at, as tables print it."""
-        return _MEANINGS[self]
-
-
-_MEANINGS: Final = {
-    Protocol.ORACLE_CASE: "best on the masks being scored, for each case by itself",
-    Protocol.ORACLE: "best on the masks being scored, one threshold for all (the papers' way)",
-    Protocol.VALIDATED: "best on the masks of validation patients",
-    Protocol.CROSS_VALIDATED: "best on the masks of the other patients, in 5 folds",
-    Protocol.FIXED: "set beforehand, no masks",
-    Protocol.OTSU: "Otsu's rule on the values of each case's map, no masks",
-}
 FOLDS: Final = 5
 
 

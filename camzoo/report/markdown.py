@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from camzoo.metrics.definitions import get_metric
-from camzoo.metrics.protocols import Protocol
+from camzoo.protocol import Protocol
 from camzoo.report.context import context_table
 from camzoo.report.equivalents import EQUALS, merge_equivalents
 from camzoo.report.escaping import escape

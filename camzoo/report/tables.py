@@ -10,8 +10,8 @@ import pandas as pd
 
 from camzoo.metrics.frames import groups
 from camzoo.metrics.overlap import dice
-from camzoo.metrics.protocols import Protocol
 from camzoo.metrics.subregions import WHOLE
+from camzoo.protocol import Protocol
 from camzoo.report import reported
 from camzoo.report.cells import (
     NONE,

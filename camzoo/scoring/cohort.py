@@ -29,7 +29,8 @@ from camzoo.scoring.files import (
     read_reference,
     require_pairs,
 )
-from camzoo.scoring.options import Normalisation, ScoreOptions, read_patients
+from camzoo.scoring.normalisation import Normalisation
+from camzoo.scoring.options import ScoreOptions, read_patients
 
 
 class Cohort:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +13,10 @@ from camzoo.data.disk import require_file
 from camzoo.data.notes import listed
 from camzoo.data.plane import SliceChoice
 from camzoo.errors import ConfigError, DataError
-from camzoo.metrics.protocols import Protocol
+from camzoo.protocol import Protocol
 from camzoo.rows import AS_GIVEN
 from camzoo.scoring.files import Spacing
+from camzoo.scoring.normalisation import Normalisation
 
 #: Protocol of masks that came as they are.
 GIVEN: Final = AS_GIVEN
@@ -28,14 +28,6 @@ PROTOCOLS: Final = (
     Protocol.ORACLE,
     Protocol.ORACLE_CASE,
 )
-
-
-class Normalisation(StrEnum):
-    """What is done to maps before thresholds between 0 and 1 are put on them."""
-
-    NONE = "none"
-    MAX = "max"
-    MINMAX = "minmax"
 
 
 @dataclass(frozen=True)
@@ -76,19 +68,6 @@ class ScoreOptions:
             )
         if self.organs is not None and len(set(self.organs)) < len(self.organs):
             raise ConfigError(f"organs need different names, got {', '.join(self.organs)}")
-
-
-def parse_normalisation(text: str) -> Normalisation:
-    """Return the normalisation called ``text``.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    try:
-        return Normalisation(text)
-    except ValueError as error:
-        known = ", ".join(Normalisation)
-        raise ConfigError(f"unknown normalisation {text!r}; known: {known}") from error
 
 
 def read_patients(file: Path | None, cases: Sequence[str]) -> dict[str, str]:

@@ -15,9 +15,10 @@ from camzoo.data.plane import parse_choice
 from camzoo.errors import ConfigError
 from camzoo.metrics.case import CaseReference, Record
 from camzoo.metrics.curves import curve_records
-from camzoo.metrics.protocols import Protocol, apply_protocol
+from camzoo.metrics.protocols import apply_protocol
 from camzoo.metrics.sweep import apply_threshold, threshold_sweep
 from camzoo.progress import Quiet, Reporter
+from camzoo.protocol import Protocol
 from camzoo.scoring.cohort import Cohort, key_of
 from camzoo.scoring.files import Reference, Spacing
 from camzoo.scoring.options import GIVEN, PROTOCOLS, ScoreOptions, parse_normalisation

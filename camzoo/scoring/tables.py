@@ -9,9 +9,10 @@ import pandas as pd
 
 from camzoo.metrics.comparison import compare_to_best
 from camzoo.metrics.definitions import get_metric
-from camzoo.metrics.protocols import Protocol, add_optimism_gap
+from camzoo.metrics.protocols import add_optimism_gap
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
+from camzoo.protocol import Protocol
 from camzoo.report.cells import p_value
 from camzoo.report.escaping import escape
 from camzoo.report.markdown import table as markdown

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import DataError
-from camzoo.registry import Registry
 from camzoo.supervision import Supervision
+from camzoo.zoo import baselines
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -173,7 +173,6 @@ def require_labels(labels: NDArray[np.uint8], slices: TaggedSlices) -> None:
         )
 
 
-baselines: Registry[type[Baseline]] = Registry("baseline", group="camzoo.baselines")
 B = TypeVar("B", bound=type[Baseline])
 
 
@@ -181,6 +180,6 @@ def register_baseline(name: str) -> Callable[[B], B]:
     """Class decorator that makes a :class:`Baseline` known to the whole program as ``name``.
 
     Raises:
-        ConfigError: The name is taken.
+        ConfigError: The name is taken, or the class is no baseline.
     """
-    return baselines.named(name)
+    return baselines.register(name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from camzoo.errors import ConfigError
 from camzoo.pairs import split_names
-from camzoo.segment import baselines
 from camzoo.segment.written import parse_baseline
+from camzoo.zoo import baselines
 
 
 def select_baselines(text: str) -> tuple[str, ...]:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from camzoo.cams.chain import parse_chain
 from camzoo.errors import ConfigError
 from camzoo.pairs import parse_pairs
-from camzoo.rows import line_name
-from camzoo.segment import baselines
-from camzoo.segment.base import Baseline
-from camzoo.settings import defaults, require_like, written
+from camzoo.settings import require_like, written
+from camzoo.suggest import unknown
+from camzoo.zoo import baselines
+
+if TYPE_CHECKING:
+    from camzoo.segment.base import Baseline
 
 #: In front of a setting, and in no quotes.
 _SEPARATOR: Final = re.compile(r':(?=\w+=)(?=(?:[^"]*"[^"]*")*[^"]*$)')
@@ -47,6 +49,8 @@ class WrittenBaseline:
     @property
     def line(self) -> str:
         """How tables call it."""
+        from camzoo.rows import line_name
+
         return line_name(self.name, self.variant)
 
     @property
@@ -71,19 +75,22 @@ class WrittenBaseline:
 
 
 def parse_baseline(text: str) -> WrittenBaseline:
-    """Read a baseline; it is not constructed yet.
+    """Read a baseline; it is neither imported nor constructed yet.
 
     Raises:
         UnknownNameError: No such baseline.
         ConfigError: It has no such setting, or the setting takes values of another type.
     """
     name, *pieces = _SEPARATOR.split(text)
-    known = defaults(baselines.get(name))
+    baselines.require(name)
     settings = parse_pairs(name, pieces)
+    description = baselines.describe(name)
+    if settings and description.fault:
+        raise ConfigError(description.fault)
+    known = description.settings
     for key, value in settings.items():
         if key not in known:
-            there = f"there are {', '.join(known)}" if known else "it has none"
-            raise ConfigError(f"baseline {name} has no setting {key!r}; {there}")
+            raise unknown("setting", key, known, of=f"baseline {name}")
         require_like(name, key, value, known[key])
     told = {key: value for key, value in sorted(settings.items()) if value != known[key]}
     return WrittenBaseline(name, told)

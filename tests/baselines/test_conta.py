@@ -6,7 +6,7 @@ from camzoo_baselines.conta import Conta, attention, found_masks, mean_masks, nu
 from camzoo.cams.ccam.category import CategoryAttention
 from camzoo.cams.ccam.causal import CausalCam, CausalClassifier, CausalLoss
 from camzoo.errors import ConfigError, DataError
-from camzoo.segment.base import baselines
+from camzoo.zoo import baselines
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.segment.toy import toy_masks
 from tests.toy import toy_slices

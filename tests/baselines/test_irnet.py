@@ -6,7 +6,7 @@ from camzoo.cams.chain import parse_chain
 from camzoo.cams.pipeline import MapArrays
 from camzoo.cams.steps import StepContext
 from camzoo.progress import Quiet
-from camzoo.segment.base import baselines
+from camzoo.zoo import baselines
 from tests.baselines.scenes import best_dice, spilt_maps
 from tests.harness.test_run import TINY
 from tests.refine.test_affinity import scenes

@@ -16,14 +16,13 @@ from camzoo_baselines.issoc import (
 from camzoo_baselines.own_maps import linear_cam, unit
 from camzoo_baselines.sizes import organ_sizes
 
-from camzoo.cams.base import cams
 from camzoo.cams.pipeline import MapArrays
 from camzoo.cams.view import Viewer
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError
-from camzoo.segment.base import baselines
 from camzoo.supervision import Supervision
 from camzoo.training import minimise
+from camzoo.zoo import baselines, cams
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.toy import toy_slices
 

@@ -3,8 +3,8 @@
 import pytest
 
 from camzoo.harness.check import check_baseline
-from camzoo.segment.base import baselines
 from camzoo.segment.selection import select_baselines
+from camzoo.zoo import baselines
 
 
 @pytest.fixture(scope="module")

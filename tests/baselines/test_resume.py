@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from camzoo.progress import Quiet
-from camzoo.segment.base import baselines
+from camzoo.zoo import baselines
 from tests.baselines.tiny import RECIPE, tiny_context
 from tests.harness.test_run import Killed
 

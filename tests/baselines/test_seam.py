@@ -18,13 +18,12 @@ from camzoo_baselines.seam import (
 )
 
 from camzoo.backbone import build_classifier
-from camzoo.cams.base import cams
 from camzoo.cams.pipeline import resize
 from camzoo.cams.view import Viewer
 from camzoo.config import BackboneConfig
 from camzoo.errors import ConfigError
-from camzoo.segment.base import baselines
 from camzoo.training import TagLoss, minimise
+from camzoo.zoo import baselines, cams
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.toy import toy_slices
 

@@ -10,10 +10,10 @@ from scipy.ndimage import binary_erosion
 
 from camzoo.data.labels import UNKNOWN
 from camzoo.errors import ConfigError, FirewallError
-from camzoo.segment.base import baselines
 from camzoo.segment.training import network_input
 from camzoo.segment.unet import build_unet
 from camzoo.supervision import Supervision
+from camzoo.zoo import baselines
 from tests.segment.toy import toy_context, toy_masks
 
 #: The toy's squares are 4096 pixels at 256 x 256.

@@ -5,9 +5,9 @@ import pytest
 from camzoo.cams.base import CamMethod, cams
 from camzoo.cams.chain import NAMED, parse_chain
 from camzoo.cams.selection import SETS, select_methods
-from camzoo.cams.steps import steps
 from camzoo.errors import ConfigError, UnknownNameError
 from camzoo.supervision import Supervision
+from camzoo.zoo import steps
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_an_oracle_behind_a_method_is_marked_unless_that_saw_as_much(
         supervision = Supervision(declared)
         saliency = None
 
-    monkeypatch.setitem(cams._targets, "seeing", Seeing)
-    chain = parse_chain("seeing[ac]:map=B")
-    assert (chain.supervision, chain.variant) == (Supervision.MASK, variant)
+    with cams.temporary({"seeing": Seeing}):
+        chain = parse_chain("seeing[ac]:map=B")
+        assert (chain.supervision, chain.variant) == (Supervision.MASK, variant)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_an_oracle_behind_a_method_is_marked_unless_that_saw_as_much(
         ("cam[ac", r"expected a method like .* got 'cam\[ac'"),
         ("cam[ac]tau=1", "expected a method like"),
         ("cam[ac]:tau", "expected a method like"),
-        ("cam:tau=0.1", "no step of 'cam:tau=0.1' has a setting 'tau'; it has no steps"),
-        ("cam[ac]:tou=0.1", "has a setting 'tou'; there are map, rule, tau, threshold"),
+        ("cam:tau=0.1", "unknown setting 'tau' of the steps of 'cam:tau=0.1'; known: none"),
+        ("cam[ac]:tou=0.1", "unknown setting 'tou' of the steps of .*; did you mean tau"),
         ("cam[ac]:tau=1", "0 <= tau < 1, got 1"),
         ("cam[ac]:tau=-0.5", "0 <= tau < 1, got -0.5"),
         ("cam[ac]:rule=loser", "rule is share or winner, got 'loser'"),

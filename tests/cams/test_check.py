@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from camzoo.cams import cams
 from camzoo.cams.base import CamMethod
 from camzoo.cams.check import check_method
 from camzoo.cams.opti import OptiCam
+from camzoo.zoo import cams
 
 
 class BriefOptiCam(OptiCam):

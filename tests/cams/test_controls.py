@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from camzoo.cams import cams
 from camzoo.cams.controls import otsu_threshold
 from camzoo.cams.view import Viewer
+from camzoo.zoo import cams
 from tests.cams.networks import lively, pictures
 
 

@@ -7,15 +7,15 @@ import pytest
 
 from camzoo.cams.chain import NAMED, parse_chain
 from camzoo.cams.selection import select_methods
-from camzoo.cams.steps import steps
+from camzoo.zoo import steps
 
 PAGE = (Path(__file__).parents[2] / "docs" / "ccam.md").read_text(encoding="utf-8")
 
 
-def test_the_example_is_a_step(monkeypatch):
-    monkeypatch.setattr(steps, "_targets", dict(steps._targets))
-    exec(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], {"__name__": "example"})
-    assert parse_chain("cam[sharpen]:power=3").variant == "power=3"
+def test_the_example_is_a_step():
+    with steps.temporary():
+        exec(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], {"__name__": "example"})
+        assert parse_chain("cam[sharpen]:power=3").variant == "power=3"
 
 
 @pytest.mark.parametrize("text", re.findall(r"--methods \"?([^\"\s]+)", PAGE))

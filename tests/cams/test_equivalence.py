@@ -3,9 +3,9 @@ from itertools import combinations
 import pytest
 import torch
 
-from camzoo.cams import cams
 from camzoo.cams.equivalence import equivalent
 from camzoo.cams.view import Viewer
+from camzoo.zoo import cams
 from tests.cams.networks import lively, pictures
 
 #: All that are cheap.

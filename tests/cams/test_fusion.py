@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from camzoo.cams import cams
 from camzoo.cams.base import CamMethod
 from camzoo.cams.fusion import Fusion, fuse
 from camzoo.cams.view import Viewer
 from camzoo.errors import ConfigError
+from camzoo.zoo import cams
 from tests.cams.networks import lively, pictures
 
 #: Two layers that differ in scale and grid; on the finer grid the coarse one is (0.25, 1) twice.

@@ -7,8 +7,8 @@ gradients are g_0 = (3, 15), g_1 = (-4, -8). With y = 3 mean A_0 - 2 mean A_1 th
 import pytest
 import torch
 
-from camzoo.cams import cams
 from camzoo.cams.view import Viewer
+from camzoo.zoo import cams
 from tests.cams.networks import GivenFeatures, SquaredFeatures, lively, pictures
 
 IMAGES = torch.tensor([[[[1.0, 5.0]], [[2.0, 4.0]]]])

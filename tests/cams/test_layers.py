@@ -46,5 +46,5 @@ def test_a_layer_that_is_listed_can_be_looked_at():
 
 
 def test_unknown_models():
-    with pytest.raises(ConfigError, match="timm has no model 'resnet19'"):
+    with pytest.raises(ConfigError, match="unknown backbone 'resnet19' of timm; did you mean"):
         create_outline("resnet19")

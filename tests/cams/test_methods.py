@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from camzoo.cams import cams
 from camzoo.cams.eigen import EigenCam, first_component, orient, towards_larger_extreme
 from camzoo.cams.fem import Fem
 from camzoo.cams.finer import FinerCam
@@ -15,6 +14,7 @@ from camzoo.cams.opti import OptiCam
 from camzoo.cams.smooth import SmoothGradCamPlusPlus
 from camzoo.cams.view import Viewer
 from camzoo.errors import ConfigError
+from camzoo.zoo import cams
 from tests.cams.networks import SMALL_DENSENET, GivenFeatures, SquaredFeatures, lively, pictures
 
 #: As in test_gradient.py.

@@ -11,9 +11,9 @@ import pytest
 import torch
 import torchcam.methods as torchcam
 
-from camzoo.cams import cams
 from camzoo.cams.eigen import orient
 from camzoo.cams.view import Viewer
+from camzoo.zoo import cams
 from tests.cams.networks import SMALL_DENSENET, SMALL_RESNET, lively, pictures, unit
 
 CLASSES = 3

@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from camzoo.backbone import build_classifier
-from camzoo.cams import cams
 from camzoo.cams.pipeline import MapArrays, MapStatus, make_maps
 from camzoo.config import BackboneConfig, MapsConfig
-from camzoo.data.datasets import datasets
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared
+from camzoo.zoo import cams, datasets
 
 METHODS = ["cam", "grad-cam", "layer-cam", "grad-cam++", "ablation-cam", "eigen-cam", "otsu"]
 

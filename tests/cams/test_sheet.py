@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from matplotlib.image import imread
 
 from camzoo.backbone import Classifier
-from camzoo.cams import cams
 from camzoo.cams.base import FitContext
 from camzoo.cams.sheet import overlay, write_sheet
 from camzoo.cams.view import Viewer
 from camzoo.data.datasets.phantom import Phantom
+from camzoo.zoo import cams
 from tests.cams.networks import GivenFeatures
 from tests.toy import toy_slices
 

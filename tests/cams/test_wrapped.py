@@ -3,11 +3,12 @@ import pytest
 import pytorch_grad_cam
 import torch
 
-from camzoo.cams import cams, wrapped
+from camzoo.cams import wrapped
 from camzoo.cams.isolation import undone
 from camzoo.cams.view import Viewer
 from camzoo.cams.wrapped import class_names
 from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.zoo import cams
 from tests.cams.networks import GivenFeatures, lively, pictures
 
 FINISHED = {"FinerCAM", "FullGrad", "RefineCAM", "SESS"}

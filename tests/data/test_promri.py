@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from camzoo.data.datasets import datasets
 from camzoo.data.datasets.promri import ProMRI
 from camzoo.data.loading import load_case
 from camzoo.data.splits import SplitKind, make_split
 from camzoo.errors import DataError, GeometryError
+from camzoo.zoo import datasets
 
 SHAPE = (4, 6, 9)
 SCAN = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)

@@ -122,22 +122,22 @@ def test_a_run_gives_rows_as_a_frame_and_its_second_call_finds_them(tmp_path, ca
     assert [name for name in names if FORBIDDEN.search(name)] == []
 
 
-def test_a_method_written_a_line_before_is_run(tmp_path, monkeypatch):
-    from camzoo.cams.base import cams
+def test_a_method_written_a_line_before_is_run(tmp_path):
+    from camzoo.zoo import cams
 
-    monkeypatch.setattr(cams, "_targets", dict(cams._targets))
+    with cams.temporary():
 
-    @camzoo.register_cam("absolute")
-    class Absolute(camzoo.CamMethod):
-        """Where features are large, whatever the class."""
+        @camzoo.register_cam("absolute")
+        class Absolute(camzoo.CamMethod):
+            """Where features are large, whatever the class."""
 
-        class_specific = False
+            class_specific = False
 
-        def saliency(self, view: camzoo.FeatureView):
-            """Return the same map for all classes."""
-            strength = view.features.abs().mean(1, keepdim=True)
-            return strength.expand(-1, view.logits.shape[1], -1, -1)
+            def saliency(self, view: camzoo.FeatureView):
+                """Return the same map for all classes."""
+                strength = view.features.abs().mean(1, keepdim=True)
+                return strength.expand(-1, view.logits.shape[1], -1, -1)
 
-    result = camzoo.bench(methods=["absolute"], out=tmp_path, **WORDS)
+        result = camzoo.bench(methods=["absolute"], out=tmp_path, **WORDS)
     assert set(result.rows["method"]) == {"absolute"}
     assert result.failures == {}

@@ -152,9 +152,9 @@ class Declared(Peeking):
 
 
 @pytest.fixture
-def plugged(monkeypatch):
-    for name, step in {"peek": Peeking, "declared": Declared, "quietly": Quietly}.items():
-        monkeypatch.setitem(steps._targets, name, step)
+def plugged():
+    with steps.temporary({"peek": Peeking, "declared": Declared, "quietly": Quietly}):
+        yield
 
 
 class Quietly(MapStep):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from camzoo.cams.base import cams
 from camzoo.errors import CamzooError, DataError, MachineError
 from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
+from camzoo.zoo import cams
 from tests.harness.test_guarded import giving, run
 
 

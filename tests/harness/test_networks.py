@@ -48,11 +48,8 @@ class Sly(CamMethod):
 @pytest.fixture
 def registered():
     added = {"harmful": Harmful, "sly": Sly}
-    for name, method in added.items():
-        cams.register(name, method)
-    yield list(added)
-    for name in added:
-        del cams._targets[name]
+    with cams.temporary(added):
+        yield list(added)
 
 
 def test_harmful_methods_fail_their_rows_and_no_others(registered, tmp_path):

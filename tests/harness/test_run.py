@@ -184,12 +184,9 @@ def test_a_failing_method_fails_its_row_only(undisturbed):
         def saliency(self, view):
             raise ValueError("no such thing")
 
-    cams.register("broken-for-test", Broken)
-    try:
-        config = TINY.changed({"methods": ["cam", "broken-for-test"]})
+    config = TINY.changed({"methods": ["cam", "broken-for-test"]})
+    with cams.temporary({"broken-for-test": Broken}):
         result = bench(config, undisturbed[0].folder.parent)
-    finally:
-        cams._targets.pop("broken-for-test")
     assert set(result.rows["method"]) == {"cam"}
     assert result.failures == {"broken-for-test": "ValueError: no such thing"}
 
@@ -205,10 +202,10 @@ class Fitted(Lpcam):
 
 
 @pytest.fixture
-def fitted(monkeypatch):
+def fitted():
     """A method that is fitted, too, under a name that comes before lpcam."""
-    monkeypatch.setitem(cams._targets, "fitted-for-test", Fitted)
-    return "fitted-for-test"
+    with cams.temporary({"fitted-for-test": Fitted}):
+        yield "fitted-for-test"
 
 
 def without_maps(run, out):

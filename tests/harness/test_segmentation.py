@@ -12,7 +12,6 @@ import torch
 
 from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.activation import Cam
-from camzoo.cams.base import cams
 from camzoo.data.readers import read_volume
 from camzoo.data.splits import Split, SplitKind
 from camzoo.errors import ConfigError, MachineError, UnknownNameError
@@ -27,6 +26,7 @@ from camzoo.report.segmentation import of_baselines, segmentation_region_table, 
 from camzoo.segment.base import Baseline, PseudoMaskBaseline, UNetBaseline, baselines
 from camzoo.segment.selection import select_baselines
 from camzoo.supervision import Supervision
+from camzoo.zoo import cams
 from tests.harness.test_run import TINY as MAPS_ONLY
 from tests.harness.test_run import KillAfter, Killed
 
@@ -197,12 +197,10 @@ def _doubles():
         "back-door": ThroughTheBackDoor, "side-door": ThroughTheSideDoor, "open": InTheOpen,
         "measuring": Measuring, "watching": Watching, "above": Above,
     }  # fmt: skip
-    for name, double in doubles.items():
-        double.name = name
-        baselines.register(name, double)
-    yield
-    for name in doubles:
-        baselines._targets.pop(name)
+    with baselines.temporary():
+        for name, double in doubles.items():
+            baselines.register(name)(double)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -410,10 +408,10 @@ def test_a_baseline_that_ends_the_program_fails_its_own_row(
     assert torch.get_default_dtype() == torch.float32
 
 
-def test_a_baseline_reads_no_maps_that_saw_more_than_it_declares(done, monkeypatch):
-    monkeypatch.setitem(cams._targets, "sized-cam", SizedCam)
+def test_a_baseline_reads_no_maps_that_saw_more_than_it_declares(done):
     names = ["side-door", "measuring", "open", "p-cam"]
-    failures = bench(TINY.changed({"baselines": names}), done.folder.parent).failures
+    with cams.temporary({"sized-cam": SizedCam}):
+        failures = bench(TINY.changed({"baselines": names}), done.folder.parent).failures
     told = {
         "baseline side-door": ("image+seed", "c-cam[ac]:map=B", "mask"),
         "baseline measuring": ("image", "sized-cam", "image+size"),

@@ -9,9 +9,9 @@ from itertools import count
 
 import pytest
 
-from camzoo.cams.steps import steps
 from camzoo.harness import source
 from camzoo.harness.source import _source_of, source_digest
+from camzoo.zoo import steps
 
 ORIGINAL = '''
 """About the module."""

@@ -11,12 +11,13 @@ from camzoo.cli_score import score
 from camzoo.data.plane import SliceChoice
 from camzoo.errors import CamzooError, ConfigError, DataError, GeometryError
 from camzoo.metrics.overlap import dice
-from camzoo.metrics.protocols import Protocol
 from camzoo.metrics.summary import summarise
 from camzoo.metrics.surface import surface_distances
 from camzoo.metrics.sweep import apply_threshold
+from camzoo.protocol import Protocol
 from camzoo.rows import read_rows
-from camzoo.scoring.options import Normalisation, ScoreOptions, read_patients
+from camzoo.scoring.normalisation import Normalisation
+from camzoo.scoring.options import ScoreOptions, read_patients
 from camzoo.scoring.score import score_maps, score_masks
 from camzoo.scoring.tables import page, ranking
 from tests.scoring.cohorts import blurred, label, references, save

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from camzoo.segment.base import baselines
 from camzoo.segment.context import BaselineContext
+from camzoo.zoo import baselines
 from tests.segment.toy import toy_context
 
 PAGE = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")
 
 
-def test_the_example_is_a_baseline(tmp_path, monkeypatch):
-    monkeypatch.setattr(baselines, "_targets", dict(baselines._targets))
-    exec(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], {"__name__": "example"})
-    mine = baselines.get("mine")()
+def test_the_example_is_a_baseline(tmp_path):
+    with baselines.temporary():
+        exec(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], {"__name__": "example"})
+        mine = baselines.get("mine")()
     context = toy_context(tmp_path, reads=("cam",))
     mine.fit(context)
     assert np.array_equal(mine.pseudo.any((1, 2)), context.train.tags.any(1))

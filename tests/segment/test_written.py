@@ -57,8 +57,8 @@ def test_the_maps_that_it_reads_are_a_setting(text, method):
     ("text", "error", "message"),
     [
         ("sizelos:weight=1", UnknownNameError, "did you mean sizeloss"),
-        ("sizeloss:wait=1", ConfigError, "has no setting 'wait'; there are bounds, weight, discs"),
-        ("supervised:x=1", ConfigError, "has no setting 'x'; it has none"),
+        ("sizeloss:wait=1", ConfigError, "'wait' of baseline sizeloss; did you mean weight"),
+        ("supervised:x=1", ConfigError, "unknown setting 'x' of baseline supervised; known: none"),
         ("sizeloss:weight=much", ConfigError, "weight is of type float, got 'much'"),
         ("sizeloss:discs=liver", ConfigError, "discs is of type list, got 'liver'"),
         ("sizeloss:erosions=2.5", ConfigError, "erosions is of type int, got 2.5"),

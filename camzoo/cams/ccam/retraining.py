@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from camzoo.cams.base import cams
 from camzoo.cams.ccam.category import CategoryAttention
 from camzoo.cams.ccam.causal import CausalCam, CausalClassifier, CausalLoss
 from camzoo.cams.ccam.context import ContextMap, coarse_masks, resized
@@ -22,6 +21,7 @@ from camzoo.config import TrainingConfig
 from camzoo.errors import ConfigError
 from camzoo.supervision import Supervision
 from camzoo.training import minimise, mirrored
+from camzoo.zoo import cams
 
 _CHUNK = 64
 _GRID, _DIM = 64, 16

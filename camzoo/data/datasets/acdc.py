@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
-from camzoo.data.datasets.base import Case, Facts, Fractions
+from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
 from camzoo.data.datasets.files import FileDataset, unless_hidden, visible_files
 from camzoo.data.disk import read_text
 from camzoo.data.readers import volume_stem
@@ -20,6 +20,7 @@ _STRUCTURES: Final[dict[str, tuple[tuple[str, ...], dict[int, int]]]] = {
 }
 
 
+@register_dataset("acdc")
 class ACDC(FileDataset):
     """ACDC in its official layout; one case per patient and phase.
 
@@ -33,7 +34,6 @@ class ACDC(FileDataset):
         ConfigError: ``structures`` is none of these.
     """
 
-    name = "acdc"
     facts = Facts(
         title="ACDC (Automated Cardiac Diagnosis Challenge, 2017)",
         citation="Bernard et al., Deep Learning Techniques for Automatic MRI Cardiac "

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from camzoo.data.disk import named_faults
 from camzoo.data.volume import Volume
-from camzoo.registry import Registry
+from camzoo.zoo import datasets
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Dataset(ABC):
     (:meth:`camzoo.data.volume.Volume.canonical`) and the label on the grid of the image.
 
     Attributes:
-        name: Its name in the registry.
+        name: Its name in the registry, set on registration.
         facts: Source, licence, citation.
         organs: Names of the classes 1..C in label order; class 0 is background everywhere.
         sided: True where an organ's name depends on the side of the body (left and right kidney):
@@ -125,7 +125,6 @@ def _stamp(path: Path) -> list[object]:
         return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
-datasets: Registry[type[Dataset]] = Registry("data set", group="camzoo.datasets")
 D = TypeVar("D", bound=type[Dataset])
 
 
@@ -133,6 +132,6 @@ def register_dataset(name: str) -> Callable[[D], D]:
     """Class decorator that makes a :class:`Dataset` known to the whole program as ``name``.
 
     Raises:
-        ConfigError: The name is taken.
+        ConfigError: The name is taken, or the class is no data set.
     """
-    return datasets.named(name)
+    return datasets.register(name)

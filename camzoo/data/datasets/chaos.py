@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
-from camzoo.data.datasets.base import Case, Facts, Folds
+from camzoo.data.datasets.base import Case, Facts, Folds, register_dataset
 from camzoo.data.datasets.files import FileDataset, visible_files
 from camzoo.data.labels import relabel
 from camzoo.data.readers.dicom import scan_series, slice_files
@@ -28,6 +28,7 @@ _VALUES: Final = {
 }
 
 
+@register_dataset("chaos")
 class CHAOS(FileDataset):
     """The labelled MR cases of CHAOS in their official layout; one case per patient.
 
@@ -39,7 +40,6 @@ class CHAOS(FileDataset):
         ConfigError: ``sequence`` is none of these.
     """
 
-    name = "chaos"
     facts = Facts(
         title="CHAOS (Combined Healthy Abdominal Organ Segmentation, 2019), MR",
         citation="Kavur et al., CHAOS Challenge - combined (CT-MR) healthy abdominal organ "

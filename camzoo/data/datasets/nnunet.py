@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from camzoo.data.datasets.base import Case, Facts, Fractions
+from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
 from camzoo.data.datasets.files import FileDataset, remedy, visible_files
 from camzoo.data.disk import named_faults, read_json_object
 from camzoo.data.labels import UNKNOWN
@@ -23,6 +23,7 @@ _RAW: Final = "nnUNet_raw"
 _FLAT_READERS: Final = ("NaturalImage2DIO", "Tiff3DIO")
 
 
+@register_dataset("nnunet")
 class NNUNet(FileDataset):
     r"""A raw nnU-Net v2 folder: ``dataset.json``, ``imagesTr``, ``labelsTr`` and maybe ``..Ts``.
 
@@ -43,7 +44,6 @@ class NNUNet(FileDataset):
         DataError: ``dataset.json`` is missing, or describes labels that are no plain classes.
     """
 
-    name = "nnunet"
     facts = Facts(
         title="nnU-Net raw data set",
         citation="Isensee et al., nnU-Net: a self-configuring method for deep learning-based "

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from camzoo.data.datasets.base import Case, Dataset, Facts, Folds
+from camzoo.data.datasets.base import Case, Dataset, Facts, Folds, register_dataset
 from camzoo.data.phantom.abdomen import Abdomen
 from camzoo.data.phantom.anatomy import Anatomy
 from camzoo.data.phantom.cardiac import Cardiac
@@ -31,6 +31,7 @@ _SIZES: Final = (32, 512)
 _ORDINARY_COOCCURRENCE: Final = 0.5
 
 
+@register_dataset("phantom")
 class Phantom(Dataset):
     """Volumes with the geometry and the classes of the real sets, drawn from a seed.
 
@@ -62,7 +63,6 @@ class Phantom(Dataset):
         ConfigError: A root was given, or an option is outside its range.
     """
 
-    name: ClassVar[str] = "phantom"
     facts: ClassVar[Facts] = Facts(
         title="camzoo phantom: synthetic pelvis, heart and abdomen",
         citation="camzoo, camzoo.data.datasets.phantom",

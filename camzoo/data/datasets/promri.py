@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
-from camzoo.data.datasets.base import Case, Facts, Fractions
+from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
 from camzoo.data.datasets.files import FileDataset, unless_hidden
 from camzoo.data.readers import volume_stem
 
@@ -20,6 +20,7 @@ _NCI_ISBI: Final = re.compile(r"(?:Prostate3T|ProstateDx)-\d\d-\d{4}")
 _GLAND: Final = dict.fromkeys(range(1, 256), 1)
 
 
+@register_dataset("promri")
 class ProMRI(FileDataset):
     """Whole-gland prostate segmentation from every source that lies under one root.
 
@@ -34,7 +35,6 @@ class ProMRI(FileDataset):
         root: Folder with any of these.
     """
 
-    name = "promri"
     facts = Facts(
         title="ProMRI (PROMISE12, NCI-ISBI 2013 and own cases)",
         citation="Litjens et al., Evaluation of prostate segmentation algorithms for MRI: the "

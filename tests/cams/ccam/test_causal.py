@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 
 from camzoo.backbone import build_classifier
-from camzoo.cams.base import cams
 from camzoo.cams.ccam.category import CategoryAttention
 from camzoo.cams.ccam.causal import CausalCam, CausalClassifier, CausalLoss, Strength, numbered
 from camzoo.cams.pipeline import MapArrays, make_maps
 from camzoo.cams.view import Viewer
 from camzoo.config import BackboneConfig, MapsConfig, TrainingConfig
 from camzoo.training import minimise
+from camzoo.zoo import cams
 from tests.toy import toy_slices
 
 BACKBONE = BackboneConfig(name="resnet10t", weights="none", frozen=0)
