@@ -99,8 +99,10 @@ def _require_once(text: str) -> None:
 
 def _texts(value: object) -> list[str]:
     """A text, or several texts, as a list."""
-    several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
-    listed = list(value) if several else [value]  # type: ignore[call-overload]
-    if not all(isinstance(text, str) for text in listed):
+    listed: list[object] = [value]
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        listed = list(value)
+    texts = [text for text in listed if isinstance(text, str)]
+    if len(texts) < len(listed):
         raise ConfigError(f"names are text, got {value!r}")
-    return listed
+    return texts

@@ -81,8 +81,8 @@ class BenchResult:
 
     def __repr__(self) -> str:
         """Say what was run, what failed, and where it is."""
-        lines = self.rows[["method", "variant"]].drop_duplicates().itertuples(index=False)
-        named = ", ".join(line_name(line.method, line.variant) for line in lines)
+        lines = self.rows[["method", "variant"]].drop_duplicates().astype(str)
+        named = ", ".join(map(line_name, lines["method"], lines["variant"]))
         return "\n".join([
             f"BenchResult {self.folder.name}: {len(self.rows)} rows",
             f"  lines: {named}",
