@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from camzoo.lazy import lazily
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo import metrics as metrics
     from camzoo.api import compute_cams as compute_cams
@@ -54,38 +56,36 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.segment.maps import MapBaseline as MapBaseline
     from camzoo.segment.maps import validated_cut as validated_cut
     from camzoo.supervision import Supervision as Supervision
-
-__version__ = "0.1.0"
-
-__getattr__, __dir__, __all__ = lazily(
-    __name__,
-    {
-        "camzoo.api": ("compute_cams",),
-        "camzoo.backbone": ("Classifier",),
-        "camzoo.cams.base": ("CamMethod", "FitContext", "register_cam"),
-        "camzoo.cams.picture": ("overlay",),
-        "camzoo.cams.pipeline": ("MapArrays",),
-        "camzoo.cams.steps": ("MapStep", "StepContext", "StepReport", "register_step"),
-        "camzoo.cams.training_views": ("training_views",),
-        "camzoo.cams.view": ("FeatureView",),
-        "camzoo.config": ("BenchConfig", "TrainingConfig"),
-        "camzoo.data.datasets.base": (
-            "Case", "Dataset", "Facts", "Folds", "Fractions", "register_dataset",
-        ),
-        "camzoo.data.labels": ("UNKNOWN",),
-        "camzoo.data.readers": ("read_volume",),
-        "camzoo.data.slices": ("TaggedSlices",),
-        "camzoo.data.volume": ("Volume",),
-        "camzoo.errors": ("CamzooError", "ConfigError", "DataError"),
-        "camzoo.harness.call": ("bench",),
-        "camzoo.harness.run": ("BenchResult",),
-        "camzoo.scoring.score": ("Scores", "score"),
-        "camzoo.segment.base": (
-            "Baseline", "PseudoMaskBaseline", "UNetBaseline", "register_baseline",
-        ),
-        "camzoo.segment.context": ("BaselineContext",),
-        "camzoo.segment.maps": ("MapBaseline", "validated_cut"),
-        "camzoo.supervision": ("Supervision",),
-    },
-    modules={"metrics": "camzoo.metrics", "weighting": "camzoo.cams.weighting"},
-)  # fmt: skip
+else:  # a module with __getattr__ would have every name to a type checker
+    __getattr__, __dir__, __all__ = lazily(
+        __name__,
+        {
+            "camzoo.api": ("compute_cams",),
+            "camzoo.backbone": ("Classifier",),
+            "camzoo.cams.base": ("CamMethod", "FitContext", "register_cam"),
+            "camzoo.cams.picture": ("overlay",),
+            "camzoo.cams.pipeline": ("MapArrays",),
+            "camzoo.cams.steps": ("MapStep", "StepContext", "StepReport", "register_step"),
+            "camzoo.cams.training_views": ("training_views",),
+            "camzoo.cams.view": ("FeatureView",),
+            "camzoo.config": ("BenchConfig", "TrainingConfig"),
+            "camzoo.data.datasets.base": (
+                "Case", "Dataset", "Facts", "Folds", "Fractions", "register_dataset",
+            ),
+            "camzoo.data.labels": ("UNKNOWN",),
+            "camzoo.data.readers": ("read_volume",),
+            "camzoo.data.slices": ("TaggedSlices",),
+            "camzoo.data.volume": ("Volume",),
+            "camzoo.errors": ("CamzooError", "ConfigError", "DataError"),
+            "camzoo.harness.call": ("bench",),
+            "camzoo.harness.run": ("BenchResult",),
+            "camzoo.scoring.score": ("Scores", "score"),
+            "camzoo.segment.base": (
+                "Baseline", "PseudoMaskBaseline", "UNetBaseline", "register_baseline",
+            ),
+            "camzoo.segment.context": ("BaselineContext",),
+            "camzoo.segment.maps": ("MapBaseline", "validated_cut"),
+            "camzoo.supervision": ("Supervision",),
+        },
+        modules={"metrics": "camzoo.metrics", "weighting": "camzoo.cams.weighting"},
+    )  # fmt: skip

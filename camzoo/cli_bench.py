@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from camzoo import cli_complete
 from camzoo.configure import configure
 from camzoo.ending import StopError
 from camzoo.errors import ConfigError
@@ -33,11 +34,17 @@ _GO_ON: Final = "what is finished is kept, and the same command goes on from the
 
 def bench(
     dataset: Annotated[
-        str | None, typer.Option(help="promri, acdc, chaos, nnunet, phantom, …")
+        str | None,
+        typer.Option(
+            help="promri, acdc, chaos, nnunet, phantom, …", autocompletion=cli_complete.data_set
+        ),
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder with the data set.")] = None,
     preset: Annotated[
-        str | None, typer.Option(help="smoke, quick or paper. Without: quick.")
+        str | None,
+        typer.Option(
+            help="smoke, quick or paper. Without: quick.", autocompletion=cli_complete.preset
+        ),
     ] = None,
     again: Annotated[
         Path | None,
@@ -51,17 +58,22 @@ def bench(
         str | None,
         typer.Option(
             help="CAM methods, comma-separated, or all. A class of your own as module:Class or "
-            "path/to/file.py:Class. Without: cam."
+            "path/to/file.py:Class. Without: cam.",
+            autocompletion=cli_complete.methods,
         ),
     ] = None,
     baselines: Annotated[
         str | None,
         typer.Option(
             help="Baselines that end in a U-Net, comma-separated, all or none; your own as for "
-            "--methods. Without: none."
+            "--methods. Without: none.",
+            autocompletion=cli_complete.baselines,
         ),
     ] = None,
-    backbone: Annotated[str | None, typer.Option(help="Any timm model.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Any timm model.", autocompletion=cli_complete.backbone),
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="A .safetensors or .pth file, imagenet, or none.")
     ] = None,
@@ -83,6 +95,7 @@ def bench(
             "--set",
             help="SETTING=VALUE, as training.epochs=3 or maps.scales=0.5,1; camzoo settings "
             "lists them.",
+            autocompletion=cli_complete.setting,
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
@@ -97,6 +110,9 @@ def bench(
     verbose: BeVerbose = False,
 ) -> None:
     """Run the benchmark, or finish a run that was interrupted."""
+    from camzoo.data.opening import require_dataset
+    from camzoo.timm_names import require_model
+
     output = Output(as_json, quiet, verbose)
     given = {
         "methods": methods,
@@ -115,6 +131,9 @@ def bench(
     changes |= {f"data.options.{key}": value for key, value in options.items()}
     changes |= parse_pairs("--set", set_, lists=_may_be_list)
     config = configure(dataset, preset, again, changes)
+    # Words are checked with what is imported in a moment; what takes seconds comes behind that.
+    require_dataset(config.data.name, config.data.options)
+    require_model(config.backbone.name)
     if plan:
         _plan(config, out, output)
         return

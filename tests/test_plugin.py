@@ -52,7 +52,7 @@ def test_the_program_finds_the_method(installed):
 def test_the_method_conforms(installed):
     result = run(CAMZOO, "check", "sign-cam", path=installed)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "12 of 12 checks passed" in result.stdout
+    assert "13 of 13 checks passed" in result.stdout
 
 
 def test_the_method_computes(installed):

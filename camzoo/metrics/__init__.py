@@ -23,17 +23,17 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.metrics.sweep import SweepCounts as SweepCounts
     from camzoo.metrics.sweep import apply_threshold as apply_threshold
     from camzoo.metrics.sweep import threshold_sweep as threshold_sweep
-
-__getattr__, __dir__, __all__ = lazily(
-    __name__,
-    {
-        "camzoo.metrics.case": ("CaseReference",),
-        "camzoo.metrics.comparison": ("compare_to_best",),
-        "camzoo.metrics.definitions": ("metrics_table",),
-        "camzoo.metrics.overlap": ("dice", "overlap_counts"),
-        "camzoo.metrics.protocols": ("apply_protocol",),
-        "camzoo.metrics.summary": ("summarise",),
-        "camzoo.metrics.surface": ("ReferenceSurface", "SurfaceDistances", "surface_distances"),
-        "camzoo.metrics.sweep": ("SweepCounts", "apply_threshold", "threshold_sweep"),
-    },
-)
+else:  # a module with __getattr__ would have every name to a type checker
+    __getattr__, __dir__, __all__ = lazily(
+        __name__,
+        {
+            "camzoo.metrics.case": ("CaseReference",),
+            "camzoo.metrics.comparison": ("compare_to_best",),
+            "camzoo.metrics.definitions": ("metrics_table",),
+            "camzoo.metrics.overlap": ("dice", "overlap_counts"),
+            "camzoo.metrics.protocols": ("apply_protocol",),
+            "camzoo.metrics.summary": ("summarise",),
+            "camzoo.metrics.surface": ("ReferenceSurface", "SurfaceDistances", "surface_distances"),
+            "camzoo.metrics.sweep": ("SweepCounts", "apply_threshold", "threshold_sweep"),
+        },
+    )
