@@ -49,6 +49,8 @@ def reading(path: Path, advice: Advice = made_again) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        if not path.parent.exists():  # all of it was taken away, while the run goes on perhaps
+            raise
         raise DamagedError(f"{path} is missing; {advice(path)}") from error
     except DamagedError:
         raise

@@ -41,7 +41,7 @@ def test_check_passes_and_fails(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fine = run("check", "new_method:Fine")
     assert fine.exit_code == 0
-    assert "12 of 12 checks passed" in fine.output
+    assert "13 of 13 checks passed" in fine.output
     flat = run("check", "new_method:Flat")
     assert flat.exit_code == 1
     assert "FAIL  shape [B, C, h, w]" in flat.output

@@ -40,7 +40,7 @@ def test_ranges_are_those_of_the_model():
 
 def test_presets_are_told_where_they_differ():
     listed = {setting.name: setting for setting in all_settings()}
-    assert listed["training.epochs"].presets == {"smoke": "8", "quick": "10"}
+    assert listed["training.epochs"].presets == {"smoke": "6", "quick": "10"}
     assert listed["maps.batch"].presets == {}
 
 

@@ -21,7 +21,8 @@ from camzoo.progress import Quiet, Reporter
 from camzoo.protocol import Protocol
 from camzoo.scoring.cohort import Cohort, key_of
 from camzoo.scoring.files import Reference, Spacing
-from camzoo.scoring.options import GIVEN, PROTOCOLS, ScoreOptions, parse_normalisation
+from camzoo.scoring.normalisation import parse_normalisation
+from camzoo.scoring.options import GIVEN, PROTOCOLS, ScoreOptions
 
 Files = Mapping[str, Path | None]
 #: Threshold by method and case.
