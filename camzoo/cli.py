@@ -124,4 +124,4 @@ def doctor(as_json: AsJson = False, quiet: BeQuiet = False) -> None:
 
 def main() -> None:
     """Entry point."""
-    run_to_the_end(app)
+    run_to_the_end(lambda: app(prog_name="camzoo"))

@@ -261,9 +261,11 @@ def everything_broken(tmp_path_factory):
 
 def camzoo(folder, *words):
     code = "import sys; from camzoo.cli import main; main()"
+    # Test runners set COLUMNS; without it nothing that is not written to a terminal is cut.
+    wide = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     return subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, encoding="utf-8",
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}, check=False,
+        env=wide | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}, check=False,
     )  # fmt: skip
 
 
