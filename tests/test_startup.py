@@ -40,7 +40,7 @@ ANSWERS = [
     ([*BENCH, "--baselines", "sizeloss:wait=1"], 2, "of baseline sizeloss; did you mean weight"),
     ([*BENCH, "--set", "training.epoch=3"], 2, "setting 'training.epoch'; did you mean train"),
     ([*BENCH, "--set", "epochs=3"], 2, "did you mean training.epochs or segmentation.epochs"),
-    ([*BENCH, "--set", "training.epochs=0"], 2, "wrong setting training.epochs: takes a whole number from 1"),
+    ([*BENCH, "--set", "training.epochs=0"], 2, "training.epochs: takes a whole number"),
     ([*BENCH, "--option", "patient=3"], 2, "'patient' of data set 'phantom'; did you mean pat"),
     ([*BENCH, "--preset", "smok"], 2, "unknown preset 'smok'; did you mean smoke?"),
     ([*BENCH, "--backbone", "resnet81"], 2, "backbone 'resnet81' of timm; did you mean resn"),
