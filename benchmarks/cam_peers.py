@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from camzoo.cams.view import Viewer
-from camzoo.zoo import cams
+from camzoo.cams.view.feature_view import Viewer
+from camzoo.core.registries import cams
 
 GRADCAM = {
     "grad-cam": "GradCAM",

@@ -13,13 +13,13 @@ import pandas as pd
 from rich.console import Console
 
 from benchmarks.results import machine, table, write_section
-from camzoo.cams.selection import select_methods
 from camzoo.config import BenchConfig
+from camzoo.core.reporters import reporter_for
+from camzoo.evaluate.rows import line_name
 from camzoo.harness.run import bench
 from camzoo.presets import preset
 from camzoo.report.tables import pooled_dsc
-from camzoo.reporters import reporter_for
-from camzoo.rows import line_name
+from camzoo.steps.selection import select_methods
 
 CONTRASTS = (1.0, 0.4)
 COOCCURRENCES = (0.2, 1.0)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from benchmarks.results import table
-from camzoo.zoo import cams
+from camzoo.core.registries import cams
 
 DOCS = Path(__file__).parent.parent / "docs" / "methods.md"
 _PART = re.compile(r"(<!-- begin methods -->\n).*?(<!-- end methods -->)", re.DOTALL)

@@ -9,8 +9,8 @@ from pathlib import Path
 from benchmarks import masks, peers
 from benchmarks.results import table
 from benchmarks.simulations import coverage, false_alarms
+from camzoo.core.protocol import Protocol
 from camzoo.metrics.definitions import metrics_table
-from camzoo.protocol import Protocol
 
 DOCS = Path(__file__).parent.parent / "docs" / "metrics.md"
 

@@ -7,7 +7,7 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
-from camzoo.environment import processor
+from camzoo.core.environment import processor
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 _TITLE = "# Benchmark results\n\nWritten by the benchmarks (`make benchmarks`), never by hand.\n"

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import milliseconds, ratio
-from camzoo.allocator import keep_freed_memory
-from camzoo.precision import autocast, choose_precision
+from camzoo.core.allocator import keep_freed_memory
+from camzoo.core.precision import autocast, choose_precision
 from camzoo.presets import preset
 from camzoo.segment.unet import build_unet
 
@@ -118,8 +118,8 @@ def test_kept_memory_beside_the_default(benchmark):
         )
     torch.set_num_threads(1)
     notes = (
-        f"`camzoo bench` keeps what it frees (`camzoo.allocator`); programs by default give large "
-        f"blocks back to the system. {BACKBONE}, {PRECISION}, CPU time on one thread: median "
+        f"`camzoo bench` keeps what it frees (`camzoo.core.allocator`); programs by default give "
+        f"large blocks back to the system. {BACKBONE}, {PRECISION}, CPU time on one thread: median "
         f"(quartiles) of {PROCESSES} processes of either kind in turn, each the median of {ROUNDS} "
         "rounds."
     )

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import cam_peers
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import interleaved, milliseconds, ratio
-from camzoo.api import compute_cams
+from camzoo.cams.compute import compute_cams
 
 SIX = ("cam", "grad-cam", "grad-cam++", "ablation-cam", "eigen-cam", "layer-cam")
 BACKBONES = ("resnet18", "resnet50")

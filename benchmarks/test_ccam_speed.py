@@ -12,12 +12,12 @@ import torch
 
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import interleaved, milliseconds, ratio
-from camzoo.backbone import build_classifier
-from camzoo.cams.ccam.category import CategoryAttention
-from camzoo.cams.ccam.causal import CausalClassifier, CausalLoss
 from camzoo.config import BackboneConfig, TrainingConfig
-from camzoo.precision import choose_precision
-from camzoo.training import TagLoss
+from camzoo.core.precision import choose_precision
+from camzoo.learning.loop import TagLoss
+from camzoo.network.backbone import build_classifier
+from camzoo.steps.ccam.category import CategoryAttention
+from camzoo.steps.ccam.causal import CausalClassifier, CausalLoss
 
 #: How much longer a step of C-CAM may take.
 TARGET = 1.15

@@ -70,8 +70,8 @@ def test_answers_in_words(benchmark):
         )
     notes = (
         "Whole processes, user and system time and largest resident memory, median (quartiles) of "
-        f"{ROUNDS}. Names, papers and settings are read from sources (`camzoo.outline`), so that "
-        "torch and timm are not imported for them; doctor does import torch."
+        f"{ROUNDS}. Names, papers and settings are read from sources (`camzoo.core.outline`), so "
+        "that torch and timm are not imported for them; doctor does import torch."
     )
     made_with = machine("camzoo", "torch", "timm", "typer")
     write_section("Start", f"{notes}\n\n{table(rows)}\n\n{made_with}")

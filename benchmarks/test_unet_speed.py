@@ -12,8 +12,8 @@ from monai.networks.nets import BasicUNet
 
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import interleaved, milliseconds, ratio
+from camzoo.core.precision import choose_precision
 from camzoo.data.slices import TaggedSlices
-from camzoo.precision import choose_precision
 from camzoo.presets import preset
 from camzoo.segment.training import fit, training_batches
 from camzoo.segment.unet import build_unet

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from camzoo.backbone import build_classifier
 from camzoo.cams.base import FitContext
-from camzoo.cams.sheet import write_sheet
-from camzoo.cams.view import Viewer
+from camzoo.cams.view.feature_view import Viewer
+from camzoo.core.registries import cams, datasets
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared
+from camzoo.learning.loop import fit
+from camzoo.network.backbone import build_classifier
 from camzoo.presets import preset
-from camzoo.training import fit
-from camzoo.zoo import cams, datasets
+from camzoo.report.sheet import write_sheet
 
 PICTURE = Path(__file__).parent.parent / "docs" / "zoo.png"
 SEED = 0

@@ -9,28 +9,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from camzoo.lazy import lazily
+from camzoo.core.lazy import lazily
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo import metrics as metrics
-    from camzoo.api import compute_cams as compute_cams
-    from camzoo.backbone import Classifier as Classifier
     from camzoo.cams import weighting as weighting
     from camzoo.cams.base import CamMethod as CamMethod
     from camzoo.cams.base import FitContext as FitContext
     from camzoo.cams.base import register_cam as register_cam
+    from camzoo.cams.compute import compute_cams as compute_cams
     from camzoo.cams.picture import overlay as overlay
     from camzoo.cams.pipeline import MapArrays as MapArrays
-    from camzoo.cams.steps import MapStep as MapStep
-    from camzoo.cams.steps import StepContext as StepContext
-    from camzoo.cams.steps import StepReport as StepReport
-    from camzoo.cams.steps import register_step as register_step
     from camzoo.cams.training_views import training_views as training_views
-    from camzoo.cams.view import FeatureView as FeatureView
+    from camzoo.cams.view.feature_view import FeatureView as FeatureView
     from camzoo.config import BenchConfig as BenchConfig
     from camzoo.config import TrainingConfig as TrainingConfig
+    from camzoo.core.errors import CamzooError as CamzooError
+    from camzoo.core.errors import ConfigError as ConfigError
+    from camzoo.core.errors import DataError as DataError
+    from camzoo.core.supervision import Supervision as Supervision
     from camzoo.data.datasets.base import Case as Case
     from camzoo.data.datasets.base import Dataset as Dataset
     from camzoo.data.datasets.base import Facts as Facts
@@ -41,33 +40,34 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.data.readers import read_volume as read_volume
     from camzoo.data.slices import TaggedSlices as TaggedSlices
     from camzoo.data.volume import Volume as Volume
-    from camzoo.errors import CamzooError as CamzooError
-    from camzoo.errors import ConfigError as ConfigError
-    from camzoo.errors import DataError as DataError
+    from camzoo.evaluate.scoring import Scores as Scores
+    from camzoo.evaluate.scoring import score as score
     from camzoo.harness.call import bench as bench
     from camzoo.harness.run import BenchResult as BenchResult
-    from camzoo.scoring.score import Scores as Scores
-    from camzoo.scoring.score import score as score
+    from camzoo.network.backbone import Classifier as Classifier
     from camzoo.segment.base import Baseline as Baseline
     from camzoo.segment.base import PseudoMaskBaseline as PseudoMaskBaseline
     from camzoo.segment.base import UNetBaseline as UNetBaseline
     from camzoo.segment.base import register_baseline as register_baseline
-    from camzoo.segment.context import BaselineContext as BaselineContext
+    from camzoo.segment.learning_context import BaselineContext as BaselineContext
     from camzoo.segment.maps import MapBaseline as MapBaseline
     from camzoo.segment.maps import validated_cut as validated_cut
-    from camzoo.supervision import Supervision as Supervision
+    from camzoo.steps.base import MapStep as MapStep
+    from camzoo.steps.base import StepContext as StepContext
+    from camzoo.steps.base import StepReport as StepReport
+    from camzoo.steps.base import register_step as register_step
 else:  # a module with __getattr__ would have every name to a type checker
     __getattr__, __dir__, __all__ = lazily(
         __name__,
         {
-            "camzoo.api": ("compute_cams",),
-            "camzoo.backbone": ("Classifier",),
+            "camzoo.cams.compute": ("compute_cams",),
+            "camzoo.network.backbone": ("Classifier",),
             "camzoo.cams.base": ("CamMethod", "FitContext", "register_cam"),
             "camzoo.cams.picture": ("overlay",),
             "camzoo.cams.pipeline": ("MapArrays",),
-            "camzoo.cams.steps": ("MapStep", "StepContext", "StepReport", "register_step"),
+            "camzoo.steps.base": ("MapStep", "StepContext", "StepReport", "register_step"),
             "camzoo.cams.training_views": ("training_views",),
-            "camzoo.cams.view": ("FeatureView",),
+            "camzoo.cams.view.feature_view": ("FeatureView",),
             "camzoo.config": ("BenchConfig", "TrainingConfig"),
             "camzoo.data.datasets.base": (
                 "Case", "Dataset", "Facts", "Folds", "Fractions", "register_dataset",
@@ -76,16 +76,16 @@ else:  # a module with __getattr__ would have every name to a type checker
             "camzoo.data.readers": ("read_volume",),
             "camzoo.data.slices": ("TaggedSlices",),
             "camzoo.data.volume": ("Volume",),
-            "camzoo.errors": ("CamzooError", "ConfigError", "DataError"),
+            "camzoo.core.errors": ("CamzooError", "ConfigError", "DataError"),
             "camzoo.harness.call": ("bench",),
             "camzoo.harness.run": ("BenchResult",),
-            "camzoo.scoring.score": ("Scores", "score"),
+            "camzoo.evaluate.scoring": ("Scores", "score"),
             "camzoo.segment.base": (
                 "Baseline", "PseudoMaskBaseline", "UNetBaseline", "register_baseline",
             ),
-            "camzoo.segment.context": ("BaselineContext",),
+            "camzoo.segment.learning_context": ("BaselineContext",),
             "camzoo.segment.maps": ("MapBaseline", "validated_cut"),
-            "camzoo.supervision": ("Supervision",),
+            "camzoo.core.supervision": ("Supervision",),
         },
         modules={"metrics": "camzoo.metrics", "weighting": "camzoo.cams.weighting"},
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """``python -m camzoo``: the command line, wherever camzoo can be imported."""
 
-from camzoo.cli import main
+from camzoo.cli.app import main
 
 if __name__ == "__main__":
     main()

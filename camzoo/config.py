@@ -12,11 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from camzoo.data.plane import SliceChoice
-from camzoo.data.splits import SplitKind
-from camzoo.errors import ConfigError, UnknownNameError
-from camzoo.protocol import Protocol
-from camzoo.ranges import (
+from camzoo.core.choices import SliceChoice, SplitKind
+from camzoo.core.errors import ConfigError, UnknownNameError
+from camzoo.core.protocol import Protocol
+from camzoo.core.ranges import (
     Name,
     Real,
     Several,
@@ -30,7 +29,7 @@ from camzoo.ranges import (
     refusal,
     shortly,
 )
-from camzoo.suggest import unknown
+from camzoo.core.suggest import unknown
 
 #: In pixels. What is larger than the largest would not fit into memory.
 Side = Annotated[int, Whole(8, 4096, "in pixels")]
@@ -186,7 +185,7 @@ class TrainingConfig(_Frozen):
         rare: Slices are drawn with replacement so that the rarer value of each tag has at least
             about this share; 0 shows every slice once per epoch.
         precision: Of autocast: "bf16", "fp32", or "auto": bf16 where the processor computes it
-            natively (:mod:`camzoo.processor`), else fp32.
+            natively (:mod:`camzoo.core.processor`), else fp32.
     """
 
     section = "training"
@@ -291,7 +290,7 @@ class SegmentationConfig(_Frozen):
         clip: Largest norm of the gradient; None leaves it as it is. Penalties on sizes start two
             orders of magnitude above the cross-entropy, and Adam would remember that.
         precision: Of autocast: "bf16", "fp32", or "auto": bf16 where the processor computes it
-            natively (:mod:`camzoo.processor`), else fp32.
+            natively (:mod:`camzoo.core.processor`), else fp32.
     """
 
     section = "segmentation"
@@ -335,7 +334,7 @@ class BenchConfig(_Frozen):
         device: "auto", "cpu", "cuda" or "cuda:N".
         threads: Of torch on the CPU; None is one per core.
         plugins: Classes in files of one's own that are registered first: ``module:Class`` or
-            ``path/to/file.py:Class`` (:mod:`camzoo.plugins`).
+            ``path/to/file.py:Class`` (:mod:`camzoo.harness.plugins`).
     """
 
     preset: Annotated[str, Name()] = "custom"

@@ -13,7 +13,7 @@ from camzoo.config import (
     SegmentationConfig,
     TrainingConfig,
 )
-from camzoo.suggest import unknown
+from camzoo.core.suggest import unknown
 
 
 def _smoke(dataset: str) -> BenchConfig:

@@ -1,7 +1,7 @@
 """Installed packages, made on the fly: a dist-info folder with entry points, and modules."""
 
-from camzoo.outline import outline_module
-from camzoo.registry import Registry
+from camzoo.core.outline import outline_module
+from camzoo.core.registry import Registry
 
 
 def install(folder, package, entries, modules=None, group="camzoo.cams"):

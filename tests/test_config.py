@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from camzoo.config import BenchConfig, DataConfig, read_config
-from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.core.errors import ConfigError, UnknownNameError
 from camzoo.presets import PRESETS, preset
 
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from benchmarks import notebook
-from camzoo.cli import app
+from camzoo.cli.app import app
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

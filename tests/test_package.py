@@ -12,8 +12,8 @@ import pytest
 
 import camzoo
 import camzoo.metrics
-from camzoo.errors import CamzooError
-from camzoo.lazy import homes_of
+from camzoo.core.errors import CamzooError
+from camzoo.core.lazy import homes_of
 from tests.conftest import ROOT
 
 FACES = (camzoo, camzoo.metrics)
@@ -65,7 +65,7 @@ def test_score_is_the_function_before_and_after_its_module_was_imported():
     script = """
 import camzoo
 print(type(camzoo.score).__name__)
-import camzoo.scoring.score, camzoo.cli_score, camzoo.cams.score
+import camzoo.evaluate.scoring, camzoo.cli.score, camzoo.cams.methods.score
 print(type(camzoo.score).__name__, type(camzoo.bench).__name__, type(camzoo.metrics).__name__)
 from camzoo import score
 print(type(score).__name__)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from camzoo.zoo import cams
+from camzoo.core.registries import cams
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "example_plugin"
 
@@ -21,7 +21,7 @@ def run(code, *arguments, path):
     )
 
 
-CAMZOO = "import sys; from camzoo.cli import main; main()"
+CAMZOO = "import sys; from camzoo.cli.app import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_the_method_computes(installed):
     """Sign-CAM of y = 3 mean A_0 - 2 mean A_1 is A_0 - A_1."""
     code = """
 import torch
-from camzoo.api import compute_cams
+from camzoo.cams.compute import compute_cams
 from tests.cams.networks import GivenFeatures
 images = torch.tensor([[[[1.0, 5.0]], [[2.0, 4.0]]]])
 print(compute_cams(GivenFeatures([[3.0, -2.0]]), images, "sign-cam")["sign-cam"].tolist())

@@ -32,10 +32,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from camzoo.backbone import Classifier, Trainable
-from camzoo.errors import ConfigError
-from camzoo.precision import autocast
-from camzoo.randomness import seeded
+from camzoo.core.errors import ConfigError
+from camzoo.core.precision import autocast
+from camzoo.core.randomness import seeded
+from camzoo.network.backbone import Classifier, Trainable
+from camzoo.network.trunk_levels import run_stages, stage_channels, starting_point
 from camzoo.refine.affinity import enlarged_parts
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.confidence import alpha_scores, labels_from_alphas, with_background
@@ -44,7 +45,6 @@ from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.pair_affinity import affinity_from_features
 from camzoo.refine.random_walk import random_walk
 from camzoo.refine.scale import pair_radius
-from camzoo.refine.stages import run_stages, stage_channels, starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
 from camzoo_baselines.own_maps import walked_maps
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from camzoo.cams.pipeline import MapArrays
     from camzoo.config import Precision, TrainingConfig
     from camzoo.data.slices import TaggedSlices
-    from camzoo.segment.context import BaselineContext
+    from camzoo.segment.learning_context import BaselineContext
 
 #: Pixels of the image per pixel of the features, along each side.
 STRIDE: Final = 8

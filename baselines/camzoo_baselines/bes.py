@@ -29,13 +29,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.backbone import Classifier, build_classifier
-from camzoo.cams.activation import Cam
+from camzoo.cams.methods.activation import Cam
 from camzoo.cams.pipeline import MapArrays, resize
 from camzoo.config import Precision, TrainingConfig
+from camzoo.core.errors import ConfigError, DataError
+from camzoo.core.precision import autocast
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import ConfigError, DataError
-from camzoo.precision import autocast
+from camzoo.learning.loop import ViewLoss, mirrored, require_both_tags
+from camzoo.network.backbone import Classifier, build_classifier
+from camzoo.network.trunk_levels import starting_point
 from camzoo.refine.affinity import (
     AffinitySettings,
     boundary_recipe,
@@ -47,15 +49,13 @@ from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels
 from camzoo.refine.label_loss import LabelLoss, mean_over
 from camzoo.refine.scale import LINEAGE_SIDE, pair_radius, shrunk
-from camzoo.refine.stages import starting_point
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo.training import ViewLoss, mirrored, require_both_tags
 from camzoo_baselines.own_maps import own_maps, walked_maps
 
 if TYPE_CHECKING:
     from camzoo.data.slices import TaggedSlices
-    from camzoo.segment.context import BaselineContext
+    from camzoo.segment.learning_context import BaselineContext
 
 #: Values of boundary labels besides UNKNOWN.
 BACKGROUND, ORGAN, BOUNDARY = 0, 1, 2

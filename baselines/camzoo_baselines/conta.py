@@ -29,22 +29,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.cams.activation import Cam
-from camzoo.cams.ccam.category import CategoryAttention
-from camzoo.cams.ccam.causal import CausalCam, CausalClassifier, CausalLoss
-from camzoo.cams.ccam.context import context_map, resized
-from camzoo.cams.ccam.retraining import retraining
-from camzoo.errors import ConfigError
+from camzoo.cams.methods.activation import Cam
+from camzoo.core.errors import ConfigError
+from camzoo.learning.loop import mirrored
 from camzoo.segment.base import UNetBaseline, clear_absent, register_baseline
 from camzoo.segment.maps import validated_cut
 from camzoo.segment.training import SegmentationNet, train_unet
-from camzoo.training import mirrored
+from camzoo.steps.ccam.category import CategoryAttention
+from camzoo.steps.ccam.causal import CausalCam, CausalClassifier, CausalLoss
+from camzoo.steps.ccam.global_context import context_map, resized
+from camzoo.steps.ccam.retraining import retraining
 from camzoo_baselines.own_maps import own_maps
 
 if TYPE_CHECKING:
     from camzoo.cams.pipeline import MapArrays
     from camzoo.data.slices import TaggedSlices
-    from camzoo.segment.context import BaselineContext
+    from camzoo.segment.learning_context import BaselineContext
 
 #: Slices that the segmentation network and the attention see at a time.
 _PART = 16

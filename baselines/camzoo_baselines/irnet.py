@@ -1,7 +1,7 @@
 """IRNet: the U-Net on CAM that walks up to learnt edges.
 
 Ahn, Cho and Kwak, Weakly supervised learning of instance segmentation with inter-pixel relations,
-CVPR 2019. Its parts are the step ``aff`` behind CAM (:mod:`camzoo.cams.affinity`), which C-CAM took
+CVPR 2019. Its parts are the step ``aff`` behind CAM (:mod:`camzoo.steps.aff`), which C-CAM took
 over from it: labels of confident pixels, an edge network on a frozen trunk that learns affinities
 of pairs of pixels from them, and a random walk of the maps up to the edges.
 

@@ -31,22 +31,22 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.backbone import Classifier
-from camzoo.cams.activation import Cam
+from camzoo.cams.methods.activation import Cam
 from camzoo.config import TrainingConfig
+from camzoo.core.errors import ConfigError
+from camzoo.core.precision import autocast
+from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import ConfigError
-from camzoo.precision import autocast
+from camzoo.learning.loop import ViewLoss, mirrored, require_both_tags
+from camzoo.network.backbone import Classifier
 from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.segment.losses import balanced_cross_entropy
 from camzoo.segment.maps import resized_parts
-from camzoo.supervision import Supervision
-from camzoo.training import ViewLoss, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit
 from camzoo_baselines.sizes import bounds_of, organ_sizes, size_penalty
 
 if TYPE_CHECKING:
-    from camzoo.segment.context import BaselineContext
+    from camzoo.segment.learning_context import BaselineContext
 
 
 @register_baseline("issoc-style")

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from camzoo.cams.linear import classifier_of
 from camzoo.cams.pipeline import MapArrays, divide_by_volume_maximum, make_maps, rewrite
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
+from camzoo.network.heads import classifier_of
 
 if TYPE_CHECKING:
-    from camzoo.backbone import Classifier
     from camzoo.cams.base import CamMethod
     from camzoo.data.slices import TaggedSlices
-    from camzoo.segment.context import BaselineContext
+    from camzoo.network.backbone import Classifier
+    from camzoo.segment.learning_context import BaselineContext
 
 #: Keeps the division by a maximum finite (authors' code of SEAM).
 _LEAST: Final = 1e-5

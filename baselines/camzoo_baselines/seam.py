@@ -34,23 +34,23 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from camzoo.backbone import Classifier, Trainable
-from camzoo.cams.activation import Cam
 from camzoo.cams.base import CamMethod
+from camzoo.cams.methods.activation import Cam
 from camzoo.cams.pipeline import input_side, resize
 from camzoo.config import TrainingConfig
-from camzoo.errors import ConfigError
-from camzoo.precision import autocast
-from camzoo.randomness import seeded
-from camzoo.refine.stages import run_stages, run_with_stages, stage_channels
+from camzoo.core.errors import ConfigError
+from camzoo.core.precision import autocast
+from camzoo.core.randomness import seeded
+from camzoo.learning.loop import ViewLoss, mirrored, require_both_tags
+from camzoo.network.backbone import Classifier, Trainable
+from camzoo.network.trunk_levels import run_stages, run_with_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo.training import ViewLoss, mirrored, require_both_tags
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit
 
 if TYPE_CHECKING:
-    from camzoo.cams.view import FeatureView
-    from camzoo.segment.context import BaselineContext
+    from camzoo.cams.view.feature_view import FeatureView
+    from camzoo.segment.learning_context import BaselineContext
 
 #: Channels that the PCM takes from the two stages, and compares places in.
 _WIDTHS: Final = (64, 128)

@@ -28,16 +28,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_cdt
 from torch import Tensor
 
+from camzoo.core.errors import ConfigError
+from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import ConfigError
 from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.segment.losses import balanced_cross_entropy
 from camzoo.segment.supervised import reference_labels
-from camzoo.supervision import Supervision
 from camzoo_baselines.sizes import bounds_of, organ_sizes, size_penalty
 
 if TYPE_CHECKING:
-    from camzoo.segment.context import BaselineContext
+    from camzoo.segment.learning_context import BaselineContext
 
 #: Side of the paper's slices, that its widths and counts are meant for.
 _SIDE: Final = 256

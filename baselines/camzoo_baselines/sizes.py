@@ -13,7 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 
 #: Pixels of the slices that bounds are given for.
 PIXELS: Final = 256 * 256

@@ -1,5 +1,5 @@
-"""CAM methods, the view they share, the pipeline that turns them into maps, and what follows."""
+"""CAM methods, the view they share, and the pipeline that turns them into maps."""
 
-from camzoo.zoo import cams, steps
+from camzoo.core.registries import cams
 
-__all__ = ["cams", "steps"]
+__all__ = ["cams"]

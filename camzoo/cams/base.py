@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from camzoo.cams.fusion import fuse
-from camzoo.supervision import Supervision
-from camzoo.zoo import cams
+from camzoo.cams.view.fusion import fuse
+from camzoo.core.registries import cams
+from camzoo.core.supervision import Supervision
 
 if TYPE_CHECKING:
-    from camzoo.backbone import Classifier
-    from camzoo.cams.view import FeatureView
+    from camzoo.cams.view.feature_view import FeatureView
     from camzoo.data.slices import TaggedSlices
+    from camzoo.network.backbone import Classifier
 
 
 @dataclass(frozen=True)

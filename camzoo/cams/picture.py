@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 
 #: From dark to bright in even steps to the eye, and told apart by the colour-blind.
 COLOURS: Final = "inferno"

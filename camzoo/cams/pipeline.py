@@ -1,9 +1,9 @@
 """From saliency to maps: the same scales, flips, gating and normalisation for every method.
 
 For each view of a batch (a scale, straight or mirrored) every method turns the shared
-:class:`~camzoo.cams.view.FeatureView` into raw saliency; it is rectified, un-mirrored, resized and
-summed over views (IRNet). Then classes absent from the slice's tags are emptied and each class is
-normalised once.
+:class:`~camzoo.cams.view.feature_view.FeatureView` into raw saliency; it is rectified, un-mirrored,
+resized and summed over views (IRNet). Then classes absent from the slice's tags are emptied and
+each class is normalised once.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camzoo.cams.base import CamMethod
-from camzoo.cams.model_seal import ModelSeal
-from camzoo.cams.view import FeatureView, Viewer
+from camzoo.cams.view.feature_view import FeatureView, Viewer
+from camzoo.cams.view.model_seal import ModelSeal
 from camzoo.config import MapsConfig, Precision
+from camzoo.core.errors import ConfigError
+from camzoo.core.precision import autocast
+from camzoo.core.progress import Tick, silent
 from camzoo.data.slices import TaggedSlices
-from camzoo.errors import ConfigError
-from camzoo.precision import autocast
-from camzoo.progress import Tick, silent
-from camzoo.training import mirrored
+from camzoo.learning.loop import mirrored
 
 if TYPE_CHECKING:
-    from camzoo.backbone import Classifier
+    from camzoo.network.backbone import Classifier
 
 #: Keeps a division by an empty peak finite. Far below any evidence: IRNet's 1e-5 is not, and would
 #: leave the maximum of a timid classifier short of 1.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from camzoo.cams.base import FitContext
 from camzoo.cams.pipeline import input_side, resize
-from camzoo.cams.view import FeatureView, Viewer
+from camzoo.cams.view.feature_view import FeatureView, Viewer
 
 _BATCH = 16
 

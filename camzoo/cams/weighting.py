@@ -1,7 +1,8 @@
 """Weighted sums over channels, for weights per channel or per channel and place.
 
 Weights are [B or 1, C, K, h or 1, w or 1]: axes of size 1 stand for a value that is the same
-everywhere, as :meth:`camzoo.cams.view.FeatureView.gradients` gives them when asked to be compact.
+everywhere, as :meth:`camzoo.cams.view.feature_view.FeatureView.gradients` gives them when asked
+to be compact.
 """
 
 from __future__ import annotations

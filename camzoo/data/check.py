@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from camzoo.core.choices import SliceChoice
+from camzoo.core.errors import DataError
+from camzoo.core.progress import Tick, silent
 from camzoo.data.datasets.base import Dataset
 from camzoo.data.loading import load_case
 from camzoo.data.notes import Note, told
-from camzoo.data.plane import SliceChoice, describe_slices
+from camzoo.data.plane import describe_slices
 from camzoo.data.stats import CaseStats, case_stats, remarks
 from camzoo.data.volume import Volume
-from camzoo.errors import DataError
-from camzoo.progress import Tick, silent
 
 
 @dataclass(frozen=True)

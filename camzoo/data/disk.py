@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from camzoo.errors import DataError
+from camzoo.core.errors import DataError
 
 #: What a path may be besides a file, as messages call it.
 _KINDS: Final = (

@@ -17,8 +17,8 @@ from urllib.request import Request, urlopen
 import pooch
 
 from camzoo import __version__
-from camzoo.errors import ConfigError, DataError
-from camzoo.progress import Tick, silent
+from camzoo.core.errors import ConfigError, DataError
+from camzoo.core.progress import Tick, silent
 
 _CHUNK: Final = 1 << 20
 _TIMEOUT_SECONDS: Final = 60

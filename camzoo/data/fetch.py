@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from camzoo.core.errors import DataError
+from camzoo.core.progress import Quiet, Reporter
+from camzoo.core.registries import datasets
 from camzoo.data.datasets import Dataset
 from camzoo.data.datasets.files import FileDataset
 from camzoo.data.download import download
 from camzoo.data.unpacking import unpack
-from camzoo.errors import DataError
-from camzoo.progress import Quiet, Reporter
-from camzoo.zoo import datasets
 
 #: Environment variable that names a mirror of :data:`ZENODO`.
 MIRROR_VARIABLE: Final = "CAMZOO_MIRROR"

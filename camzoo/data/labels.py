@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.core.errors import DataError
 from camzoo.data.volume import Volume
-from camzoo.errors import DataError
 
 #: Label of pixels that nothing is known of: nothing is learnt there.
 UNKNOWN: Final = 255

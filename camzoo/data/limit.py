@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from camzoo.core.errors import SplitError
 from camzoo.data.datasets.base import Case, Dataset
-from camzoo.errors import SplitError
 
 #: A patient each to train on, to choose thresholds on, and to test on.
 _FEWEST = 3

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from camzoo.core.errors import DataError
 from camzoo.data.datasets.base import Case, Dataset
 from camzoo.data.notes import Note
 from camzoo.data.volume import Volume, field_of_view_notes, on_grid_of
-from camzoo.errors import DataError
 
 #: Far beyond any scanner, far below where sums of squares leave single precision.
 _MOST_GREY: Final = 1e12

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camzoo.errors import ConfigError
-from camzoo.suggest import unknown
-from camzoo.zoo import datasets
+from camzoo.core.errors import ConfigError
+from camzoo.core.registries import datasets
+from camzoo.core.suggest import unknown
 
 if TYPE_CHECKING:
     from camzoo.data.datasets.base import Dataset

@@ -25,8 +25,8 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.core.choices import SliceChoice
 from camzoo.data.volume import FloatArray
-from camzoo.errors import ConfigError
 
 T = TypeVar("T")
 #: The thick axis is clear where its spacing is at least this many times the next largest. Above it,
@@ -42,30 +42,6 @@ APART_DEGREES: Final = 45.0
 #: Share of left to right in the direction of the columns (30 degrees out of the sagittal plane)
 #: from which mirroring a slice exchanges the sides of the body.
 _SIDED_SHARE: Final = 0.5
-
-
-class SliceChoice(StrEnum):
-    """How the plane of slices is chosen.
-
-    ``acquired`` takes the plane in which the scan was acquired: across its thick axis, where it has
-    a clear one, and else the axial plane. ``axial`` takes the axial plane always.
-    """
-
-    ACQUIRED = "acquired"
-    AXIAL = "axial"
-
-
-def parse_choice(option: str, text: str) -> SliceChoice:
-    """Return the choice that a user wrote.
-
-    Raises:
-        ConfigError: There is no such choice.
-    """
-    try:
-        return SliceChoice(text)
-    except ValueError as error:
-        known = " or ".join(SliceChoice)
-        raise ConfigError(f"{option} takes {known}, got {text!r}") from error
 
 
 class Plane(StrEnum):

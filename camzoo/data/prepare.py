@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from camzoo.core.choices import SliceChoice
+from camzoo.core.errors import DataError
+from camzoo.core.names import require_name
+from camzoo.core.progress import Tick, silent
 from camzoo.data.datasets.base import Case, Dataset
 from camzoo.data.loading import LoadedCase, load_case
 from camzoo.data.notes import Note, told
-from camzoo.data.plane import SliceChoice, choose_plane
+from camzoo.data.plane import choose_plane
 from camzoo.data.slices import INDEX, NOTES, CaseInfo, PreparedIndex
-from camzoo.errors import DataError
-from camzoo.names import require_name
-from camzoo.progress import Tick, silent
 
 
 def prepare(

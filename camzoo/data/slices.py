@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from camzoo.core.errors import FirewallError
+from camzoo.core.stored import read_array, read_json, reading
+from camzoo.core.supervision import Supervision
 from camzoo.data.grid import Letterbox
 from camzoo.data.plane import Plane, SliceStack, slice_stack
-from camzoo.errors import FirewallError
-from camzoo.stored import read_array, read_json, reading
-from camzoo.supervision import Supervision
 
 
 @dataclass(frozen=True)

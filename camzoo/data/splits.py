@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
+from camzoo.core.choices import SplitKind
+from camzoo.core.errors import SplitError
 from camzoo.data.datasets.base import Dataset, Folds, Fractions
-from camzoo.errors import SplitError
-
-
-class SplitKind(StrEnum):
-    """How cases are divided.
-
-    ``patient`` keeps all volumes of a patient together. ``paper-like`` divides volumes and lets a
-    patient stand on both sides, as the published ACDC lists do; it exists for comparison only.
-    """
-
-    PATIENT = "patient"
-    PAPER_LIKE = "paper-like"
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,17 @@ from typing import Final
 
 import numpy as np
 
+from camzoo.core.choices import SliceChoice
+from camzoo.core.progress import Tick, silent
 from camzoo.data.datasets.base import Dataset
 from camzoo.data.loading import LoadedCase, load_case
 from camzoo.data.plane import (
-    SliceChoice,
     SliceStack,
     choose_plane,
     describe_slices,
     mixed_planes,
     slice_stack,
 )
-from camzoo.progress import Tick, silent
 
 #: With fewer patients than this, equal headers are no surprise.
 _ENOUGH_PATIENTS: Final = 5

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from camzoo.errors import DataError
+from camzoo.core.errors import DataError
 
 #: Scans compress two to three times, masks far better; a whole archive beyond this is no data set.
 _LARGEST_RATIO: Final = 50

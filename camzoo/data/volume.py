@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.core.errors import GeometryError
 from camzoo.data.notes import Note
-from camzoo.errors import GeometryError
 
 FloatArray = NDArray[np.floating[Any]]
 #: World axes (RAS+ millimetres) that z, y and x of a canonical volume run along, and their sense.

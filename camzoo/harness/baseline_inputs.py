@@ -14,19 +14,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.backbone import Classifier
+from camzoo.cams.map_files import MapFiles
 from camzoo.cams.pipeline import MapArrays
+from camzoo.core.errors import ConfigError
 from camzoo.data.slices import Prepared, ReferenceMasks, TaggedSlices
 from camzoo.data.splits import Split
-from camzoo.errors import ConfigError
-from camzoo.harness.map_files import MapFiles
 from camzoo.harness.stages import Context
 from camzoo.harness.store import Artifact
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.protocols import choose_threshold
 from camzoo.metrics.sweep import threshold_sweep
+from camzoo.network.backbone import Classifier
 from camzoo.segment.base import Baseline
-from camzoo.segment.context import BaselineContext
+from camzoo.segment.learning_context import BaselineContext
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from camzoo.config import BenchConfig
-from camzoo.configure import configure
+from camzoo.core.output import Output
+from camzoo.core.progress import Reporter
+from camzoo.harness.configure import configure
 from camzoo.harness.run import BenchResult
 from camzoo.harness.run import bench as run_bench
-from camzoo.output import Output
-from camzoo.progress import Reporter
 
 #: One name, several in one text, or a list of them.
 Names = str | Iterable[str]

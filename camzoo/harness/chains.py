@@ -15,21 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from camzoo.cams.chain import Chain, parse_chain
-from camzoo.cams.steps import MapStep, StepContext
+from camzoo.cams.map_files import MapFiles
 from camzoo.config import BenchConfig
+from camzoo.core.files import write_text
+from camzoo.core.stored import read_json
 from camzoo.data.slices import Prepared, labels_on_grid
 from camzoo.data.splits import Split
-from camzoo.files import write_text
 from camzoo.harness.cost import CostMeter
 from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
 from camzoo.harness.kept import Kept
-from camzoo.harness.map_files import MapFiles
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained, maps_stage
 from camzoo.harness.store import Artifact, Key
 from camzoo.harness.work import step_work
-from camzoo.stored import read_json
+from camzoo.steps.base import MapStep, StepContext
+from camzoo.steps.chain import Chain, parse_chain
 
 VERSION = 3
 _REPORT = "report.json"

@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Self
 
 import torch
 
-from camzoo.allocator import release_freed_memory
+from camzoo.core.allocator import release_freed_memory
 
 _STATUS: Final = Path("/proc/self/status")
 #: Writing 5 there sets the high-water mark of resident memory back (proc(5)).

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.pipeline import input_side
-from camzoo.cams.view import FeatureView, Viewer
+from camzoo.cams.view.feature_view import FeatureView, Viewer
+from camzoo.core.precision import autocast
+from camzoo.core.registries import cams
 from camzoo.data.datasets import Dataset
 from camzoo.data.loading import LoadedCase, load_case
 from camzoo.data.slices import Prepared
@@ -24,10 +25,9 @@ from camzoo.harness.stages import Context
 from camzoo.harness.store import Made, Work, read_made
 from camzoo.metrics.case import CaseReference
 from camzoo.metrics.sweep import threshold_sweep
-from camzoo.precision import autocast
+from camzoo.network.backbone import Classifier, build_classifier
 from camzoo.segment.losses import cross_entropy_and_dice
 from camzoo.segment.unet import build_unet
-from camzoo.zoo import cams
 
 STORED: Final = "stored"
 MEASURED: Final = "measured"

@@ -16,8 +16,8 @@ from typing import Final
 
 import torch
 
-from camzoo.errors import CamzooError, DamagedError, MachineError
-from camzoo.text import reason
+from camzoo.core.errors import CamzooError, DamagedError, MachineError
+from camzoo.core.text import reason
 
 #: All that plug-ins raise which fails their own row. ``sys.exit`` is among it; Ctrl-C is not.
 PLUGIN_FAULTS: Final = (Exception, SystemExit)

@@ -9,10 +9,10 @@ from pathlib import Path
 from torch import Tensor
 
 from camzoo.cams.base import CamMethod, FitContext
-from camzoo.cams.model_seal import ModelSeal
 from camzoo.cams.pipeline import harm
-from camzoo.cams.view import FeatureView
-from camzoo.errors import ConfigError
+from camzoo.cams.view.feature_view import FeatureView
+from camzoo.cams.view.model_seal import ModelSeal
+from camzoo.core.errors import ConfigError
 from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
 from camzoo.harness.kept import Kept
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from camzoo.errors import ConfigError
-from camzoo.names import require_name
-from camzoo.rows import run_again
-from camzoo.stored import read_json
-from camzoo.text import plain
+from camzoo.core.errors import ConfigError
+from camzoo.core.names import require_name
+from camzoo.core.stored import read_json
+from camzoo.core.text import plain
+from camzoo.evaluate.rows import run_again
 
 #: Raised whenever a field gets another meaning. Manifests without it are from before checksums.
 SCHEMA: Final = 1
@@ -97,7 +97,7 @@ class Packages(TypedDict):
 
 
 class Environment(TypedDict):
-    """The machine and the software (:func:`camzoo.environment.describe`)."""
+    """The machine and the software (:func:`camzoo.core.environment.describe`)."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
     device: str

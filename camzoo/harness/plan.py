@@ -14,15 +14,17 @@ from typing import Any, Final
 
 import pandas as pd
 
-from camzoo.cams.chain import parse_chain
 from camzoo.config import BenchConfig
+from camzoo.core.environment import choose_device, use_threads
+from camzoo.core.precision import Precisions
+from camzoo.core.progress import Quiet
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
-from camzoo.environment import choose_device, use_threads
+from camzoo.evaluate.choose import choose
 from camzoo.harness.cells import Cell, cells
 from camzoo.harness.chains import step_key
 from camzoo.harness.estimate import Estimate, Estimator
-from camzoo.harness.protocols import choose
+from camzoo.harness.plugins import load_plugins
 from camzoo.harness.run import open_limited, require_names, require_network, splits_of
 from camzoo.harness.segmentation import segment_key
 from camzoo.harness.segmentation_scores import labels_key
@@ -45,10 +47,8 @@ from camzoo.harness.work import (
     step_work,
     train_work,
 )
-from camzoo.plugins import load_plugins
-from camzoo.precision import Precisions
-from camzoo.progress import Quiet
 from camzoo.segment.written import parse_baseline
+from camzoo.steps.chain import parse_chain
 
 #: Of a stage that all cells share.
 _ALL: Final = "all"

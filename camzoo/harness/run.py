@@ -13,28 +13,33 @@ from typing import Any
 import pandas as pd
 import torch
 
-from camzoo.backbone import build_classifier, require_sides
-from camzoo.cams.chain import Chain, parse_chain
 from camzoo.cams.equivalence import equivalent
 from camzoo.cams.pipeline import MULTIPLE, input_side
-from camzoo.cams.view import Viewer
-from camzoo.checksums import write_sums
+from camzoo.cams.view.feature_view import Viewer
 from camzoo.config import BenchConfig
+from camzoo.core.checksums import write_sums
+from camzoo.core.environment import choose_device, describe, use_threads
+from camzoo.core.errors import CamzooError, ConfigError
+from camzoo.core.files import storing, write_text
+from camzoo.core.names import require_name
+from camzoo.core.precision import Precisions
+from camzoo.core.progress import Quiet, Reporter
+from camzoo.core.stored import write_frame
 from camzoo.data.datasets import Dataset
 from camzoo.data.limit import limited
 from camzoo.data.opening import open_dataset
 from camzoo.data.plane import describe_slices, mixed_planes
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split, make_split
-from camzoo.environment import choose_device, describe, use_threads
-from camzoo.errors import CamzooError, ConfigError
-from camzoo.files import storing, write_text
+from camzoo.evaluate.choose import choose
+from camzoo.evaluate.measure import read_scores
+from camzoo.evaluate.overlap_curves import CURVES, read_curves
+from camzoo.evaluate.row_checks import require_sound
+from camzoo.evaluate.rows import PSEUDO_MASK, ROWS, SEGMENTATION, line_name, make_rows, write_rows
 from camzoo.harness.cells import Cell, cells
 from camzoo.harness.chains import Mapped, chains_stage
-from camzoo.harness.curves import CURVES, read_curves
 from camzoo.harness.manifest import MANIFEST, SCHEMA
-from camzoo.harness.protocols import choose
-from camzoo.harness.scores import read_scores
+from camzoo.harness.plugins import load_plugins
 from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
 from camzoo.harness.stages import (
     Context,
@@ -45,14 +50,9 @@ from camzoo.harness.stages import (
     train_stage,
 )
 from camzoo.harness.store import Artifact, Store
-from camzoo.names import require_name
-from camzoo.plugins import load_plugins
-from camzoo.precision import Precisions
-from camzoo.progress import Quiet, Reporter
-from camzoo.row_checks import require_sound
-from camzoo.rows import PSEUDO_MASK, ROWS, SEGMENTATION, line_name, make_rows, write_rows
+from camzoo.network.backbone import build_classifier, require_sides
 from camzoo.segment.written import parse_baseline
-from camzoo.stored import write_frame
+from camzoo.steps.chain import Chain, parse_chain
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,7 +60,7 @@ class BenchResult:
     """What a run gave.
 
     Attributes:
-        rows: Result rows (:mod:`camzoo.rows`).
+        rows: Result rows (:mod:`camzoo.evaluate.rows`).
         curves: Counts of every method, case, organ and threshold.
         folder: Where rows, curves, costs and manifest were written.
         failures: Why a method or baseline has no rows, by name.

@@ -11,13 +11,14 @@ from typing import Any, Final
 import numpy as np
 from pydantic import TypeAdapter
 
-from camzoo.cams.chain import parse_chain
 from camzoo.config import BenchConfig
+from camzoo.core.environment import describe
+from camzoo.core.errors import CamzooError, FirewallError
+from camzoo.core.files import write_text
+from camzoo.core.randomness import seeded
+from camzoo.core.stored import read_json
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
-from camzoo.environment import describe
-from camzoo.errors import CamzooError, FirewallError
-from camzoo.files import write_text
 from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.cells import Cell
 from camzoo.harness.chains import Mapped, chains_stage
@@ -33,12 +34,11 @@ from camzoo.harness.work import segment_work
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.protocols import choose_threshold
 from camzoo.metrics.sweep import threshold_sweep
-from camzoo.randomness import seeded
 from camzoo.segment.base import Baseline, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
 from camzoo.segment.written import WrittenBaseline, parse_baseline
-from camzoo.stored import read_json
+from camzoo.steps.chain import parse_chain
 
 #: Raised whenever the result changes for the same key.
 VERSION: Final = 1

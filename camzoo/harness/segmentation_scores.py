@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from camzoo.core.stored import read_array, reading, write_frame
 from camzoo.data.readers import read_volume
 from camzoo.data.slices import CaseInfo
+from camzoo.evaluate.measure import SCORES, read_scores, score_labels
+from camzoo.evaluate.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
 from camzoo.harness.baseline_inputs import BaselineCell
-from camzoo.harness.scores import SCORES, read_scores, score_labels
 from camzoo.harness.store import Artifact, Key
 from camzoo.harness.work import labels_work
-from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
-from camzoo.stored import read_array, reading, write_frame
 
 #: Raised whenever the result changes for the same key.
 VERSION: Final = 1

@@ -19,7 +19,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final
 
-from camzoo.lazy import homes_of
+from camzoo.core.lazy import homes_of
 
 _OWN: Final = "camzoo"
 #: Modules whose values stand in the keys of results, or from which no number comes.
@@ -27,17 +27,17 @@ _WITHOUT_NUMBERS: Final = frozenset(
     f"{_OWN}.{name}"
     for name in (
         "config",
-        "errors",
-        "files",
-        "outline",
-        "plugin_import",
-        "processor",
-        "progress",
-        "registry",
-        "suggest",
-        "supervision",
-        "timm_names",
-        "zoo",
+        "core.errors",
+        "core.files",
+        "core.outline",
+        "core.plugin_import",
+        "core.processor",
+        "core.progress",
+        "core.registry",
+        "core.suggest",
+        "core.supervision",
+        "network.timm_names",
+        "core.registries",
     )
 )
 

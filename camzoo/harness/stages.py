@@ -20,29 +20,29 @@ import torch
 from pydantic import TypeAdapter
 from safetensors.torch import save_file
 
-from camzoo.backbone import Classifier, build_classifier
 from camzoo.cams.base import FitContext
-from camzoo.cams.model_seal import ModelSeal
+from camzoo.cams.map_files import MapFiles
 from camzoo.cams.pipeline import divide_by_volume_maximum, make_maps
+from camzoo.cams.view.model_seal import ModelSeal
 from camzoo.config import BenchConfig
+from camzoo.core.files import write_text
+from camzoo.core.precision import Precisions
+from camzoo.core.progress import Reporter
+from camzoo.core.registries import cams
+from camzoo.core.stored import read_json, read_tensors, reading, write_frame
 from camzoo.data.datasets import Dataset
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared, TaggedSlices
 from camzoo.data.splits import Split
-from camzoo.files import write_text
-from camzoo.harness.curves import CURVES, sweep_cases
+from camzoo.evaluate.choose import Choice
+from camzoo.evaluate.measure import SCORES, score_cases
+from camzoo.evaluate.overlap_curves import CURVES, sweep_cases
 from camzoo.harness.guarded import Guarded
-from camzoo.harness.map_files import MapFiles
-from camzoo.harness.protocols import Choice
-from camzoo.harness.scores import SCORES, score_cases
 from camzoo.harness.source import source_digest
 from camzoo.harness.store import Artifact, Key, Store
 from camzoo.harness.work import curves_work, maps_work, prepare_work, scores_work, train_work
-from camzoo.precision import Precisions
-from camzoo.progress import Reporter
-from camzoo.stored import read_json, read_tensors, reading, write_frame
-from camzoo.training import fit, mirrored, require_both_tags
-from camzoo.zoo import cams
+from camzoo.learning.loop import fit, mirrored, require_both_tags
+from camzoo.network.backbone import Classifier, build_classifier
 
 VERSIONS: Final = {
     "prepare": 2, "train": 1, "maps": 3, "fitting": 2, "curves": 1, "scores": 2,

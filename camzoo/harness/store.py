@@ -21,9 +21,9 @@ from typing import Any, Final
 import torch
 from filelock import FileLock
 
-from camzoo.files import storing, write_text
+from camzoo.core.files import storing, write_text
+from camzoo.core.progress import Quiet, Reporter
 from camzoo.harness.cost import CostMeter
-from camzoo.progress import Quiet, Reporter
 
 Key = Mapping[str, Any]
 #: In the folder of an artifact: when it was made, and what that took.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from camzoo.lazy import lazily
+from camzoo.core.lazy import lazily
 
 if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.metrics.case import CaseReference as CaseReference

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.frames import groups, present
 from camzoo.metrics.statistics import first_probability, paired_tests

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.sweep import SweepCounts
 

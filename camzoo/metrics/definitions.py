@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.core.errors import ConfigError, UnknownNameError
 from camzoo.metrics.overlap import dice, iou, precision, recall, volume_difference_ml
 
 #: Tolerance of the normalised surface distance, in mm.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from camzoo.errors import DataError
+from camzoo.core.errors import DataError
 
 FloatArray = NDArray[np.float64]
 

@@ -13,11 +13,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
+from camzoo.core.protocol import Protocol
 from camzoo.metrics.curves import Curves, FloatArray
 from camzoo.metrics.definitions import Direction, get_metric
 from camzoo.metrics.frames import groups, present
-from camzoo.protocol import Protocol
 
 #: Columns that tell one method of one run from another; each gets thresholds of its own.
 METHOD_KEYS: Final = (

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camzoo.errors import DataError
+from camzoo.core.errors import DataError
 from camzoo.metrics.grouped import mean_by, percentile_by
 from camzoo.metrics.nearest import FloatArray, IntArray, NearestPoint
 from camzoo.metrics.overlap import as_mask, require_same_shape

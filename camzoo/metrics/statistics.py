@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
 REPLICATES: Final = 2000

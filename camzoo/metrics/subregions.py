@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from camzoo.errors import GeometryError
+from camzoo.core.errors import GeometryError
 from camzoo.metrics.overlap import as_mask
 
 WHOLE: Final = "whole"

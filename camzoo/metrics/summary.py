@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.metrics.definitions import Direction, Metric, get_metric
 from camzoo.metrics.frames import groups, present
 from camzoo.metrics.grouped import mean_by

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camzoo.errors import DataError, GeometryError
+from camzoo.core.errors import DataError, GeometryError
 from camzoo.metrics.nearest import FloatArray, IntArray, NearestPoint
 from camzoo.metrics.overlap import as_mask, require_same_shape
 from camzoo.metrics.status import Status

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.errors import ConfigError, DataError
+from camzoo.core.errors import ConfigError, DataError
 from camzoo.metrics.overlap import dice
 
 Array = TypeVar("Array", NDArray[Any], Tensor)

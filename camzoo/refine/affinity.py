@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camzoo.config import Precision, TrainingConfig
+from camzoo.core.errors import ConfigError, DataError
+from camzoo.core.progress import Tick, silent
 from camzoo.data.slices import TaggedSlices
-from camzoo.errors import ConfigError, DataError
-from camzoo.progress import Tick, silent
+from camzoo.learning.loop import minimise
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
 from camzoo.refine.confidence import ConfidenceSettings, confident_labels
@@ -24,7 +25,6 @@ from camzoo.refine.neighbours import half_plane
 from camzoo.refine.pair_affinity import affinity_from_edges
 from camzoo.refine.random_walk import random_walk
 from camzoo.refine.scale import LINEAGE_SIDE
-from camzoo.training import minimise
 
 
 def boundary_recipe(

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from camzoo.core.errors import ConfigError
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import ConfigError
 from camzoo.refine.label_loss import mean_over
 from camzoo.refine.neighbours import Offset
 from camzoo.refine.pair_affinity import PairAffinity

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from camzoo.backbone import Classifier, Trainable
 from camzoo.config import Precision
-from camzoo.precision import autocast
-from camzoo.randomness import seeded
-from camzoo.refine.stages import run_stages, stage_channels
+from camzoo.core.precision import autocast
+from camzoo.core.randomness import seeded
+from camzoo.network.backbone import Classifier, Trainable
+from camzoo.network.trunk_levels import run_stages, stage_channels
 
 #: Pixels of the image per pixel of the edge map, along each side.
 STRIDE: Final = 4

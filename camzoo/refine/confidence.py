@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from camzoo.core.errors import ConfigError
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import ConfigError
 from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels, unary_from_scores
 
 #: Pixels whose scores are all smaller have none (AffinityNet's code).

@@ -9,7 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.refine.neighbours import ends, half_plane
 from camzoo.refine.scale import shrunk
 

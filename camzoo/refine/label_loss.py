@@ -10,19 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from camzoo.augmentation import augment_planes
 from camzoo.config import TrainingConfig
+from camzoo.core.precision import autocast
 from camzoo.data.labels import UNKNOWN
-from camzoo.precision import autocast
+from camzoo.learning.augmentation import augment_planes
 
 
 @dataclass(frozen=True)
 class LabelLoss:
     """Loss between what a network says of random views and labels seen through the same views.
 
-    An :class:`~camzoo.training.Objective` of :func:`~camzoo.training.minimise`. There are no
-    logits of tags, hence no accuracy. What is learnt has no side: unless ``flip`` of the recipe is
-    "never", slices are mirrored.
+    An :class:`~camzoo.learning.loop.Objective` of :func:`~camzoo.learning.loop.minimise`. There are
+    no logits of tags, hence no accuracy. What is learnt has no side: unless ``flip`` of the recipe
+    is "never", slices are mirrored.
 
     Attributes:
         network: From slices [B, crop, crop] on [0, 1] to anything.

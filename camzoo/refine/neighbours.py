@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 
 #: Rows and columns from the first pixel of a pair to the second.
 Offset = tuple[int, int]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.refine.neighbours import ends
 from camzoo.refine.pair_affinity import PairAffinity
 

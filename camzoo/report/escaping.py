@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from camzoo.text import plain
+from camzoo.core.text import plain
 
 #: What GitHub's markdown reads as more than itself, wherever it stands in a line.
 _INLINE: Final = re.compile(

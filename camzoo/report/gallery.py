@@ -15,12 +15,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from camzoo.harness.map_files import MapFiles
+from camzoo.cams.map_files import MapFiles
+from camzoo.core.text import plain
 from camzoo.harness.run import BenchResult
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.report.tables import HEADLINE
-from camzoo.text import plain
 
 #: Saliency: 0 is dark, more evidence is brighter, readable in grey and by the colour-blind.
 COLOURS: Final = "inferno"

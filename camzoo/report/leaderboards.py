@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from camzoo.checksums import SUMS, write_sums
-from camzoo.errors import CamzooError, ConfigError, DataError
-from camzoo.files import replace_folder, settle_folders, write_text
+from camzoo.core.checksums import SUMS, write_sums
+from camzoo.core.errors import CamzooError, ConfigError, DataError
+from camzoo.core.files import replace_folder, settle_folders, write_text
 from camzoo.report.markdown import page
 from camzoo.report.records import Record, files_of, read_record
 

@@ -13,13 +13,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from camzoo.cams.chain import NAMED
-from camzoo.cams.selection import SETS
-from camzoo.errors import ConfigError
-from camzoo.registry import Description, Registry
-from camzoo.settings import written
-from camzoo.suggest import unknown
-from camzoo.zoo import REGISTRIES
+from camzoo.core.errors import ConfigError
+from camzoo.core.registries import REGISTRIES
+from camzoo.core.registry import Description, Registry
+from camzoo.core.settings import written
+from camzoo.core.suggest import unknown
+from camzoo.steps.chain import NAMED
+from camzoo.steps.selection import SETS
 
 #: From this width on, tables have all their columns.
 _WIDE: Final = 110

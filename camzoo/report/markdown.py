@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from camzoo.core.protocol import Protocol
 from camzoo.metrics.definitions import get_metric
-from camzoo.protocol import Protocol
-from camzoo.report.context import context_table
+from camzoo.report.context_maps import context_table
 from camzoo.report.equivalents import EQUALS, merge_equivalents
 from camzoo.report.escaping import escape
 from camzoo.report.facts import facts, listed

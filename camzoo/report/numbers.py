@@ -20,7 +20,7 @@ def numbers(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Summarise result rows of whole organs; distances in mm, DSC between 0 and 1.
 
     Args:
-        rows: Result rows (:mod:`camzoo.rows`).
+        rows: Result rows (:mod:`camzoo.evaluate.rows`).
 
     Returns:
         Records with what a line is about, and per metric its mean, deviation, interval, mean with

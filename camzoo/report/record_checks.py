@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from camzoo.errors import DamagedError
-from camzoo.harness.curves import COLUMNS, CURVES
+from camzoo.core.errors import DamagedError
+from camzoo.core.text import plain
+from camzoo.evaluate.overlap_curves import COLUMNS, CURVES
+from camzoo.evaluate.rows import KEY, NO_THRESHOLD, ROWS, line_name, run_again
 from camzoo.harness.manifest import COSTS, MANIFEST, SUBSETS, Cost, Manifest, dataset_name
 from camzoo.metrics.subregions import WHOLE
-from camzoo.rows import KEY, NO_THRESHOLD, ROWS, line_name, run_again
-from camzoo.text import plain
 
 #: Columns that curves have beside their counts.
 _CELL: Final = {
@@ -38,7 +38,7 @@ def require_consistent(
     Args:
         folder: Of the run, for messages.
         manifest: What the run says it was.
-        rows: Sound by themselves (:func:`camzoo.row_checks.require_sound`).
+        rows: Sound by themselves (:func:`camzoo.evaluate.row_checks.require_sound`).
         curves: Counts of every method, case, organ and threshold.
         costs: What baselines took.
 

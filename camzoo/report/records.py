@@ -8,9 +8,11 @@ from typing import Final
 
 import pandas as pd
 
-from camzoo.checksums import SUMS, verify_sums
-from camzoo.errors import ConfigError
-from camzoo.harness.curves import CURVES, read_curves
+from camzoo.core.checksums import SUMS, verify_sums
+from camzoo.core.errors import ConfigError
+from camzoo.evaluate.overlap_curves import CURVES, read_curves
+from camzoo.evaluate.row_checks import require_sound
+from camzoo.evaluate.rows import ROWS, read_rows, run_again
 from camzoo.harness.manifest import (
     COSTS,
     MANIFEST,
@@ -20,8 +22,6 @@ from camzoo.harness.manifest import (
     read_manifest,
 )
 from camzoo.report.record_checks import require_consistent
-from camzoo.row_checks import require_sound
-from camzoo.rows import ROWS, read_rows, run_again
 
 #: Of every run.
 FILES: Final = (ROWS, CURVES, MANIFEST)

@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from camzoo.core.supervision import Supervision
+from camzoo.evaluate.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION, line_name
 from camzoo.metrics.frames import groups
 from camzoo.metrics.subregions import THIRDS, WHOLE
 from camzoo.report.cells import (
@@ -22,8 +24,6 @@ from camzoo.report.cells import (
 )
 from camzoo.report.reported_volumes import reported_volumes
 from camzoo.report.tables import pooled_dsc
-from camzoo.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION, line_name
-from camzoo.supervision import Supervision
 
 _BASELINE: Final = ["method", "variant", "supervision"]
 _METRICS: Final = {"dsc": ("DSC (%)", 100), "asd_mm": ("ASD (mm)", 1), "mad_mm": ("MAD (mm)", 1)}

@@ -8,10 +8,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from camzoo.core.protocol import Protocol
+from camzoo.core.supervision import Supervision
+from camzoo.evaluate.rows import line_name
 from camzoo.metrics.frames import groups
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.subregions import WHOLE
-from camzoo.protocol import Protocol
 from camzoo.report import reported
 from camzoo.report.cells import (
     NONE,
@@ -24,8 +26,6 @@ from camzoo.report.cells import (
     summary,
 )
 from camzoo.report.equivalents import EQUALS
-from camzoo.rows import line_name
-from camzoo.supervision import Supervision
 
 #: The protocol that numbers are believed by: thresholds from patients that are not scored.
 HEADLINE: Final = Protocol.VALIDATED

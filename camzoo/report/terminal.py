@@ -9,9 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from camzoo.core.text import plain
 from camzoo.report.segmentation import NOT_RUN, of_baselines, of_maps, segmentation_table
 from camzoo.report.tables import of_oracles, of_weak, pooled_table, volume_table
-from camzoo.text import plain
 
 #: Characters of a name that stays on one line.
 _WHOLE: Final = 40

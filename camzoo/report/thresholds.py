@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camzoo.evaluate.rows import line_name
 from camzoo.metrics.frames import groups
 from camzoo.metrics.overlap import dice
 from camzoo.report.cells import mean_std, ranked
-from camzoo.rows import line_name
 
 #: A threshold is as good as the best one within so many points of DSC.
 WITHIN: Final = 5.0

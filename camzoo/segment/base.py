@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.core.errors import DataError
+from camzoo.core.registries import baselines
+from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import DataError
-from camzoo.supervision import Supervision
-from camzoo.zoo import baselines
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from camzoo.data.slices import TaggedSlices
-    from camzoo.segment.context import BaselineContext
+    from camzoo.segment.learning_context import BaselineContext
     from camzoo.segment.losses import Loss
     from camzoo.segment.training import SegmentationNet
 

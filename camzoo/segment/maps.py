@@ -16,7 +16,7 @@ from camzoo.segment.base import PseudoMaskBaseline
 
 if TYPE_CHECKING:
     from camzoo.cams.pipeline import MapArrays
-    from camzoo.segment.context import BaselineContext
+    from camzoo.segment.learning_context import BaselineContext
 
 #: Maps that are resized at a time.
 _PART = 64

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from camzoo.core.errors import DataError
 from camzoo.data.slices import CaseInfo
-from camzoo.errors import DataError
 from camzoo.segment.base import Baseline
 
 #: By how much probabilities of half precision may miss a sum of 1.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from camzoo.errors import ConfigError
-from camzoo.pairs import split_names
+from camzoo.core.errors import ConfigError
+from camzoo.core.pairs import split_names
+from camzoo.core.registries import baselines
 from camzoo.segment.written import parse_baseline
-from camzoo.zoo import baselines
 
 
 def select_baselines(text: str) -> tuple[str, ...]:

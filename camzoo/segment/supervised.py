@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.core.supervision import Supervision
 from camzoo.data.slices import labels_on_grid
 from camzoo.segment.base import UNetBaseline, register_baseline
-from camzoo.supervision import Supervision
 
 if TYPE_CHECKING:
-    from camzoo.segment.context import BaselineContext
+    from camzoo.segment.learning_context import BaselineContext
 
 
 @register_baseline("supervised")

@@ -13,19 +13,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from camzoo.augmentation import augment_planes
 from camzoo.cams.pipeline import resize
-from camzoo.checkpoint import load_checkpoint, save_checkpoint
 from camzoo.config import SegmentationConfig, TrainingConfig
+from camzoo.core.errors import CamzooError
+from camzoo.core.precision import autocast
+from camzoo.core.progress import Tick, silent
+from camzoo.core.randomness import epoch_seed, seeded
 from camzoo.data.slices import TaggedSlices
-from camzoo.errors import CamzooError
-from camzoo.precision import autocast
-from camzoo.progress import Tick, silent
-from camzoo.randomness import epoch_seed, seeded
-from camzoo.segment.context import BaselineContext
+from camzoo.learning.augmentation import augment_planes
+from camzoo.learning.checkpoint import load_checkpoint, save_checkpoint
+from camzoo.learning.loop import mirrored
+from camzoo.segment.learning_context import BaselineContext
 from camzoo.segment.losses import Loss, cross_entropy_and_dice
 from camzoo.segment.unet import build_unet
-from camzoo.training import mirrored
 
 
 @dataclass(frozen=True)

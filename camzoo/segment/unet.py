@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from camzoo.randomness import seeded
+from camzoo.core.randomness import seeded
 
 #: Most groups of the normalisation; fewer where the widths do not divide by it.
 _GROUPS = 8

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from camzoo.cams.chain import parse_chain
-from camzoo.errors import ConfigError
-from camzoo.pairs import parse_pairs
-from camzoo.settings import require_like, written
-from camzoo.suggest import unknown
-from camzoo.zoo import baselines
+from camzoo.core.errors import ConfigError
+from camzoo.core.pairs import parse_pairs
+from camzoo.core.registries import baselines
+from camzoo.core.settings import require_like, written
+from camzoo.core.suggest import unknown
+from camzoo.steps.chain import parse_chain
 
 if TYPE_CHECKING:
     from camzoo.segment.base import Baseline
@@ -49,7 +49,7 @@ class WrittenBaseline:
     @property
     def line(self) -> str:
         """How tables call it."""
-        from camzoo.rows import line_name
+        from camzoo.evaluate.rows import line_name
 
         return line_name(self.name, self.variant)
 

@@ -7,16 +7,16 @@ import torch.nn.functional as F
 from camzoo_baselines.affinitynet import AffinityNet, AffinityNetBaseline
 from torch import nn
 
-from camzoo.backbone import build_classifier
 from camzoo.config import BackboneConfig, TrainingConfig
+from camzoo.core.errors import ConfigError
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import ConfigError
+from camzoo.learning.loop import minimise
+from camzoo.network.backbone import build_classifier
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.pair_affinity import affinity_from_features
 from camzoo.segment.base import clear_absent
 from camzoo.segment.maps import cut_maps
-from camzoo.training import minimise
 from tests.baselines.scenes import best_dice, spilt_maps
 from tests.baselines.tiny import tiny_classifier
 from tests.refine.test_affinity import scenes

@@ -18,15 +18,15 @@ from camzoo_baselines.bes import (
     odd,
 )
 
-from camzoo.backbone import build_classifier
 from camzoo.cams.pipeline import MapArrays
 from camzoo.config import BackboneConfig, TrainingConfig
+from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import ConfigError, DataError
+from camzoo.learning.loop import minimise
+from camzoo.network.backbone import build_classifier
 from camzoo.refine.boundary import BoundaryNet, find_edges
 from camzoo.refine.label_loss import LabelLoss
 from camzoo.segment.maps import cut_maps
-from camzoo.training import minimise
 from tests.baselines.scenes import best_dice, spilt_maps
 from tests.baselines.tiny import tiny_classifier
 from tests.refine.test_affinity import boundaries, network, scenes

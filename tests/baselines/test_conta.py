@@ -3,10 +3,10 @@ import pytest
 import torch
 from camzoo_baselines.conta import Conta, attention, found_masks, mean_masks, numbered_from_one
 
-from camzoo.cams.ccam.category import CategoryAttention
-from camzoo.cams.ccam.causal import CausalCam, CausalClassifier, CausalLoss
-from camzoo.errors import ConfigError, DataError
-from camzoo.zoo import baselines
+from camzoo.core.errors import ConfigError, DataError
+from camzoo.core.registries import baselines
+from camzoo.steps.ccam.category import CategoryAttention
+from camzoo.steps.ccam.causal import CausalCam, CausalClassifier, CausalLoss
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.segment.toy import toy_masks
 from tests.toy import toy_slices

@@ -1,12 +1,12 @@
 import numpy as np
 import torch
 
-from camzoo.backbone import build_classifier
-from camzoo.cams.chain import parse_chain
 from camzoo.cams.pipeline import MapArrays
-from camzoo.cams.steps import StepContext
-from camzoo.progress import Quiet
-from camzoo.zoo import baselines
+from camzoo.core.progress import Quiet
+from camzoo.core.registries import baselines
+from camzoo.network.backbone import build_classifier
+from camzoo.steps.base import StepContext
+from camzoo.steps.chain import parse_chain
 from tests.baselines.scenes import best_dice, spilt_maps
 from tests.harness.test_run import TINY
 from tests.refine.test_affinity import scenes

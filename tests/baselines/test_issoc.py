@@ -17,12 +17,12 @@ from camzoo_baselines.own_maps import linear_cam, unit
 from camzoo_baselines.sizes import organ_sizes
 
 from camzoo.cams.pipeline import MapArrays
-from camzoo.cams.view import Viewer
+from camzoo.cams.view.feature_view import Viewer
+from camzoo.core.errors import ConfigError
+from camzoo.core.registries import baselines, cams
+from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import ConfigError
-from camzoo.supervision import Supervision
-from camzoo.training import minimise
-from camzoo.zoo import baselines, cams
+from camzoo.learning.loop import minimise
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.toy import toy_slices
 
@@ -147,7 +147,8 @@ def test_cues_are_those_of_maps_of_the_classifier_trained_for_size(tmp_path, mon
     maps = MapArrays(planes.numpy(), np.zeros((16, 2), np.uint8), np.ones((16, 2), np.float32))
     trained, read, learnt = [], [], []
     monkeypatch.setattr(
-        "camzoo.training.minimise", lambda loss, network, *_, **__: trained.append((loss, network))
+        "camzoo.learning.loop.minimise",
+        lambda loss, network, *_, **__: trained.append((loss, network)),
     )
     monkeypatch.setattr(
         "camzoo_baselines.issoc.own_maps",

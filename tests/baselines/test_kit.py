@@ -2,9 +2,9 @@
 
 import pytest
 
-from camzoo.harness.check import check_baseline
+from camzoo.conformance.baselines import check_baseline
+from camzoo.core.registries import baselines
 from camzoo.segment.selection import select_baselines
-from camzoo.zoo import baselines
 
 
 @pytest.fixture(scope="module")

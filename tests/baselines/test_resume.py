@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from camzoo.progress import Quiet
-from camzoo.zoo import baselines
+from camzoo.core.progress import Quiet
+from camzoo.core.registries import baselines
 from tests.baselines.tiny import RECIPE, tiny_context
 from tests.harness.test_run import Killed
 

@@ -17,13 +17,13 @@ from camzoo_baselines.seam import (
     suppression,
 )
 
-from camzoo.backbone import build_classifier
 from camzoo.cams.pipeline import resize
-from camzoo.cams.view import Viewer
+from camzoo.cams.view.feature_view import Viewer
 from camzoo.config import BackboneConfig
-from camzoo.errors import ConfigError
-from camzoo.training import TagLoss, minimise
-from camzoo.zoo import baselines, cams
+from camzoo.core.errors import ConfigError
+from camzoo.core.registries import baselines, cams
+from camzoo.learning.loop import TagLoss, minimise
+from camzoo.network.backbone import build_classifier
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.toy import toy_slices
 
@@ -238,7 +238,7 @@ def test_the_trunk_learns_slowly_and_the_pcm_as_heads_do(tmp_path, monkeypatch):
         rates["trunk"], rates["fresh"] = config.lr, config.lr * config.head_factor
         rates["pcm is fresh"] = fresh >= {id(p) for p in network.correlation.parameters()}
 
-    monkeypatch.setattr("camzoo.training.minimise", spy)
+    monkeypatch.setattr("camzoo.learning.loop.minimise", spy)
     Seam(rate=0.2).pseudo_masks(context)
     assert rates == {
         "trunk": pytest.approx(0.2 * recipe.lr), "fresh": pytest.approx(5 * recipe.lr),

@@ -8,12 +8,12 @@ from camzoo_baselines.sizeloss import SeedAndSize, SizeLoss, core, disc
 from camzoo_baselines.sizes import organ_sizes
 from scipy.ndimage import binary_erosion
 
+from camzoo.core.errors import ConfigError, FirewallError
+from camzoo.core.registries import baselines
+from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import ConfigError, FirewallError
 from camzoo.segment.training import network_input
 from camzoo.segment.unet import build_unet
-from camzoo.supervision import Supervision
-from camzoo.zoo import baselines
 from tests.segment.toy import toy_context, toy_masks
 
 #: The toy's squares are 4096 pixels at 256 x 256.

@@ -4,7 +4,7 @@ import pytest
 import torch
 from camzoo_baselines.sizes import WIDE_BOUNDS, bounds_of, organ_sizes, size_penalty
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 
 
 def test_the_penalty_by_hand():

@@ -5,8 +5,8 @@ import itertools
 import torch
 from torch import nn
 
-from camzoo.backbone import Classifier
 from camzoo.config import MapsConfig, TrainingConfig
+from camzoo.network.backbone import Classifier
 from tests.segment.toy import toy_context
 
 RECIPE = TrainingConfig(

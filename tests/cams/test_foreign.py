@@ -10,9 +10,9 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
-from camzoo.api import compute_cams
-from camzoo.cams.view import Viewer
-from camzoo.errors import ConfigError
+from camzoo.cams.compute import compute_cams
+from camzoo.cams.view.feature_view import Viewer
+from camzoo.core.errors import ConfigError
 from tests.cams.foreign import (
     POOLED_LINEAR,
     Bare,

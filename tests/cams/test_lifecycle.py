@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from camzoo.cams.view import Viewer
-from camzoo.zoo import cams
+from camzoo.cams.view.feature_view import Viewer
+from camzoo.core.registries import cams
 from tests.cams.networks import lively, pictures
 
 #: What the methods of the paper need besides the pass: gradients, ablations, eigenvectors.

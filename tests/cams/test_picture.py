@@ -7,7 +7,7 @@ from matplotlib import colormaps
 
 import camzoo
 from camzoo.cams.picture import COLOURS
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 
 
 def test_values_by_hand():

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from camzoo.backbone import build_classifier
 from camzoo.cams.base import CamMethod, cams
 from camzoo.cams.pipeline import (
     MapArrays,
@@ -15,6 +14,7 @@ from camzoo.cams.pipeline import (
     make_maps,
 )
 from camzoo.config import BackboneConfig, MapsConfig
+from camzoo.network.backbone import build_classifier
 from tests.toy import toy_slices
 
 CPU = torch.device("cpu")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from camzoo.backbone import build_classifier
 from camzoo.cams.pipeline import MapArrays, MapStatus, make_maps
 from camzoo.config import BackboneConfig, MapsConfig
+from camzoo.core.registries import cams, datasets
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared
-from camzoo.zoo import cams, datasets
+from camzoo.network.backbone import build_classifier
 
 METHODS = ["cam", "grad-cam", "layer-cam", "grad-cam++", "ablation-cam", "eigen-cam", "otsu"]
 

@@ -6,10 +6,10 @@ import os
 import numpy as np
 import pytest
 
+from camzoo.core.errors import CamzooError, DataError
 from camzoo.data.check import check_dataset
 from camzoo.data.datasets.acdc import ACDC
 from camzoo.data.datasets.nnunet import NNUNet
-from camzoo.errors import CamzooError, DataError
 
 SHAPE = (4, 6, 9)
 SCAN = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)

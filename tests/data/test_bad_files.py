@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from camzoo.core.errors import CamzooError
 from camzoo.data.check import check_dataset
 from camzoo.data.datasets.promri import ProMRI
 from camzoo.data.readers import VOLUME_SUFFIXES
-from camzoo.errors import CamzooError
-from camzoo.scoring.options import ScoreOptions
-from camzoo.scoring.score import score_masks
+from camzoo.evaluate.score_options import ScoreOptions
+from camzoo.evaluate.scoring import score_masks
 from tests.data.bad_files import ANY, ARRAYS, OWN, SHAPE, SPACING, WRITERS, gland
 
 SCAN = np.random.default_rng(0).integers(1, 900, SHAPE).astype(np.int16)

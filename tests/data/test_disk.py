@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from camzoo.core.errors import DataError
 from camzoo.data.disk import named_faults, read_bytes, read_json_object, read_text, require_file
-from camzoo.errors import DataError
 
 
 def test_a_file_has_a_size(tmp_path):

@@ -4,8 +4,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.download import download
-from camzoo.errors import ConfigError, DataError
 
 BODY = bytes(range(256)) * 9000  # 2.2 MiB: more than one chunk
 MD5 = hashlib.md5(BODY).hexdigest()

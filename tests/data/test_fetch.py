@@ -9,11 +9,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from camzoo.core.errors import DataError, UnknownNameError
+from camzoo.core.progress import silent
 from camzoo.data import fetch as module
 from camzoo.data.datasets.base import Dataset, Facts
 from camzoo.data.fetch import ARCHIVES, fetch
-from camzoo.errors import DataError, UnknownNameError
-from camzoo.progress import silent
 
 
 class Listener:

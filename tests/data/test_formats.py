@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - the field's name for it
 
+from camzoo.core.errors import DataError
 from camzoo.data.check import check_dataset
 from camzoo.data.datasets.promri import ProMRI
 from camzoo.data.loading import load_case
 from camzoo.data.readers import FORMATS, VOLUME_SUFFIXES, companions, read_volume, read_voxels
-from camzoo.errors import DataError
-from camzoo.scoring.files import read_maps, read_reference
-from camzoo.scoring.score import score_masks
+from camzoo.evaluate.prediction_files import read_maps, read_reference
+from camzoo.evaluate.scoring import score_masks
 from tests.data.bad_files import SHAPE, SPACING, WRITERS, edit, frames_of, gland
 
 SCAN = np.random.default_rng(0).integers(1, 900, SHAPE).astype(np.int16)

@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
+from camzoo.core.errors import CamzooError
 from camzoo.data.readers import VOLUME_SUFFIXES, read_volume
-from camzoo.errors import CamzooError
 from tests.data.bad_files import SPACING, WRITERS, gland
 
 #: What parsers stumble over. ITK ends the process where a MetaImage states 1e308 axes.

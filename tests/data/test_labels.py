@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from camzoo.core.errors import DataError
 from camzoo.data.labels import relabel
 from camzoo.data.volume import Volume
-from camzoo.errors import DataError
 
 
 def label(values, dtype=np.int16):

@@ -1,10 +1,11 @@
 import pytest
 
+from camzoo.core.choices import SplitKind
+from camzoo.core.errors import SplitError
 from camzoo.data.datasets import Case, Folds, Fractions, datasets
 from camzoo.data.datasets.base import Dataset, Facts
 from camzoo.data.limit import limited
-from camzoo.data.splits import SplitKind, make_split
-from camzoo.errors import SplitError
+from camzoo.data.splits import make_split
 
 
 class Listed(Dataset):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from camzoo.core.errors import DataError, GeometryError
 from camzoo.data.datasets.base import Case, Dataset, Facts
 from camzoo.data.loading import load_case
 from camzoo.data.volume import Volume
-from camzoo.errors import DataError, GeometryError
 
 CASE = Case("case7", "patient3")
 

@@ -3,12 +3,13 @@ import json
 import numpy as np
 import pytest
 
+from camzoo.core.choices import SplitKind
+from camzoo.core.errors import ConfigError, DataError
+from camzoo.core.registries import datasets
 from camzoo.data.datasets.nnunet import NNUNet
 from camzoo.data.loading import load_case
 from camzoo.data.opening import open_dataset
-from camzoo.data.splits import SplitKind, make_split
-from camzoo.errors import ConfigError, DataError
-from camzoo.zoo import datasets
+from camzoo.data.splits import make_split
 
 SHAPE = (4, 6, 9)
 SCAN = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)

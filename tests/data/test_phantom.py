@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from camzoo.core.choices import SplitKind
+from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.datasets import datasets, phantom
 from camzoo.data.datasets.base import Case, Folds
 from camzoo.data.datasets.phantom import Phantom
-from camzoo.data.splits import SplitKind, make_split
+from camzoo.data.splits import make_split
 from camzoo.data.volume import require_same_grid
-from camzoo.errors import ConfigError, DataError
 
 VARIANTS = ("prostate", "cardiac", "abdomen")
 #: Variant -> slice distance in mm, slices, share of slices with an organ, plane at size 64.

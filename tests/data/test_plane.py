@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from camzoo.core.errors import ConfigError
 from camzoo.data.plane import (
     Plane,
     SliceChoice,
@@ -20,7 +21,6 @@ from camzoo.data.plane import (
 )
 from camzoo.data.readers import read_volume
 from camzoo.data.volume import Volume
-from camzoo.errors import ConfigError
 
 #: Directions (R, A, S) that columns, rows and slices of each plane run towards.
 LEFT, BACK, HEAD = np.array([-1, 0, 0]), np.array([0, -1, 0]), np.array([0, 0, 1])

@@ -3,13 +3,13 @@ import re
 import numpy as np
 import pytest
 
+from camzoo.core.errors import DataError, FirewallError
+from camzoo.core.supervision import Supervision
 from camzoo.data.datasets.base import Case, Dataset, Facts, Folds
 from camzoo.data.datasets.promri import ProMRI
 from camzoo.data.prepare import prepare, tag_slices
 from camzoo.data.slices import MaskVault, Prepared
 from camzoo.data.volume import Volume
-from camzoo.errors import DataError, FirewallError
-from camzoo.supervision import Supervision
 
 CANONICAL = np.array([[0, 0, -0.7, 0], [0, -0.6, 0, 0], [3.0, 0, 0, 0], [0, 0, 0, 1.0]])
 

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
+from camzoo.core.choices import SplitKind
+from camzoo.core.errors import DataError, GeometryError
+from camzoo.core.registries import datasets
 from camzoo.data.datasets.promri import ProMRI
 from camzoo.data.loading import load_case
-from camzoo.data.splits import SplitKind, make_split
-from camzoo.errors import DataError, GeometryError
-from camzoo.zoo import datasets
+from camzoo.data.splits import make_split
 
 SHAPE = (4, 6, 9)
 SCAN = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - the field's name for it
 
+from camzoo.core.errors import DataError
 from camzoo.data.readers import companions, read_volume, volume_stem
 from camzoo.data.readers.dicom import scan_series
 from camzoo.data.readers.png import read_png_stack
 from camzoo.data.readers.stderr import captured_stderr
 from camzoo.data.volume import Volume
-from camzoo.errors import DataError
 
 LAYOUTS = [("S", "P", "L"), ("I", "P", "L"), ("S", "A", "R"), ("A", "S", "R"), ("R", "I", "P")]
 NAMES = ["q.dcm", "b.DCM", "z.dcm", "a.dcm"]

@@ -11,14 +11,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from camzoo.cli_data import data_app
+from camzoo.cli.data import data_app
+from camzoo.core.choices import SliceChoice
+from camzoo.core.errors import ConfigError
 from camzoo.data.datasets.nnunet import NNUNet
 from camzoo.data.loading import load_case
-from camzoo.data.plane import Plane, SliceChoice
+from camzoo.data.plane import Plane
 from camzoo.data.prepare import prepare
 from camzoo.data.readers import read_volume
 from camzoo.data.slices import Prepared, labels_on_grid
-from camzoo.errors import ConfigError
 from camzoo.segment.base import Baseline
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume

@@ -2,9 +2,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from camzoo.core.choices import SplitKind
+from camzoo.core.errors import SplitError
 from camzoo.data.datasets.base import Case, Folds, Fractions
-from camzoo.data.splits import Split, SplitKind, make_split, require_patient_level
-from camzoo.errors import SplitError
+from camzoo.data.splits import Split, make_split, require_patient_level
 
 
 @dataclass

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from camzoo.core.choices import SliceChoice
+from camzoo.core.errors import DataError
 from camzoo.data.datasets.base import Case, Dataset, Facts
 from camzoo.data.loading import LoadedCase
-from camzoo.data.plane import SliceChoice
 from camzoo.data.stats import DatasetStats, case_stats, dataset_stats, remarks
 from camzoo.data.volume import Volume
-from camzoo.errors import DataError
 
 
 def loaded(affine, *, case="a", patient="p", mask=None, shape=(4, 5, 6)):

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from camzoo.core.errors import DataError
 from camzoo.data import unpacking
 from camzoo.data.unpacking import unpack
-from camzoo.errors import DataError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from camzoo.core.errors import GeometryError
 from camzoo.data.volume import Volume, field_of_view_notes, on_grid_of, require_same_grid
-from camzoo.errors import GeometryError
 
 SHAPE = (4, 6, 9)
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from camzoo.cams.selection import select_methods
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
+from camzoo.core.registries import baselines, cams
+from camzoo.core.registry import Place
 from camzoo.harness.run import bench
 from camzoo.presets import preset
-from camzoo.registry import Place
 from camzoo.segment.selection import select_baselines
-from camzoo.zoo import baselines, cams
+from camzoo.steps.selection import select_methods
 
 TINY = preset("smoke", "phantom").changed(
     {

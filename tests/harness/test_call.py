@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 import camzoo
-from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.core.errors import ConfigError, UnknownNameError
+from camzoo.evaluate.rows import COLUMNS, read_rows
 from camzoo.harness import call
 from camzoo.presets import preset
-from camzoo.rows import COLUMNS, read_rows
 
 TINY = {
     "data.size": 64, "training.epochs": 1, "training.crop": 64, "training.resize": [64, 80],
@@ -123,7 +123,7 @@ def test_a_run_gives_rows_as_a_frame_and_its_second_call_finds_them(tmp_path, ca
 
 
 def test_a_method_written_a_line_before_is_run(tmp_path):
-    from camzoo.zoo import cams
+    from camzoo.core.registries import cams
 
     with cams.temporary():
 

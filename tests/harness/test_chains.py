@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from camzoo.cams.steps import MapStep, StepReport, steps
+from camzoo.cams.map_files import MapFiles
+from camzoo.core.progress import Quiet
+from camzoo.core.supervision import Supervision
 from camzoo.harness.chains import Mapped, read_report
-from camzoo.harness.map_files import MapFiles
 from camzoo.harness.run import bench
 from camzoo.harness.store import Artifact
 from camzoo.presets import preset
-from camzoo.progress import Quiet
 from camzoo.report.leaderboards import write_page
-from camzoo.supervision import Supervision
+from camzoo.steps.base import MapStep, StepReport, steps
 from tests.harness.test_run import KillAfter, Killed
 
 TINY = preset("smoke", "phantom").changed(

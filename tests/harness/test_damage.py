@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from camzoo.errors import DamagedError
+from camzoo.core.errors import DamagedError
 from camzoo.harness.run import bench
 from tests.harness.test_segmentation import TINY as BASELINES
 

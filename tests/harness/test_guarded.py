@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from camzoo.backbone import Classifier
 from camzoo.cams.base import CamMethod, FitContext, cams
 from camzoo.cams.pipeline import MapArrays, make_maps
 from camzoo.config import MapsConfig
 from camzoo.harness.guarded import Guarded
+from camzoo.network.backbone import Classifier
 from tests.cams.networks import GivenFeatures
 from tests.toy import toy_slices
 

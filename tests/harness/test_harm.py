@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from camzoo.backbone import Classifier
 from camzoo.cams.base import CamMethod, FitContext, cams
-from camzoo.cams.model_seal import ModelSeal
 from camzoo.cams.pipeline import MapArrays, make_maps
+from camzoo.cams.view.model_seal import ModelSeal
 from camzoo.config import MapsConfig
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.harness.guarded import Guarded
+from camzoo.network.backbone import Classifier
 from tests.cams.networks import SMALL_RESNET, lively
 from tests.toy import toy_slices
 

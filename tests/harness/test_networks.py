@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from camzoo.cams.base import CamMethod, cams
-from camzoo.errors import ConfigError
-from camzoo.harness.map_files import MapFiles
+from camzoo.cams.map_files import MapFiles
+from camzoo.core.errors import ConfigError
+from camzoo.core.progress import Quiet
 from camzoo.harness.run import bench
-from camzoo.progress import Quiet
 from tests.harness.test_run import TINY
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from camzoo.errors import ConfigError, SplitError, UnknownNameError
+from camzoo.core.errors import ConfigError, SplitError, UnknownNameError
 from camzoo.harness.plan import plan_run
 from camzoo.harness.run import bench
 from camzoo.presets import preset

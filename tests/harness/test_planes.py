@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from camzoo.core.progress import Quiet
 from camzoo.data.plane import Plane
 from camzoo.harness.run import bench
 from camzoo.presets import preset
-from camzoo.progress import Quiet
 from camzoo.report.gallery import panels
 from camzoo.report.leaderboards import write_page
 

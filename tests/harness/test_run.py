@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from camzoo.cams.base import CamMethod, cams
-from camzoo.cams.lpcam import Lpcam
-from camzoo.errors import ConfigError, UnknownNameError
-from camzoo.harness.map_files import MapFiles
+from camzoo.cams.map_files import MapFiles
+from camzoo.cams.methods.lpcam import Lpcam
+from camzoo.core.errors import ConfigError, UnknownNameError
+from camzoo.core.progress import Quiet
+from camzoo.evaluate.rows import read_rows
 from camzoo.harness.run import bench
 from camzoo.presets import preset
-from camzoo.progress import Quiet
 from camzoo.report.leaderboards import write_page
-from camzoo.rows import read_rows
 
 TINY = preset("smoke", "phantom").changed(
     {
@@ -69,7 +69,7 @@ def outcome(folder):
 def undisturbed(tmp_path_factory):
     # The checkout may move on while the tests run; the manifest would follow it.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("camzoo.environment.commit", lambda: "as tested")
+        patch.setattr("camzoo.core.environment.commit", lambda: "as tested")
         yield _run_undisturbed(tmp_path_factory)
 
 

@@ -10,23 +10,24 @@ import pandas as pd
 import pytest
 import torch
 
-from camzoo.backbone import Classifier, build_classifier
-from camzoo.cams.activation import Cam
+from camzoo.cams.methods.activation import Cam
+from camzoo.core.choices import SplitKind
+from camzoo.core.errors import ConfigError, MachineError, UnknownNameError
+from camzoo.core.progress import Quiet
+from camzoo.core.registries import cams
+from camzoo.core.supervision import Supervision
 from camzoo.data.readers import read_volume
-from camzoo.data.splits import Split, SplitKind
-from camzoo.errors import ConfigError, MachineError, UnknownNameError
+from camzoo.data.splits import Split
 from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.cost import CostMeter
 from camzoo.harness.run import bench
 from camzoo.harness.stages import Context, train_stage
 from camzoo.harness.store import Store
-from camzoo.progress import Quiet
+from camzoo.network.backbone import Classifier, build_classifier
 from camzoo.report.leaderboards import write_page
 from camzoo.report.segmentation import of_baselines, segmentation_region_table, segmentation_table
 from camzoo.segment.base import Baseline, PseudoMaskBaseline, UNetBaseline, baselines
 from camzoo.segment.selection import select_baselines
-from camzoo.supervision import Supervision
-from camzoo.zoo import cams
 from tests.harness.test_run import TINY as MAPS_ONLY
 from tests.harness.test_run import KillAfter, Killed
 
@@ -206,7 +207,7 @@ def _doubles():
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("camzoo.environment.commit", lambda: "as tested")
+        patch.setattr("camzoo.core.environment.commit", lambda: "as tested")
         return bench(TINY, tmp_path_factory.mktemp("segmentation"))
 
 
@@ -297,7 +298,7 @@ def test_costs_are_kept_apart_from_the_rows(done):
 
 
 def test_a_rerun_makes_nothing_again_and_gives_the_same_page(done, monkeypatch):
-    monkeypatch.setattr("camzoo.environment.commit", lambda: "as tested")
+    monkeypatch.setattr("camzoo.core.environment.commit", lambda: "as tested")
     result = done
     page = write_page(result.folder).read_bytes()
     rows = (result.folder / "rows.parquet").read_bytes()
@@ -522,7 +523,7 @@ def test_the_classifier_of_a_cell_is_on_the_device_of_the_run(done):
             return super().to(device)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("camzoo.backbone.Classifier", Watched)
+        patch.setattr("camzoo.network.backbone.Classifier", Watched)
         trained = train_stage(context, done.prepared, split, seed=0)
     assert moved == [context.device]
     assert not trained.classifier.training

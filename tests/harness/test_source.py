@@ -9,9 +9,9 @@ from itertools import count
 
 import pytest
 
+from camzoo.core.registries import steps
 from camzoo.harness import source
 from camzoo.harness.source import _source_of, source_digest
-from camzoo.zoo import steps
 
 ORIGINAL = '''
 """About the module."""
@@ -154,8 +154,8 @@ def test_what_a_step_calls_in_camzoo_counts(monkeypatch):
 
     monkeypatch.setattr(source, "_source_of", edited)
     assert source_digest(step) != before
-    assert {"camzoo.refine.affinity", "camzoo.training"} <= set(asked)
-    assert not {"camzoo.config", "camzoo.errors"} & set(asked)
+    assert {"camzoo.refine.affinity", "camzoo.learning.loop"} <= set(asked)
+    assert not {"camzoo.config", "camzoo.core.errors"} & set(asked)
 
 
 def test_a_class_without_a_source_file_has_a_hash_of_its_own():

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from safetensors import SafetensorError
 
-from camzoo.errors import StorageError
-from camzoo.files import replace_atomically, reserve, storing, write_text
+from camzoo.core.errors import StorageError
+from camzoo.core.files import replace_atomically, reserve, storing, write_text
+from camzoo.core.progress import Quiet
 from camzoo.harness.run import bench
 from camzoo.harness.store import Store
-from camzoo.progress import Quiet
 from tests.harness.test_plan import TINY
 
 SMALL = TINY.changed({"methods": ["cam"], "baselines": ["p-cam"]})

@@ -1,6 +1,6 @@
 import pytest
 
-from camzoo.supervision import Supervision
+from camzoo.core.supervision import Supervision
 
 IMAGE, SIZE, SEED, MASK = (
     Supervision.IMAGE, Supervision.IMAGE_SIZE, Supervision.IMAGE_SEED, Supervision.MASK,

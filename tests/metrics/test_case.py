@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from camzoo.evaluate.rows import make_rows
 from camzoo.metrics.case import CaseReference
 from camzoo.metrics.overlap import dice, overlap_counts
 from camzoo.metrics.slicewise import ReferenceSlices
 from camzoo.metrics.subregions import crop, thirds
 from camzoo.metrics.surface import surface_distances
-from camzoo.rows import make_rows
 from tests.metrics.masks import ball
 
 SPACING = (3.0, 0.5, 0.6)

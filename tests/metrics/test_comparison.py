@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.metrics.comparison import compare_to_best
 from camzoo.metrics.statistics import first_probability, paired_tests
 

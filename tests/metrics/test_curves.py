@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.metrics.curves import CURVE_COLUMNS, Curves, curve_records
 from camzoo.metrics.sweep import threshold_sweep
 

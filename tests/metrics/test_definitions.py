@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.core.errors import ConfigError, UnknownNameError
+from camzoo.evaluate.rows import COLUMNS
 from camzoo.metrics.case import CaseReference
 from camzoo.metrics.definitions import METRICS, Direction, get_metric, metrics_table
-from camzoo.rows import COLUMNS
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from camzoo.errors import DataError
+from camzoo.core.errors import DataError
 from camzoo.metrics.overlap import (
     as_mask,
     dice,

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.protocols import (

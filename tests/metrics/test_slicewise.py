@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from camzoo.errors import DataError
+from camzoo.core.errors import DataError
 from camzoo.metrics.overlap import slice_counts
 from camzoo.metrics.slicewise import ReferenceSlices
 from camzoo.metrics.surface import surface_distances

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.simulations import clustered, coverage, false_alarms
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.metrics.statistics import (
     bootstrap_interval,
     bootstrap_means,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from camzoo.errors import GeometryError
+from camzoo.core.errors import GeometryError
 from camzoo.metrics.subregions import crop, thirds
 
 #: Index (z, y, x) to RAS mm; slices run towards the head.

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.metrics.statistics import bootstrap_interval
 from camzoo.metrics.summary import CELL, grade, summarise
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from camzoo.errors import DataError, GeometryError
+from camzoo.core.errors import DataError, GeometryError
 from camzoo.metrics.status import Status
 from camzoo.metrics.surface import (
     ReferenceSurface,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from camzoo.errors import ConfigError, DataError
+from camzoo.core.errors import ConfigError, DataError
 from camzoo.metrics.overlap import overlap_counts
 from camzoo.metrics.sweep import SweepCounts, apply_threshold, threshold_sweep
 

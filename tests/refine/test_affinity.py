@@ -5,11 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from camzoo.backbone import build_classifier
 from camzoo.config import BackboneConfig, TrainingConfig
+from camzoo.core.errors import CamzooError, ConfigError, DataError
 from camzoo.data.labels import UNKNOWN
 from camzoo.data.slices import TaggedSlices
-from camzoo.errors import CamzooError, ConfigError, DataError
+from camzoo.network.backbone import build_classifier
 from camzoo.refine.affinity import (
     AffinitySettings,
     enlarged_parts,

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
+from camzoo.core.errors import ConfigError
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import ConfigError
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.neighbours import half_plane
 from camzoo.refine.pair_affinity import PairAffinity, affinity_from_edges

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from camzoo.backbone import build_classifier
 from camzoo.config import BackboneConfig
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
+from camzoo.network.backbone import build_classifier
 from camzoo.refine.boundary import BoundaryNet, find_edges
 
 

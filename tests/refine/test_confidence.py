@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.refine.confidence import (
     UNKNOWN,
     ConfidenceSettings,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels, unary_from_scores
 
 WHOLE = CrfSettings(

@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch import nn
 
-from camzoo.backbone import Trainable
 from camzoo.config import TrainingConfig
 from camzoo.data.labels import UNKNOWN
+from camzoo.learning.loop import minimise
+from camzoo.network.backbone import Trainable
 from camzoo.refine.label_loss import LabelLoss, mean_over
-from camzoo.training import minimise
 from tests.toy import toy_slices
 
 RECIPE = TrainingConfig(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 from camzoo.refine.pair_affinity import PairAffinity, affinity_from_edges, affinity_from_features
 from camzoo.refine.random_walk import random_walk
 from tests.refine.dense import pairs_to_matrix, squared_walk

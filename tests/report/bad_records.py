@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from camzoo.checksums import SUMS
-from camzoo.rows import SCHEMA, write_rows
+from camzoo.core.checksums import SUMS
+from camzoo.evaluate.rows import SCHEMA, write_rows
 
 HALVES = {"empty": 0.0, "a third": 0.33, "most": 0.9}
 #: Where bytes are flipped, as shares of a file.

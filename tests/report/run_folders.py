@@ -3,8 +3,8 @@
 import json
 
 from camzoo.config import BenchConfig
-from camzoo.rows import write_rows
-from camzoo.stored import write_frame
+from camzoo.core.stored import write_frame
+from camzoo.evaluate.rows import write_rows
 
 ENVIRONMENT = {
     "packages": {"camzoo": "0.1.0", "torch": "2.9"}, "commit": "abc", "device": "cpu",

@@ -4,15 +4,15 @@ import shutil
 
 import pytest
 
-from camzoo.checksums import SUMS, write_sums
-from camzoo.errors import CamzooError, ConfigError, DataError
+from camzoo.core.checksums import SUMS, write_sums
+from camzoo.core.errors import CamzooError, ConfigError, DataError
+from camzoo.evaluate.rows import make_rows
 from camzoo.report.leaderboards import check_leaderboards, update_leaderboards
 from camzoo.report.records import files_of, read_record
-from camzoo.rows import make_rows
+from tests.cli.test_app import camzoo
 from tests.report.bad_records import ALL_FILES, OF_BITS, OF_BYTES, OF_MEANING
 from tests.report.run_folders import run_folder
 from tests.report.test_segmentation_tables import COSTS, learnt, maps, records
-from tests.test_cli import camzoo
 
 
 def good(path, *, summed, **columns):

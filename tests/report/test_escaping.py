@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from camzoo.errors import CamzooError, ConfigError
-from camzoo.names import is_name, require_name
+from camzoo.core.errors import CamzooError, ConfigError
+from camzoo.core.names import is_name, require_name
+from camzoo.core.text import plain, reason
+from camzoo.evaluate.rows import make_rows, write_rows
 from camzoo.report.escaping import Markdown, code, escape
 from camzoo.report.gallery import Panel, picture
 from camzoo.report.leaderboards import update_leaderboards, write_page
 from camzoo.report.markdown import table
+from camzoo.report.ranking import page as scores_page
 from camzoo.report.terminal import summary, text_table
-from camzoo.rows import make_rows, write_rows
-from camzoo.scoring.tables import page as scores_page
-from camzoo.text import plain, reason
 from tests.report.run_folders import run_folder
 from tests.report.test_segmentation_tables import maps, records
 

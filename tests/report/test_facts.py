@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from camzoo.config import read_config
+from camzoo.evaluate.rows import make_rows
 from camzoo.report.facts import facts
 from camzoo.report.records import read_record
-from camzoo.rows import make_rows
 from tests.report.run_folders import ENVIRONMENT, run_folder
 from tests.report.test_segmentation_tables import COSTS, maps, record
 

@@ -4,11 +4,11 @@ import json
 import pytest
 from rich.console import Console
 
-from camzoo.console import make_console
-from camzoo.errors import ConfigError, UnknownNameError
-from camzoo.registry import Place
+from camzoo.core.console import make_console
+from camzoo.core.errors import ConfigError, UnknownNameError
+from camzoo.core.registries import REGISTRIES, cams, steps
+from camzoo.core.registry import Place
 from camzoo.report.listing import entries, listing
-from camzoo.zoo import REGISTRIES, cams, steps
 
 
 def shown(*what, width=80, **options):
@@ -63,7 +63,7 @@ def test_all_about_one_name():
     text = words(shown("lpcam", "*"))
     assert "CAM method lpcam what it does Mean cosine with the prototypes" in text
     assert "needs fit yes" in text
-    assert "code camzoo.cams.lpcam:Lpcam package camzoo" in text
+    assert "code camzoo.cams.methods.lpcam:Lpcam package camzoo" in text
     text = words(shown("cc", "*"))
     assert "settings map=A grid=64 dim=16 faithful=false" in text
     both = words(shown("random", "*"))

@@ -1,5 +1,6 @@
 import pytest
 
+from camzoo.evaluate.rows import make_rows
 from camzoo.report.leaderboards import check_leaderboards, update_leaderboards
 from camzoo.report.reported_volumes import reported_volumes
 from camzoo.report.segmentation import (
@@ -12,7 +13,6 @@ from camzoo.report.segmentation import (
     segmentation_table,
 )
 from camzoo.report.terminal import summary
-from camzoo.rows import make_rows
 from tests.report.run_folders import ENVIRONMENT, run_folder
 
 #: tp, n_pred, n_ref of two volumes, and their DSC by hand.

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camzoo.errors import CamzooError, ConfigError
+from camzoo.core.errors import CamzooError, ConfigError
+from camzoo.evaluate.rows import make_rows
 from camzoo.report import reported
 from camzoo.report.cells import p_value
 from camzoo.report.equivalents import merge_equivalents
@@ -15,7 +16,6 @@ from camzoo.report.tables import (
     protocol_table,
     volume_table,
 )
-from camzoo.rows import make_rows
 from tests.report.run_folders import run_folder
 
 #: tp, n_pred, n_ref of two training and two test cases by protocol; DSC worked out below by hand.

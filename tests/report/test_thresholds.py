@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camzoo.report.context import context_table
+from camzoo.report.context_maps import context_table
 from camzoo.report.thresholds import pooled_curves, threshold_table, width
 
 THRESHOLDS = np.round(0.1 * np.arange(1, 10), 2)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from camzoo.errors import ConfigError, DataError, FirewallError
+from camzoo.core.errors import ConfigError, DataError, FirewallError
+from camzoo.core.supervision import Supervision
 from camzoo.segment.base import (
     UNKNOWN,
     Baseline,
@@ -12,7 +13,6 @@ from camzoo.segment.base import (
     register_baseline,
 )
 from camzoo.segment.supervised import Supervised, reference_labels
-from camzoo.supervision import Supervision
 from tests.segment.toy import toy_context, toy_masks
 from tests.toy import toy_slices
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from camzoo.segment.context import BaselineContext
-from camzoo.zoo import baselines
+from camzoo.core.registries import baselines
+from camzoo.segment.learning_context import BaselineContext
 from tests.segment.toy import toy_context
 
 PAGE = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")

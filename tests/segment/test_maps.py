@@ -1,7 +1,7 @@
 import numpy as np
 
+from camzoo.core.registries import baselines
 from camzoo.segment.maps import MapBaseline, cut_maps
-from camzoo.zoo import baselines
 from tests.segment.toy import toy_context, toy_masks
 from tests.toy import toy_slices
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from camzoo.core.errors import DataError
 from camzoo.data.readers import read_volume
 from camzoo.data.slices import CaseInfo
 from camzoo.data.volume import Volume, require_same_grid
-from camzoo.errors import DataError
 from camzoo.segment.base import Baseline
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import nn
 
+from camzoo.core.errors import CamzooError
 from camzoo.data.labels import UNKNOWN
-from camzoo.errors import CamzooError
 from camzoo.segment.training import fit, train_unet, training_batches
 from camzoo.segment.unet import build_unet
 from tests.segment.toy import TINY, toy_context, toy_masks

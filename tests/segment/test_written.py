@@ -1,6 +1,6 @@
 import pytest
 
-from camzoo.errors import ConfigError, UnknownNameError
+from camzoo.core.errors import ConfigError, UnknownNameError
 from camzoo.segment.selection import select_baselines
 from camzoo.segment.written import parse_baseline
 

@@ -3,15 +3,15 @@
 import numpy as np
 import torch
 
-from camzoo.backbone import build_classifier
 from camzoo.cams.pipeline import MapArrays
 from camzoo.config import BackboneConfig, BenchConfig, SegmentationConfig
+from camzoo.core.errors import ConfigError
+from camzoo.core.progress import Quiet
+from camzoo.core.supervision import Supervision
 from camzoo.data.plane import Plane
 from camzoo.data.slices import MaskVault
-from camzoo.errors import ConfigError
-from camzoo.progress import Quiet
-from camzoo.segment.context import BaselineContext
-from camzoo.supervision import Supervision
+from camzoo.network.backbone import build_classifier
+from camzoo.segment.learning_context import BaselineContext
 from tests.toy import toy_slices
 
 TINY = SegmentationConfig(

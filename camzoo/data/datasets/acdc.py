@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
+from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
 from camzoo.data.datasets.files import FileDataset, unless_hidden, visible_files
 from camzoo.data.disk import read_text
 from camzoo.data.readers import volume_stem
 from camzoo.data.volume import Volume
-from camzoo.errors import ConfigError, DataError
 
 #: Structures -> (organ names, value in the file -> class).
 _STRUCTURES: Final[dict[str, tuple[tuple[str, ...], dict[int, int]]]] = {

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
+from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.datasets.base import Case, Facts, Folds, register_dataset
 from camzoo.data.datasets.files import FileDataset, visible_files
 from camzoo.data.labels import relabel
 from camzoo.data.readers.dicom import scan_series, slice_files
 from camzoo.data.readers.png import read_png_stack
 from camzoo.data.volume import Volume
-from camzoo.errors import ConfigError, DataError
 
 #: Sequence -> folders with DICOM series of one grid, the one that is the image first.
 _SEQUENCES: Final[dict[str, tuple[str, ...]]] = {

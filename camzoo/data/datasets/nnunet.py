@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
 from camzoo.data.datasets.files import FileDataset, remedy, visible_files
 from camzoo.data.disk import named_faults, read_json_object
 from camzoo.data.labels import UNKNOWN
 from camzoo.data.notes import listed
 from camzoo.data.readers import VOLUME_SUFFIXES, companions
-from camzoo.errors import ConfigError, DataError
 
 _DESCRIPTION: Final = "dataset.json"
 #: The environment variable in which nnU-Net v2 looks for its raw data sets.

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
+from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.datasets.base import Case, Dataset, Facts, Folds, register_dataset
 from camzoo.data.phantom.abdomen import Abdomen
 from camzoo.data.phantom.anatomy import Anatomy
@@ -17,7 +18,6 @@ from camzoo.data.phantom.dials import Dials
 from camzoo.data.phantom.prostate import Prostate
 from camzoo.data.phantom.render import Rendered, render
 from camzoo.data.volume import FloatArray, Volume
-from camzoo.errors import ConfigError, DataError
 
 #: Raised whenever the voxels of any case change.
 PHANTOM_VERSION: Final = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from camzoo.errors import ConfigError
+from camzoo.core.errors import ConfigError
 
 #: Dial -> (least, greatest, what it is), both ends allowed.
 _RANGES: Final[dict[str, tuple[float, float, str]]] = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from camzoo.core.errors import DataError
 from camzoo.data.disk import named_faults, require_file
 from camzoo.data.readers.base import Format, Voxels
 from camzoo.data.readers.dicom import read_series
 from camzoo.data.readers.metaimage import metaimage_companions, read_metaimage
 from camzoo.data.readers.nrrd import nrrd_companions, read_nrrd
 from camzoo.data.volume import Volume
-from camzoo.errors import DataError
 
 
 def _read_nifti(path: Path) -> Voxels:

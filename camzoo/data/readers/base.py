@@ -10,9 +10,9 @@ from typing import Any, Final, TypeAlias
 
 from numpy.typing import NDArray
 
+from camzoo.core.errors import DataError
 from camzoo.data.notes import Note
 from camzoo.data.volume import SPACINGS_MM, FloatArray
-from camzoo.errors import DataError
 
 #: No deflated stream shrinks to less than one byte in so many (zlib's documentation).
 _DEFLATE_LIMIT: Final = 1032

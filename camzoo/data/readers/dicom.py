@@ -15,10 +15,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.core.errors import DataError
 from camzoo.data.readers.base import Voxels, require_spacing
 from camzoo.data.readers.itk import LPS_TO_RAS, ItkFile
 from camzoo.data.volume import FloatArray
-from camzoo.errors import DataError
 
 _POSITION: Final = ("0020|0032", "ImagePositionPatient", 3)
 _ORIENTATION: Final = ("0020|0037", "ImageOrientationPatient", 6)

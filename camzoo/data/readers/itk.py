@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.core.errors import DataError
 from camzoo.data.disk import require_file
 from camzoo.data.readers.base import Voxels, unreadable
 from camzoo.data.readers.stderr import captured_stderr
 from camzoo.data.volume import FloatArray
-from camzoo.errors import DataError
 
 #: ITK's world has x to the left and y to the back, nibabel's to the right and to the front.
 LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])

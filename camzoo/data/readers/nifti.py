@@ -19,11 +19,11 @@ from nibabel.imageglobals import logger
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
+from camzoo.core.errors import DataError
 from camzoo.data.disk import read_bytes
 from camzoo.data.notes import Note
 from camzoo.data.readers.base import Voxels, inflate, require_room, require_spacing, unreadable
 from camzoo.data.volume import POSITION_TOLERANCE_VOXELS, FloatArray
-from camzoo.errors import DataError
 
 #: NIfTI's units of length in mm; files that leave the unit out mean mm.
 _UNIT_MM: Final = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from camzoo.core.errors import DataError
 from camzoo.data.disk import named_faults, require_file
 from camzoo.data.readers.base import require_room, unreadable
-from camzoo.errors import DataError
 
 _HEADERS: Final = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 

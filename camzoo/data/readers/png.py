@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.core.errors import DataError
 from camzoo.data.readers.itk import ItkFile
-from camzoo.errors import DataError
 
 
 def read_png_stack(files: Sequence[Path], shape: tuple[int, int]) -> NDArray[Any]:

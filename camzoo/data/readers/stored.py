@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from camzoo.core.errors import DataError
 from camzoo.data.disk import named_faults, require_file
 from camzoo.data.notes import Note
 from camzoo.data.readers.base import inflate, require_room
-from camzoo.errors import DataError
 
 #: A printf pattern with one integer, as ITK fills it in.
 _PATTERN: Final = re.compile(r"[^%]*%0?\d{0,3}d[^%]*")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from camzoo.core.errors import DataError
 from camzoo.data.disk import named_faults, require_file
 from camzoo.data.notes import Note
-from camzoo.errors import DataError
 
 #: A header is looked for in this much of a file.
 _MOST_BYTES: Final = 1 << 20

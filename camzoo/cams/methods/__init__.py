@@ -1,0 +1,1 @@
+"""CAM methods, one small file each."""

@@ -1,0 +1,103 @@
+"""Which layers are looked at: given by name or as modules, or found by looking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from camzoo.core.errors import ConfigError
+from camzoo.network.isolation import evaluating, grad_mode, hooked
+from camzoo.network.layout import Grid, layout_in
+from camzoo.network.outputs import logits_of
+from camzoo.network.wrappers import inner_name, unwrap
+
+#: A layer by its name in ``model.named_modules()``, or the module itself.
+Layer = str | nn.Module
+
+
+def layer_names(layer: Layer | Iterable[Layer], model: nn.Module) -> tuple[str, ...]:
+    """Return the names of layers in the network inside ``model``.
+
+    Raises:
+        ConfigError: One is no layer of it, one is there twice, or there is none.
+    """
+    listed = [layer] if isinstance(layer, str | nn.Module) else _listed(layer)
+    names = tuple(_name(one, model) for one in listed)
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"expected one or more different layers, got {names}")
+    return names
+
+
+def last_map(model: nn.Module, images: Tensor) -> str:
+    """Find the last layer that gives a feature map whose places count for the logits.
+
+    Args:
+        model: Any classifier.
+        images: [1, 3, H, W].
+
+    Raises:
+        ConfigError: There is none.
+    """
+    names: dict[nn.Module, str] = {m: name for name, m in model.named_modules() if name}
+    given: list[tuple[nn.Module, Tensor]] = []
+
+    def keep(module: nn.Module, _: object, output: Any) -> Tensor | None:
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            return None
+        given.append((module, output))
+        return output.clone()  # the network may go on in place
+
+    with evaluating(model), grad_mode(enabled=True):
+        with hooked((names, keep)):
+            logits = logits_of(model(images.detach().clone().requires_grad_()), len(images), model)
+        outputs = [output for _, output in given if output.requires_grad]
+        grads: Iterable[Tensor | None] = ()
+        if logits.requires_grad and outputs:
+            grads = torch.autograd.grad(logits.sum(), outputs, allow_unused=True)
+    reached = dict(zip(map(id, outputs), grads, strict=True)) if grads else {}
+    runs = [module for module, _ in given]
+    size = (images.shape[2], images.shape[3])
+    for module, output in reversed(given):
+        if isinstance(module, nn.Linear):  # what queries are made of is not what a block gives
+            continue
+        if runs.count(module) == 1 and _places_count(model, output, reached.get(id(output)), size):
+            return names[module]
+    raise ConfigError(
+        f"no layer of {type(model).__name__} gives a feature map that its logits depend on; "
+        "choose a layer by name"
+    )
+
+
+def _places_count(model: nn.Module, output: Tensor, grad: Tensor | None, size: Grid) -> bool:
+    """Whether an output is a map of several places, not all of them without influence."""
+    layout = layout_in(model, output.shape, size)
+    if layout is None or layout.grid == (1, 1) or len(output) != 1 or grad is None:
+        return False
+    return bool(layout.to_map(grad).any())
+
+
+def _name(layer: Any, model: nn.Module) -> str:
+    inside = unwrap(model)
+    if isinstance(layer, str):
+        return inner_name(model, layer)
+    if not isinstance(layer, nn.Module):
+        raise ConfigError(f"expected a layer by name or as a module, got {type(layer).__name__}")
+    names: dict[nn.Module, str] = {m: name for name, m in inside.named_modules() if name}
+    if layer in names:
+        return names[layer]
+    raise ConfigError(
+        f"the layer given as {type(layer).__name__} is no part of {type(inside).__name__}; "
+        "give one of its modules, or a name"
+    )
+
+
+def _listed(layers: Any) -> list[Any]:
+    try:
+        return list(layers)
+    except TypeError as error:
+        raise ConfigError(
+            f"expected a layer by name or as a module, or several, got {type(layers).__name__}"
+        ) from error

@@ -1,0 +1,127 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from camzoo import __version__
+from camzoo.cli.bench import bench
+from camzoo.cli.data import data_app
+from camzoo.cli.ending import run_to_the_end
+from camzoo.cli.score import score
+from camzoo.cli.zoo import check, layers, list_
+from camzoo.core.console import make_console
+from camzoo.core.errors import ConfigError
+from camzoo.core.output import AsJson, BeQuiet, Output
+
+app = typer.Typer(
+    name="camzoo",
+    help="Which class activation map gives the best masks, by how much, and can it be believed?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data_app, name="data")
+app.command()(bench)
+app.command(name="list")(list_)
+app.command()(layers)
+app.command()(check)
+app.command()(score)
+console = make_console()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"camzoo {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take what stands in front of a command."""
+
+
+@app.command()
+def leaderboard(
+    runs: Annotated[list[Path] | None, typer.Argument(help="Run folders to take in.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of leaderboards.")] = Path("leaderboards"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail where a page is out of date.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: BeQuiet = False,
+) -> None:
+    """Write leaderboards from the rows of runs, beside those that are there."""
+    from camzoo.core.files import storing
+    from camzoo.report.leaderboards import check_leaderboards, update_leaderboards
+
+    output = Output(as_json, quiet)
+    if check:
+        with output.reporting() as reporter, reporter.stage("comparing"):
+            check_leaderboards(out)
+        output.say(f"{out}: every page agrees with its rows")
+        output.document({"agree": True, "pages": []})
+        return
+    with output.reporting() as reporter, reporter.stage("tables"), storing(out):
+        pages = [str(page) for page in update_leaderboards(runs or [], out)]
+    output.document({"pages": pages})
+    for page in pages:
+        output.tell(page)
+
+
+@app.command()
+def settings(
+    pattern: Annotated[str, typer.Argument(help="Shell-style pattern, as 'training.*'.")] = "*",
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The page docs/settings.md, with all of them.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the settings of a run: what each takes, its default, and what it means."""
+    from camzoo.cli import settings_page
+
+    if markdown:
+        sys.stdout.write(settings_page.markdown())
+        return
+    found = settings_page.all_settings(pattern)
+    if not found:
+        raise ConfigError(f"no setting matches {pattern!r}; camzoo settings shows all")
+    output = Output(as_json)
+    output.document({"settings": [setting.record() for setting in found]})
+    for setting in found:
+        in_presets = "".join(f"; {value} in {name}" for name, value in setting.presets.items())
+        output.tell(f"{setting.name} = {setting.default}{in_presets}", style="bold")
+        output.tell(f"    {setting.range}. {setting.meaning}")
+
+
+@app.command()
+def doctor(as_json: AsJson = False, quiet: BeQuiet = False) -> None:
+    """Say what camzoo finds on this machine, and what is missing; exit 1 if anything is."""
+    from camzoo.cli.doctor import examine
+
+    output = Output(as_json, quiet)
+    findings = examine()
+    output.document({"findings": [asdict(finding) for finding in findings]})
+    for finding in findings:
+        if finding.good:
+            output.say(f"ok      {finding.name}: {finding.text}")
+        else:
+            output.tell(f"PROBLEM {finding.name}: {finding.text}")
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point."""
+    run_to_the_end(lambda: app(prog_name="camzoo"))

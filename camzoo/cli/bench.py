@@ -1,0 +1,271 @@
+"""``camzoo bench``: the main job, its plan, and what is said of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from camzoo.cli import complete as cli_complete
+from camzoo.cli.ending import StopError
+from camzoo.core.errors import ConfigError
+from camzoo.core.output import AsJson, BeQuiet, BeVerbose, Output
+from camzoo.core.pairs import parse_pairs
+from camzoo.harness.configure import configure
+
+if TYPE_CHECKING:
+    from camzoo.config import BenchConfig
+    from camzoo.harness.plan import Plan, Step
+    from camzoo.harness.run import BenchResult
+
+#: How people call the stages of the store.
+_WORDS: Final = {
+    "prepare": "slices and tags",
+    "train": "classifier",
+    "curves": "threshold sweep",
+    "scores": "distances",
+    "segment": "baseline",
+    "segment-scores": "scores of baselines",
+}
+_GO_ON: Final = "what is finished is kept, and the same command goes on from there"
+
+
+def bench(
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="promri, acdc, chaos, nnunet, phantom, …", autocompletion=cli_complete.data_set
+        ),
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder with the data set.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="smoke, quick or paper. Without: quick.", autocompletion=cli_complete.preset
+        ),
+    ] = None,
+    again: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="manifest.json of an earlier run, instead of data set and preset; or a TOML or "
+            "YAML file of settings.",
+        ),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="CAM methods, comma-separated, or all. A class of your own as module:Class or "
+            "path/to/file.py:Class. Without: cam.",
+            autocompletion=cli_complete.methods,
+        ),
+    ] = None,
+    baselines: Annotated[
+        str | None,
+        typer.Option(
+            help="Baselines that end in a U-Net, comma-separated, all or none; your own as for "
+            "--methods. Without: none.",
+            autocompletion=cli_complete.baselines,
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Any timm model.", autocompletion=cli_complete.backbone),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="A .safetensors or .pth file, imagenet, or none.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="patient or paper-like.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Of training, comma-separated.")] = None,
+    folds: Annotated[str | None, typer.Option(help="Of a cross-validated data set.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Most cases to take; every subset keeps patients.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda or cuda:N. Without: auto.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE option of the data set; repeatable.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="SETTING=VALUE, as training.epochs=3 or maps.scales=0.5,1; camzoo settings "
+            "lists them.",
+            autocompletion=cli_complete.setting,
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan", help="Print what would be done, what is there, time and memory; do nothing."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    quiet: BeQuiet = False,
+    verbose: BeVerbose = False,
+) -> None:
+    """Run the benchmark, or finish a run that was interrupted."""
+    from camzoo.data.opening import require_dataset
+    from camzoo.network.timm_names import require_model
+
+    output = Output(as_json, quiet, verbose)
+    given = {
+        "methods": methods,
+        "baselines": baselines,
+        "device": device,
+        "data.root": root,
+        "data.split": split,
+        "data.limit": limit,
+        "backbone.name": backbone,
+        "backbone.weights": weights,
+        "seeds": _numbers("seeds", seeds),
+        "data.folds": _numbers("folds", folds),
+    }
+    changes = {key: value for key, value in given.items() if value is not None}
+    options = parse_pairs("--option", option)
+    changes |= {f"data.options.{key}": value for key, value in options.items()}
+    changes |= parse_pairs("--set", set_, lists=_may_be_list)
+    config = configure(dataset, preset, again, changes)
+    # Words are checked with what is imported in a moment; what takes seconds comes behind that.
+    require_dataset(config.data.name, config.data.options)
+    require_model(config.backbone.name)
+    if plan:
+        _plan(config, out, output)
+        return
+    try:
+        _run(config, out, output)
+    except StopError as stop:
+        stop.advice = _GO_ON
+        raise
+
+
+def _may_be_list(key: str) -> bool:
+    """Whether commas in the value of a setting separate: options of data sets may be patterns."""
+    return not key.startswith(("data.options.", "backbone.arguments."))
+
+
+def _numbers(name: str, text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"--{name} takes numbers separated by commas, got {text!r}") from error
+
+
+def _run(config: BenchConfig, out: Path, output: Output) -> None:
+    from camzoo.core.allocator import keep_freed_memory
+    from camzoo.core.files import storing
+    from camzoo.harness.run import bench as run_bench
+    from camzoo.report.gallery import write_gallery
+    from camzoo.report.leaderboards import write_page
+
+    keep_freed_memory()
+    with output.reporting() as reporter:
+        result = run_bench(config, out, reporter)
+        picture = result.folder / "gallery.png"
+        with storing(result.folder), reporter.stage("tables and pictures"):
+            page = write_page(result.folder)
+            write_gallery(result, picture)
+    places = {"leaderboard": page, "picture": picture, "rows": result.folder}
+    if output.as_json:
+        output.document(_document(result, places))
+        return
+    _tell(result, places, output)
+
+
+def _tell(result: BenchResult, places: Mapping[str, Path], output: Output) -> None:
+    from camzoo.report.terminal import summary
+
+    if not output.quiet:
+        output.show(*summary(result.rows))
+    for name, why in result.failures.items():
+        output.tell(f"{name} failed: {why}", style="red")
+    output.say(f"made: {_counted(result.made)}; found in the store: {_counted(result.found)}")
+    if output.quiet:
+        output.tell(str(result.folder))
+        return
+    for name, place in places.items():
+        output.tell(f"{name}: {place}")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {_word(stage)}" for stage, count in counts.items()) or "nothing"
+
+
+def _word(stage: str) -> str:
+    return _WORDS.get(stage, stage)
+
+
+def _document(result: BenchResult, places: Mapping[str, Path]) -> dict[str, Any]:
+    from camzoo.report.numbers import numbers
+
+    return {
+        "run": result.folder.name,
+        "results": numbers(result.rows),
+        "failures": dict(result.failures),
+        "made": dict(result.made),
+        "found": dict(result.found),
+        "files": {name: str(place) for name, place in places.items()},
+    }
+
+
+def _plan(config: BenchConfig, out: Path, output: Output) -> None:
+    from camzoo.harness.plan import plan_run
+
+    plan = plan_run(config, out)
+    output.document(plan.record() | {"config": config.without_places()})
+    for line in _plan_lines(plan, plan.steps if output.verbose else ()):
+        output.tell(line)
+
+
+def _plan_lines(plan: Plan, each: Sequence[Step]) -> Iterator[str]:
+    from camzoo.core.progress import duration
+
+    yield f"run {plan.run}, to be written to {plan.folder}"
+    for fold, counts in plan.cases.items():
+        subsets = ", ".join(f"{count} {name}" for name, count in counts.items())
+        yield f"fold {fold}: cases {subsets}"
+    for cell in dict.fromkeys(step.cell for step in plan.steps):
+        yield f"cell {cell}:" if cell != "all" else "shared by all cells:"
+        mine = [step for step in plan.steps if step.cell == cell]
+        for stage in dict.fromkeys(step.stage for step in mine):
+            yield f"  {_word(stage)}: {_stage_text([s for s in mine if s.stage == stage])}"
+    for step in each:
+        yield f"{step.cell}, {_word(step.stage)} {step.name}: {step.found or 'to make'}"
+    yield f"in the store: {len(plan.steps) - len(plan.to_make)} of {len(plan.steps)} results"
+    unknown = f", and what these take: {', '.join(plan.unknown)}" if plan.unknown else ""
+    if not plan.to_make:
+        yield "nothing to make but tables and pictures"
+        return
+    yield f"time: about {duration(plan.seconds)}{unknown}"
+    if plan.memory_mib:
+        yield f"memory: about {plan.memory_mib / 1024:.1f} GiB at the peak"
+    if plan.cuda_mib:
+        yield f"memory of the GPU: about {plan.cuda_mib / 1024:.1f} GiB at the peak"
+    yield from (f"  {sentence}" for sentence in plan.basis)
+
+
+def _stage_text(steps: Sequence[Step]) -> str:
+    """Which results of a stage are there, and which are to be made, in how long."""
+    from camzoo.core.progress import duration
+
+    there = [step for step in steps if step.found]
+    missing = [step for step in steps if not step.found]
+    parts = []
+    if there:
+        names = ", ".join(step.name for step in there if step.name)
+        when = max(str(step.found) for step in there)[:16].replace("T", " ")
+        parts.append(f"found {names} (made {when})".replace("  ", " "))
+    if missing:
+        names = ", ".join(step.name for step in missing if step.name)
+        known = [e.seconds for s in missing if (e := s.estimate) and e.seconds is not None]
+        least = "about" if len(known) == len(missing) else "at least"
+        time = f"{least} {duration(sum(known))}" if known else "time not known"
+        parts.append(f"to make {names}: {time}".replace(" :", ":"))
+    return "; ".join(parts)

@@ -1,0 +1,80 @@
+"""Settings in a file: a manifest of an earlier run, or TOML or YAML with the keys of ``--set``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from camzoo.core.errors import ConfigError
+
+#: Settings that are tables of a user's own keys; they are taken whole.
+_TABLES: Final = frozenset({"backbone.arguments"})
+
+
+@dataclass(frozen=True)
+class SettingsFile:
+    """What a file of settings says.
+
+    Attributes:
+        dataset: Data set to start from; None where it does not say.
+        preset: Preset to start from; None where it does not say.
+        changes: Dotted settings, ``training.epochs``, to change then.
+    """
+
+    dataset: str | None
+    preset: str | None
+    changes: Mapping[str, Any]
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a file is taken as the manifest of a run."""
+    return path.suffix.lower() not in (".toml", ".yaml", ".yml")
+
+
+def read_settings(path: Path) -> SettingsFile:
+    """Read a TOML or YAML file.
+
+    Top-level keys are ``dataset`` and ``preset``, which say what to start from, and settings:
+    nested tables (``[training]``, then ``epochs = 3``), or dotted keys.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no table of settings.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        tree = tomllib.loads(text) if path.suffix.lower() == ".toml" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        why = " ".join(str(error).split())
+        raise ConfigError(
+            f"{path} cannot be read as settings: {why or 'nested too deep'}"
+        ) from error
+    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+        kind = "nothing" if tree is None else f"a {type(tree).__name__}"
+        raise ConfigError(
+            f"{path} must hold a table of settings, as preset: quick or training: {{epochs: 3}}; "
+            f"got {kind}"
+        )
+    start = {name: _name(path, name, tree.pop(name, None)) for name in ("dataset", "preset")}
+    return SettingsFile(start["dataset"], start["preset"], dict(_dotted(path, tree, "")))
+
+
+def _name(path: Path, key: str, value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise ConfigError(f"{path}: {key} must be a name, got {value!r}")
+
+
+def _dotted(path: Path, tree: Mapping[Any, Any], above: str) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if not isinstance(key, str):
+            raise ConfigError(f"{path}: names of settings are text, got {key!r}")
+        name = f"{above}{key}"
+        if isinstance(value, dict) and name not in _TABLES:
+            yield from _dotted(path, value, f"{name}.")
+        else:
+            yield name, value

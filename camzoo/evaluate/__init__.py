@@ -1,0 +1,1 @@
+"""From maps and masks to result rows: sweep, choose a threshold, measure."""

@@ -1,0 +1,218 @@
+"""The cases that are scored: what all methods share, checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from camzoo.core.errors import ConfigError, DataError, GeometryError
+from camzoo.data.notes import Note, listed, told
+from camzoo.data.plane import choose_plane, describe_slices, slice_stack
+from camzoo.data.volume import FloatArray
+from camzoo.evaluate.normalisation import Normalisation
+from camzoo.evaluate.prediction_files import (
+    SUFFIXES,
+    Reference,
+    find_cases,
+    find_ignored,
+    find_methods,
+    read_maps,
+    read_prediction,
+    read_reference,
+    require_pairs,
+)
+from camzoo.evaluate.row_checks import require_sound
+from camzoo.evaluate.rows import make_rows
+from camzoo.evaluate.score_options import ScoreOptions, read_patients
+from camzoo.metrics.case import CaseReference, Record
+from camzoo.metrics.subregions import thirds
+
+
+class Cohort:
+    """The references and the files of all methods.
+
+    Iterating reads one reference at a time, with the file of each method (None where missing).
+
+    Args:
+        predictions: Folder of one method, or of one folder per method.
+        masks: Folder of reference labels.
+        options: Settings.
+
+    Attributes:
+        organs: Names of the classes 1..C.
+        slices: In which plane the columns per slice are measured, in words.
+
+    Raises:
+        DataError: Files do not pair up, or the references do not hold labels 1..C.
+        GeometryError: The spacing of a reference is given twice or not at all.
+        ConfigError: ``options.organs`` names too few classes.
+    """
+
+    def __init__(self, predictions: Path, masks: Path, options: ScoreOptions) -> None:
+        self.options = options
+        self._dataset = masks.resolve().name
+        self._paths = find_cases(masks)
+        if not self._paths:
+            raise DataError(f"{masks} holds no reference; put a volume or npy file per case there")
+        self._methods = find_methods(predictions)
+        require_pairs(self._paths, self._methods, allow_missing=options.allow_missing)
+        self._patients = read_patients(options.patients, list(self._paths))
+        # Notes on files, in the order in which they are read; a file may be read more than once.
+        self._noted: dict[tuple[str, Note], None] = {}
+        self._said = (*_say_what_is_ignored(masks, predictions), *self._say_what_is_missing())
+        self.organs, self.slices = self._read_all()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know, of the files that were read so far."""
+        return (*self._said, *told(self._noted))
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __iter__(self) -> Iterator[tuple[Reference, dict[str, Path | None]]]:
+        for case in self._paths:
+            yield self._reference(case), {m: files.get(case) for m, files in self._methods.items()}
+
+    def labels(self, path: Path, reference: Reference) -> NDArray[np.uint8]:
+        """Read the predicted labels [z, y, x] of one method.
+
+        Raises:
+            DataError: It holds a class that the references do not have.
+            GeometryError: It lies on another grid.
+        """
+        found = read_prediction(path, reference)
+        self._note(found.case, found.notes)
+        labels: NDArray[np.uint8] = np.asarray(found.array, dtype=np.uint8)
+        if labels.max(initial=0) > len(self.organs):
+            raise DataError(
+                f"{path} holds the label {labels.max()}, but the references have only "
+                f"1 to {len(self.organs)} ({', '.join(self.organs)})"
+            )
+        return labels
+
+    def maps(self, path: Path, reference: Reference) -> FloatArray:
+        """Read the maps [C, z, y, x] of one method, normalised.
+
+        Raises:
+            DataError: They hold NaN, too few classes, or values that are not between 0 and 1.
+            GeometryError: They lie on another grid.
+        """
+        maps = read_maps(path, reference)
+        if len(maps) != len(self.organs):
+            raise DataError(
+                f"{path} holds {len(maps)} maps, the references have {len(self.organs)} classes "
+                f"({', '.join(self.organs)}); write one map per class"
+            )
+        return _normalised(maps, self.options.normalisation, path)
+
+    def surfaces(self, reference: Reference) -> dict[str, CaseReference]:
+        """Prepare every organ of a case.
+
+        Raises:
+            GeometryError: Apex and base are asked for where orientation is unknown.
+        """
+        label, with_thirds = reference.label, self.options.with_thirds
+        if with_thirds and not reference.has_header:
+            raise GeometryError(
+                f"{label.source} does not say which end is the head, so apex and base cannot be "
+                "told apart; save the references as NIfTI"
+            )
+        plane = choose_plane(label.spacing, self.options.slices)
+        found = {}
+        for c, organ in enumerate(self.organs, start=1):
+            mask = label.array == c
+            regions = thirds(mask, label.affine) if with_thirds else None
+            found[organ] = CaseReference(
+                mask, label.spacing, regions=regions, slicewise=True, slice_axis=plane.axis
+            )
+        return found
+
+    def rows(self, records: list[Record], stage: str) -> pd.DataFrame:
+        """Return the records as result rows."""
+        common = {"run": "score", "dataset": self._dataset, "stage": stage, "subset": "test"}
+        rows = make_rows(common | record for record in records)
+        require_sound(rows, "the rows of this scoring")
+        return rows
+
+    def _reference(self, case: str) -> Reference:
+        path, patient = self._paths[case], self._patients[case]
+        reference = read_reference(path, case, patient, self.options.spacing)
+        self._note(case, reference.notes)
+        return reference
+
+    def _note(self, case: str, notes: Iterable[Note]) -> None:
+        self._noted.update(dict.fromkeys((case, note) for note in notes))
+
+    def _read_all(self) -> tuple[tuple[str, ...], str]:
+        """Read all references once: names of their classes 1..C, and the planes of their slices."""
+        present: set[int] = set()
+        stacks = []
+        for case in self._paths:
+            label = self._reference(case).label
+            present |= set(np.unique(label.array).tolist())
+            plane = choose_plane(label.spacing, self.options.slices)
+            stacks.append(slice_stack(label.affine, plane))
+        organs = _organs(sorted(present - {0}), self.options.organs)
+        return organs, describe_slices(stacks, self.options.slices)
+
+    def _say_what_is_missing(self) -> tuple[str, ...]:
+        lacking = {m: len(self) - len(files) for m, files in self._methods.items()}
+        return tuple(
+            f"{method}: {count} of {len(self)} cases have no prediction and count as failures"
+            for method, count in lacking.items()
+            if count
+        )
+
+
+def _say_what_is_ignored(*folders: Path) -> Iterator[str]:
+    for folder in dict.fromkeys(folders):
+        ignored = find_ignored(folder)
+        if ignored:
+            yield (
+                f"{folder}: ignored {listed(ignored)}; files that end in {', '.join(SUFFIXES)} are "
+                "read"
+            )
+
+
+def key_of(reference: Reference, **more: Any) -> Record:
+    """Return the columns that name a case, and ``more``."""
+    return {"case": reference.label.case, "patient": reference.label.patient, **more}
+
+
+def _organs(labels: list[int], names: tuple[str, ...] | None) -> tuple[str, ...]:
+    if not labels:
+        raise DataError("the references hold no organ in any case: every voxel is 0")
+    if names is None:
+        if labels != list(range(1, len(labels) + 1)):
+            raise DataError(
+                f"the references hold the labels {', '.join(map(str, labels))}; number the classes "
+                "1, 2, ... without gaps, or name all classes up to the highest with --organs"
+            )
+        return tuple(f"class {c}" for c in labels)
+    if labels[-1] > len(names):
+        raise ConfigError(
+            f"--organs names {len(names)} classes, but the references hold the label {labels[-1]}"
+        )
+    return names
+
+
+def _normalised(maps: FloatArray, kind: Normalisation, path: Path) -> FloatArray:
+    if kind is Normalisation.NONE:
+        if maps.min() < 0 or maps.max() > 1:
+            raise DataError(
+                f"{path}: values run from {maps.min():g} to {maps.max():g}, thresholds from 0 to "
+                "1; choose --normalise max or minmax, or scale the maps"
+            )
+        return maps
+    high = maps.max(axis=(1, 2, 3), keepdims=True)
+    low = maps.min(axis=(1, 2, 3), keepdims=True) if kind is Normalisation.MINMAX else 0 * high
+    normalised: FloatArray = np.divide(
+        maps - low, high - low, out=np.zeros_like(maps), where=high > low
+    )
+    return normalised

@@ -1,0 +1,1 @@
+"""How networks learn: one loop, random views, checkpoints."""

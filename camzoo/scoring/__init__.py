@@ -1,1 +1,0 @@
-"""Masks and maps that were made elsewhere: their files, their cases, their table."""
