@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from camzoo.core.choices import parse_choice
 from camzoo.core.errors import ConfigError
 from camzoo.data.plane import (
     Plane,
@@ -15,7 +16,6 @@ from camzoo.data.plane import (
     choose_plane,
     describe_slices,
     mixed_planes,
-    parse_choice,
     slice_stack,
     thick_axis,
 )

@@ -2,6 +2,7 @@
 
 import shutil
 
+import pandas as pd
 import pytest
 
 from camzoo.core.errors import DamagedError
@@ -68,7 +69,7 @@ def test_damage_is_named_and_mended_as_told(done, tmp_path, pattern):
         assert "\n" not in str(refused.value)
     shutil.rmtree(artifact)
     again = bench(TINY, store.parent)
-    assert again.rows.equals(done.rows)
+    pd.testing.assert_frame_equal(again.rows, done.rows, check_exact=True)
 
 
 def test_a_checkpoint_that_is_damaged_is_named(done, tmp_path):

@@ -50,7 +50,7 @@ def test_both_paths_agree(name, network, monkeypatch):
     """The closed form against gradients that autograd takes through the head."""
     model, images = lively(network), pictures(3)
     closed = cams.get(name)()(Viewer(model)(images))
-    monkeypatch.setattr("camzoo.cams.view.find_readout", lambda *_: None)
+    monkeypatch.setattr("camzoo.cams.view.feature_view.find_readout", lambda *_: None)
     view = Viewer(model)(images)
     assert not view.closed_form
     general = cams.get(name)()(view)
