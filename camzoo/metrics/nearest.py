@@ -30,6 +30,9 @@ _SPARSE: Final = 128
 _ROWS: Final = 256
 #: Rows between two removals of the queries that are answered.
 _BLOCK: Final = 8
+#: Decimals of a distance in mm. The ways to it differ in the last bit, and which one is taken
+#: depends on how often was asked: without rounding, a row would depend on what else a run holds.
+_DECIMALS: Final = 10
 
 
 class NearestPoint:
@@ -60,7 +63,7 @@ class NearestPoint:
         far = np.flatnonzero(np.isinf(distance))
         if far.size:
             distance[far], _ = self._tree.query(queries[far] * self._spacing)
-        return distance
+        return distance.round(_DECIMALS)
 
     @cached_property
     def _rows(self) -> RowIndex | None:

@@ -48,13 +48,9 @@ def test_all_queries_are_answered_whichever_way_is_taken(monkeypatch, few, dimen
         points, queries = points_and_queries(rng, dimensions)
         spacing = rng.uniform(0.3, 4, dimensions)
         index = NearestPoint(points, spacing)
-        for _ in range(3):
-            np.testing.assert_allclose(
-                index.distances(queries),
-                brute_force(points, queries, spacing),
-                rtol=1e-12,
-                atol=1e-12,
-            )
+        expected = brute_force(points, queries, spacing).round(10)
+        for _ in range(3):  # the ways that are taken differ from call to call, the numbers do not
+            np.testing.assert_array_equal(index.distances(queries), expected)
 
 
 def test_points_scattered_over_a_huge_box_need_no_huge_table(monkeypatch):
