@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from camzoo.cams.base import FitContext
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.registries import cams, datasets
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from camzoo.cams import cams
 from camzoo.cams.base import CamMethod
 from camzoo.cams.pipeline import harm
-from camzoo.cams.view.feature_view import FeatureView, Viewer
+from camzoo.cams.view.feature_view import FeatureView
 from camzoo.cams.view.fusion import Fusion
 from camzoo.cams.view.targets import Layer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import CamzooError, ConfigError
 
 #: Faults of the machine, which end the call: no method is to blame for them.

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camzoo.cams.base import CamMethod
-from camzoo.cams.view.feature_view import FeatureView, Viewer
+from camzoo.cams.view.feature_view import FeatureView
 from camzoo.cams.view.model_seal import ModelSeal
+from camzoo.cams.view.viewer import Viewer
 from camzoo.config import MapsConfig, Precision
 from camzoo.core.errors import ConfigError
 from camzoo.core.precision import autocast
@@ -167,10 +168,8 @@ class _Look:
 
     def __call__(self, scale: float, *, mirror: bool) -> FeatureView:
         images = self.classifier.normalise(resize(self.grey, input_side(self.config.side, scale)))
-        view = self.viewer(images.flip(-1) if mirror else images)
-        for layer in view.layers:
-            layer.rows, layer.mirrored = self.which, mirror
-        return view
+        images = images.flip(-1) if mirror else images
+        return self.viewer(images, rows=self.which, mirrored=mirror)
 
 
 def _summed_views(look: _Look, asked: _Asked, *, flip: bool) -> dict[str, Tensor]:

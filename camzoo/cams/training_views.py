@@ -8,7 +8,8 @@ from torch import Tensor
 
 from camzoo.cams.base import FitContext
 from camzoo.cams.pipeline import input_side, resize
-from camzoo.cams.view.feature_view import FeatureView, Viewer
+from camzoo.cams.view.feature_view import FeatureView
+from camzoo.cams.view.viewer import Viewer
 
 _BATCH = 16
 

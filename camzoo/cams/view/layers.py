@@ -10,7 +10,7 @@ import torch
 from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 
-from camzoo.cams.view.linear import default_layer
+from camzoo.cams.view.targets import default_layer
 from camzoo.network.isolation import evaluating, grad_mode, hooked
 from camzoo.network.layout import Grid, layout_in
 from camzoo.network.timm_names import require_model

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from camzoo.cams.view.cut import Cut, Trace, same_logits
+from camzoo.cams.view.cut import same_logits
+from camzoo.cams.view.network_pass import NetworkPass
 from camzoo.network.heads import classifier_of
 from camzoo.network.isolation import grad_mode
-from camzoo.network.layout import Layout
-
-#: Stands for a default layer that nothing but a pass of the network can tell.
-UNKNOWN: Final = "?"
 
 
 @dataclass(frozen=True)
@@ -44,14 +40,14 @@ class Readout:
 class _Probe:
     """What the part behind the only target layer makes of features that are made up."""
 
-    def __init__(self, cut: Cut, trace: Trace, layout: Layout) -> None:
-        self._cut, self._trace, self._layout = cut, trace, layout
-        self._output = trace.outputs[0]
-        self.classes = trace.logits.shape[1]
+    def __init__(self, seen: NetworkPass) -> None:
+        self._pass, self._output = seen, seen.output(0)
+        self.classes = seen.logits.shape[1]
 
     def random(self, count: int) -> Tensor:
         """Features [count, K, h, w] of unlike scale, the same at every call."""
-        shape = (count, self._layout.channels, *self._layout.grid)
+        (layout,) = self._pass.layouts
+        shape = (count, layout.channels, *layout.grid)
         features = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         features[1] *= 10
         return features.to(self._output)
@@ -59,8 +55,7 @@ class _Probe:
     def logits(self, features: Tensor, row: int = 0) -> Tensor:
         """Logits of features, with all else as in image ``row``."""
         rows = torch.full((len(features),), row, device=self._output.device)
-        raw = self._layout.from_map(features, self._output.detach()[rows, : self._layout.prefix])
-        return self._cut.behind(0, raw, self._trace, rows).float()
+        return self._pass.head(0, features, rows)
 
     @property
     def images(self) -> int:
@@ -68,18 +63,18 @@ class _Probe:
         return len(self._output)
 
 
-def find_readout(cut: Cut, trace: Trace, layout: Layout) -> Readout | None:
+def find_readout(seen: NetworkPass) -> Readout | None:
     """Find the weights of a head that is average pooling and one linear layer; else None.
 
     What two random feature maps of unlike scale differ in must be what the weights make of the
     difference of their means. That leaves dropout, biases, 1 x 1 convolutions in front of the
     pooling and paths around the layer that only add something.
     """
-    probe = _Probe(cut, trace, layout)
+    probe = _Probe(seen)
     with grad_mode(enabled=False):
         features = probe.random(2)
         logits = probe.logits(features)
-        for readout in _tables(cut.model, probe.classes, layout.channels):
+        for readout in _tables(seen.model, probe.classes, features.shape[1]):
             if readout.source.any() and _predicts(readout.weights(), features, logits):
                 return readout  # a table that is all zero would agree with nothing that is known
     return _measured(probe, features)
@@ -140,25 +135,26 @@ def _is_constant(gradient: Tensor) -> bool:
     return bool(((high - low) <= tolerance * gradient.abs().max()).all())
 
 
-def normed_weights(cut: Cut, trace: Trace, layout: Layout) -> Tensor | None:
+def normed_weights(seen: NetworkPass) -> Tensor | None:
     """Weights [C, K] of timm's classifier where a norm comes between the pooling and it; else None.
 
     Plain CAM leaves such a norm out, as other libraries do. Whether it is a norm, and not a hidden
     layer of the same width, is tried out: on channels of zero mean and unit variance, where a layer
     norm changes nothing but scales and offsets, the logits have to be linear.
     """
-    classifier = classifier_of(cut.model)
+    classifier = classifier_of(seen.model)
+    (layout,), kind = seen.layouts, seen.output(0).dtype
     if classifier is None or classifier.weight.shape[1] != layout.channels or layout.channels < 3:
         return None
-    probe = _Probe(cut, trace, layout)
+    probe = _Probe(seen)
     with grad_mode(enabled=False):
         noise = probe.random(2).float()
         one, other = _standard_pair(layout.channels, noise.device)
         corners = torch.stack((one, -one, other, (one + other) / 2**0.5))[:, :, None, None]
         uneven = one[:, None, None] + noise[0] - noise[0].mean((1, 2), keepdim=True)
         features = torch.cat((corners.expand(-1, -1, *layout.grid), uneven[None]))
-        logits = probe.logits(features.to(trace.outputs[0]))
-    plus, minus, beside, between, same = (row.to(trace.outputs[0].dtype) for row in logits)
+        logits = probe.logits(features)
+    plus, minus, beside, between, same = (row.to(kind) for row in logits)
     middle = (plus + minus) / 2
     linear = (plus - middle + beside - middle) / 2**0.5 + middle
     if not (same_logits(between, linear) and same_logits(same, plus)):
@@ -174,19 +170,3 @@ def _standard_pair(channels: int, device: torch.device) -> tuple[Tensor, Tensor]
     other = other - one * (one @ other) / (one @ one)
     pair = [vector / vector.std(correction=0) for vector in (one, other)]
     return pair[0].float().to(device), pair[1].float().to(device)
-
-
-def default_layer(model: nn.Module) -> str | None:
-    """Return the layer of a timm model to use where the last features cannot be; else None.
-
-    A transformer that classifies by its class token ignores the patch tokens of its last block, so
-    that their gradient is zero. The norm at the entrance of that block is the last place where the
-    patches still count. ``UNKNOWN`` is returned for a model of that kind without such a norm: there
-    one has to look.
-    """
-    if getattr(model, "global_pool", None) != "token":
-        return None
-    blocks = getattr(model, "blocks", None)
-    if isinstance(blocks, nn.Sequential | nn.ModuleList) and hasattr(blocks[-1], "norm1"):
-        return f"blocks.{len(blocks) - 1}.norm1"
-    return UNKNOWN

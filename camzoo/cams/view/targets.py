@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from camzoo.network.wrappers import inner_name, unwrap
 
 #: A layer by its name in ``model.named_modules()``, or the module itself.
 Layer = str | nn.Module
+#: Stands for a default layer that nothing but a pass of the network can tell.
+UNKNOWN: Final = "?"
 
 
 def layer_names(layer: Layer | Iterable[Layer], model: nn.Module) -> tuple[str, ...]:
@@ -29,6 +31,22 @@ def layer_names(layer: Layer | Iterable[Layer], model: nn.Module) -> tuple[str, 
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"expected one or more different layers, got {names}")
     return names
+
+
+def default_layer(model: nn.Module) -> str | None:
+    """Return the layer of a timm model to use where the last features cannot be; else None.
+
+    A transformer that classifies by its class token ignores the patch tokens of its last block, so
+    that their gradient is zero. The norm at the entrance of that block is the last place where the
+    patches still count. ``UNKNOWN`` is returned for a model of that kind without such a norm: there
+    one has to look.
+    """
+    if getattr(model, "global_pool", None) != "token":
+        return None
+    blocks = getattr(model, "blocks", None)
+    if isinstance(blocks, nn.Sequential | nn.ModuleList) and hasattr(blocks[-1], "norm1"):
+        return f"blocks.{len(blocks) - 1}.norm1"
+    return UNKNOWN
 
 
 def last_map(model: nn.Module, images: Tensor) -> str:

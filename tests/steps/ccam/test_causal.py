@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from camzoo.cams.pipeline import MapArrays, make_maps
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BackboneConfig, MapsConfig, TrainingConfig
 from camzoo.core.registries import cams
 from camzoo.learning.loop import minimise
