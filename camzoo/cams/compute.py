@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from camzoo.cams import cams
+from camzoo.cams.asking import harm
 from camzoo.cams.base import CamMethod
-from camzoo.cams.pipeline import harm
 from camzoo.cams.view.feature_view import FeatureView
 from camzoo.cams.view.fusion import Fusion
 from camzoo.cams.view.targets import Layer

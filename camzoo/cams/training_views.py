@@ -16,10 +16,9 @@ _BATCH = 16
 
 def training_views(context: FitContext) -> Iterator[tuple[FeatureView, Tensor]]:
     """Yield views of the training slices that show an organ, with their tags, bool [B, C]."""
-    classifier = context.classifier.to(context.device)
+    classifier = context.classifier
     viewer = Viewer(classifier.model, context.layer)
     slices = context.slices.positives()
     side = input_side(context.side or slices.size, 1.0)
-    for _, images, tags in slices.batches(_BATCH):
-        grey = resize(images.to(context.device).float() / 255, side)
-        yield viewer(classifier.normalise(grey)), tags.to(context.device) > 0
+    for _, grey, tags in slices.batches(_BATCH, classifier.device):
+        yield viewer(classifier.normalise(resize(grey, side))), tags > 0

@@ -88,6 +88,11 @@ class Classifier(Trainable):
         return self
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.mean.device
+
+    @property
     def head(self) -> nn.Module:
         """The linear layer that makes logits."""
         head: nn.Module = self.model.get_classifier()  # type: ignore[operator]
@@ -141,7 +146,7 @@ def require_sides(classifier: Classifier, sides: Iterable[int]) -> None:
     Raises:
         ConfigError: It does not; the message says which size timm made it for.
     """
-    device = classifier.mean.device
+    device = classifier.device
     for side in sorted(set(sides)):
         slices = torch.zeros(1, side, side, device=device)
         try:

@@ -57,7 +57,7 @@ def stage_channels(classifier: Classifier) -> list[int]:
     Raises:
         ConfigError: timm cannot give the stages of the trunk.
     """
-    probe = torch.zeros(1, _PROBE, _PROBE, device=classifier.mean.device)
+    probe = torch.zeros(1, _PROBE, _PROBE, device=classifier.device)
     return [stage.shape[1] for stage in run_stages(classifier, probe)]
 
 

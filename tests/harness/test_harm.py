@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from camzoo.cams.base import CamMethod, FitContext, cams
-from camzoo.cams.pipeline import MapArrays, make_maps
+from camzoo.cams.map_arrays import MapArrays
+from camzoo.cams.pipeline import make_maps
 from camzoo.cams.view.model_seal import ModelSeal
 from camzoo.config import MapsConfig
 from camzoo.core.errors import ConfigError
@@ -47,7 +48,6 @@ def run(*methods, layer=None):
         sinks,
         layer=layer,
         precision="fp32",
-        device=CPU,
         seal=seal,
         blame=lambda name, changed: guarded[name].blame(changed),
     )
@@ -253,7 +253,7 @@ def test_without_a_guard_the_error_names_the_method():
     methods = {"bad": writer(lambda view: through_numpy(view.features))()}
     sinks = {"bad": MapArrays.empty(3, 2, 8)}
     with pytest.raises(ConfigError, match=r"bad changed view\.features"):
-        make_maps(model, methods, SLICES, CONFIG, sinks, layer=None, precision="fp32", device=CPU)
+        make_maps(model, methods, SLICES, CONFIG, sinks, layer=None, precision="fp32")
 
 
 def test_no_built_in_method_is_accused():

@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from camzoo.cams.pipeline import MapArrays, make_maps
+from camzoo.cams.map_arrays import MapArrays
+from camzoo.cams.pipeline import make_maps
 from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BackboneConfig, MapsConfig, TrainingConfig
 from camzoo.core.registries import cams
@@ -30,7 +31,7 @@ def maps_of(method, classifier, slices, config):
     arrays = MapArrays.empty(len(slices), len(slices.organs), config.size)
     make_maps(
         classifier, {"": method}, slices, config, {"": arrays},
-        layer=None, precision="fp32", device=CPU,
+        layer=None, precision="fp32",
     )  # fmt: skip
     return arrays
 
