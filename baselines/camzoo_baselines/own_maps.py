@@ -38,7 +38,7 @@ def own_maps(
         classifier: Trained, on the device of ``context``.
         method: Reads its maps.
         slices: Training or validation slices of ``context``.
-        context: Of the baseline.
+        context: What the baseline was handed.
         layer: Target layer by timm's name, or None for what the pooling sees.
 
     Returns:
@@ -67,10 +67,10 @@ def walked_maps(
     Args:
         maps: Finished, of ``slices``.
         slices: Training or validation slices of ``context``.
-        context: Of the baseline.
-        walk: From maps [b, C, s, t], float32, and their slices on [0, 1], [b, S, S], to evidence
-            [b, C, s, t].
-        normalisation: Of the evidence, as in :class:`~camzoo.config.MapsConfig`.
+        context: What the baseline was handed.
+        walk: Turns maps [b, C, s, t], float32, and their slices on [0, 1], [b, S, S], into
+            evidence [b, C, s, t].
+        normalisation: How the evidence is normalised, as in :class:`~camzoo.config.MapsConfig`.
 
     Returns:
         Finished maps, rows as in ``slices``.

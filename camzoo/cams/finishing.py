@@ -26,15 +26,22 @@ class Finisher:
 
     Attributes:
         slices: The slices, case after case; their parts have to come in order.
-        normalisation: As in :class:`~camzoo.config.MapsConfig`. For "volume-max" the maps of a case
-            are divided when its last slice has come.
+        normalisation: One of those of :class:`~camzoo.config.MapsConfig`. For "volume-max" the
+            maps of a case are divided when its last slice has come.
     """
 
     slices: TaggedSlices
     normalisation: str
 
     def write(self, out: MapArrays, which: slice, evidence: Tensor, gates: Tensor) -> None:
-        """Store what :func:`finish` makes of the evidence for the slices ``which``."""
+        """Store what becomes of evidence.
+
+        Args:
+            out: Arrays for all slices.
+            which: The slices that the evidence is for.
+            evidence: Non-negative, [b, C, s, s].
+            gates: Whether the class is in the slice, bool [b, C].
+        """
         out.write(which, *finish(evidence, gates, self.normalisation))
         if self.normalisation == "volume-max":
             for _, start, stop in self.slices.cases:
@@ -56,9 +63,10 @@ def rewrite(
     Args:
         source: Finished maps of ``slices``.
         slices: Their tags gate the result.
-        out: Of the same shape.
-        change: From maps [b, C, s, s], float32, of the slices in a slice of rows to evidence.
-        normalisation: As in :class:`~camzoo.config.MapsConfig`.
+        out: Arrays of the same shape.
+        change: Turns maps [b, C, s, s], float32, and the slice of rows that they belong to into
+            evidence.
+        normalisation: One of those of :class:`~camzoo.config.MapsConfig`.
         device: Where to compute.
     """
     finisher = Finisher(slices, normalisation)
@@ -74,8 +82,8 @@ def finish(evidence: Tensor, gates: Tensor, normalisation: str) -> tuple[Tensor,
     Args:
         evidence: Non-negative sums over views, [B, C, s, s].
         gates: Whether the class is in the slice, bool [B, C].
-        normalisation: As in :class:`~camzoo.config.MapsConfig`. "volume-max" leaves the maps as
-            they are: only the whole volume knows its maximum (:class:`Finisher`).
+        normalisation: One of those of :class:`~camzoo.config.MapsConfig`. "volume-max" leaves the
+            maps as they are: only the whole volume knows its maximum (:class:`Finisher`).
 
     Returns:
         Maps [B, C, s, s] without NaN, status [B, C] and raw maxima [B, C].

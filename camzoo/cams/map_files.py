@@ -25,15 +25,12 @@ class MapFiles(MapArrays):
     @classmethod
     def create(cls, folder: Path, slices: int, classes: int, size: int) -> MapFiles:
         """Lay out files for ``slices`` slices in ``folder``."""
-        shapes = {
-            "maps": (slices, classes, size, size),
-            "status": (slices, classes),
-            "peak": (slices, classes),
-        }
+        shape = (slices, classes, size, size)
         arrays = {}
         for name, dtype in _FILES.items():
             path = folder / f"{name}.npy"
-            arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, shapes[name])
+            own = shape[: len(_AXES[name])]
+            arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, own)
             reserve(path)
         return cls(**arrays)
 

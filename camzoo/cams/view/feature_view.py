@@ -64,35 +64,6 @@ class FeatureView:
     _index: int
     _seals: Seals = field(default_factory=Seals)
 
-    @classmethod
-    def at(
-        cls,
-        index: int,
-        *,
-        viewer: Viewer,
-        seen: NetworkPass,
-        rows: slice,
-        mirrored: bool,
-        earlier: tuple[FeatureView, ...] = (),
-    ) -> FeatureView:
-        """View a pass at target layer ``index``."""
-        layout = seen.layouts[index]
-        return cls(
-            viewer=viewer,
-            images=seen.images,
-            features=layout.to_map(seen.output(index)).float(),
-            logits=seen.logits.detach().float(),
-            closed_form=bool(viewer.closed_form),
-            class_weights=viewer.class_weights(),
-            layer=viewer.layers[index] if viewer.layers else None,
-            layout=layout,
-            rows=rows,
-            mirrored=mirrored,
-            earlier=earlier,
-            _pass=seen,
-            _index=index,
-        )
-
     def __post_init__(self) -> None:
         for name in ("images", "features", "logits", "class_weights"):
             self._seals.add(name, getattr(self, name))

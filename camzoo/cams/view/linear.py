@@ -37,30 +37,18 @@ class Readout:
         return (table.detach().T if self.transposed else table.detach()).float().clone()
 
 
-class _Probe:
-    """What the part behind the only target layer makes of features that are made up."""
+def _random(seen: NetworkPass, count: int) -> Tensor:
+    """Features [count, K, h, w] of unlike scale, the same at every call."""
+    (layout,) = seen.layouts
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn((count, layout.channels, *layout.grid), generator=generator)
+    features[1] *= 10
+    return features.to(seen.output(0))
 
-    def __init__(self, seen: NetworkPass) -> None:
-        self._pass, self._output = seen, seen.output(0)
-        self.classes = seen.logits.shape[1]
 
-    def random(self, count: int) -> Tensor:
-        """Features [count, K, h, w] of unlike scale, the same at every call."""
-        (layout,) = self._pass.layouts
-        shape = (count, layout.channels, *layout.grid)
-        features = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-        features[1] *= 10
-        return features.to(self._output)
-
-    def logits(self, features: Tensor, row: int = 0) -> Tensor:
-        """Logits of features, with all else as in image ``row``."""
-        rows = torch.full((len(features),), row, device=self._output.device)
-        return self._pass.head(0, features, rows)
-
-    @property
-    def images(self) -> int:
-        """How many images there are to take all else from."""
-        return len(self._output)
+def _logits(seen: NetworkPass, features: Tensor, row: int = 0) -> Tensor:
+    """Logits of features that are made up, with all else as in image ``row``."""
+    return seen.head(0, features, torch.full((len(features),), row, device=features.device))
 
 
 def find_readout(seen: NetworkPass) -> Readout | None:
@@ -70,14 +58,13 @@ def find_readout(seen: NetworkPass) -> Readout | None:
     difference of their means. That leaves dropout, biases, 1 x 1 convolutions in front of the
     pooling and paths around the layer that only add something.
     """
-    probe = _Probe(seen)
     with grad_mode(enabled=False):
-        features = probe.random(2)
-        logits = probe.logits(features)
-        for readout in _tables(seen.model, probe.classes, features.shape[1]):
+        features = _random(seen, 2)
+        logits = _logits(seen, features)
+        for readout in _tables(seen.model, logits.shape[1], features.shape[1]):
             if readout.source.any() and _predicts(readout.weights(), features, logits):
                 return readout  # a table that is all zero would agree with nothing that is known
-    return _measured(probe, features)
+    return _measured(seen, features)
 
 
 def _tables(model: nn.Module, classes: int, channels: int) -> Iterator[Readout]:
@@ -96,7 +83,7 @@ def _predicts(weights: Tensor, features: Tensor, logits: Tensor) -> bool:
     return same_logits((logits[1] - logits[0]).to(features.dtype), expected.to(features.dtype))
 
 
-def _measured(probe: _Probe, features: Tensor) -> Readout | None:
+def _measured(seen: NetworkPass, features: Tensor) -> Readout | None:
     """Weights that stand in no parameter, such as those of a norm and a linear layer in a row.
 
     They are the gradients of the logits, which must be the same at every place, for other features
@@ -104,7 +91,7 @@ def _measured(probe: _Probe, features: Tensor) -> Readout | None:
     """
     with grad_mode(enabled=True):
         leaf = features[:1].clone().requires_grad_()
-        logits = probe.logits(leaf)
+        logits = _logits(seen, leaf)
         if not logits.requires_grad:
             return None
         mixed, *_ = torch.autograd.grad(logits @ _mixture(logits), leaf, retain_graph=True)
@@ -112,14 +99,14 @@ def _measured(probe: _Probe, features: Tensor) -> Readout | None:
             return None
         rows = [
             torch.autograd.grad(logits[0, c], leaf, retain_graph=True)[0].float().sum((2, 3))
-            for c in range(probe.classes)
+            for c in range(logits.shape[1])
         ]
     weights = torch.cat(rows)
     if not weights.any():
         return None
     with grad_mode(enabled=False):
-        for row in {0, probe.images - 1}:
-            if not _predicts(weights, features, probe.logits(features, row)):
+        for row in {0, len(seen.logits) - 1}:
+            if not _predicts(weights, features, _logits(seen, features, row)):
                 return None
     return Readout(weights)
 
@@ -146,14 +133,13 @@ def normed_weights(seen: NetworkPass) -> Tensor | None:
     (layout,), kind = seen.layouts, seen.output(0).dtype
     if classifier is None or classifier.weight.shape[1] != layout.channels or layout.channels < 3:
         return None
-    probe = _Probe(seen)
     with grad_mode(enabled=False):
-        noise = probe.random(2).float()
+        noise = _random(seen, 2).float()
         one, other = _standard_pair(layout.channels, noise.device)
         corners = torch.stack((one, -one, other, (one + other) / 2**0.5))[:, :, None, None]
         uneven = one[:, None, None] + noise[0] - noise[0].mean((1, 2), keepdim=True)
         features = torch.cat((corners.expand(-1, -1, *layout.grid), uneven[None]))
-        logits = probe.logits(features)
+        logits = _logits(seen, features)
     plus, minus, beside, between, same = (row.to(kind) for row in logits)
     middle = (plus + minus) / 2
     linear = (plus - middle + beside - middle) / 2**0.5 + middle

@@ -25,7 +25,7 @@ class NetworkPass:
 
     def __init__(self, cut: Cut, trace: Trace, layouts: Sequence[Layout]) -> None:
         self._cut, self._trace = cut, trace
-        self.model, self.images, self.layouts = cut.model, trace.images, tuple(layouts)
+        self.model, self.layouts = cut.model, tuple(layouts)
         self._gradients: list[Tensor] = []
 
     @property
@@ -36,6 +36,10 @@ class NetworkPass:
     def output(self, index: int) -> Tensor:
         """Return what target layer ``index`` gave, in the layer's own layout, outside any graph."""
         return self._trace.outputs[index].detach()
+
+    def features(self, index: int) -> Tensor:
+        """Return the feature map at target layer ``index``, [B, K, h, w], float32."""
+        return self.layouts[index].to_map(self.output(index)).float()
 
     def autocast(self) -> AbstractContextManager[object]:
         """Enter the autocast that the pass was made under."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from camzoo.core.errors import ConfigError
 from camzoo.network.isolation import evaluating, grad_mode, hooked
-from camzoo.network.layout import Grid, layout_in
+from camzoo.network.layout import Grid, Layout, layout_in
 from camzoo.network.outputs import logits_of
 from camzoo.network.wrappers import inner_name, unwrap
 
@@ -81,7 +81,9 @@ def last_map(model: nn.Module, images: Tensor) -> str:
     for module, output in reversed(given):
         if isinstance(module, nn.Linear):  # what queries are made of is not what a block gives
             continue
-        if runs.count(module) == 1 and _places_count(model, output, reached.get(id(output)), size):
+        layout, grad = map_layout(model, output, size), reached.get(id(output))
+        once = runs.count(module) == 1
+        if once and layout is not None and grad is not None and layout.to_map(grad).any():
             return names[module]
     raise ConfigError(
         f"no layer of {type(model).__name__} gives a feature map that its logits depend on; "
@@ -89,12 +91,12 @@ def last_map(model: nn.Module, images: Tensor) -> str:
     )
 
 
-def _places_count(model: nn.Module, output: Tensor, grad: Tensor | None, size: Grid) -> bool:
-    """Whether an output is a map of several places, not all of them without influence."""
+def map_layout(model: nn.Module, output: Any, size: Grid) -> Layout | None:
+    """Tell the layout of a layer's output for one image; None if it is no map of several places."""
+    if not isinstance(output, Tensor) or len(output) != 1:
+        return None
     layout = layout_in(model, output.shape, size)
-    if layout is None or layout.grid == (1, 1) or len(output) != 1 or grad is None:
-        return False
-    return bool(layout.to_map(grad).any())
+    return None if layout is None or layout.grid == (1, 1) else layout
 
 
 def _name(layer: Any, model: nn.Module) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from textwrap import shorten
 from typing import cast
 
@@ -100,10 +99,18 @@ class Viewer:
                 f"{tuple(images.shape)} of {images.dtype}"
             )
         seen = self._look(images) if self._explored else self._first(images)
-        view = partial(FeatureView.at, viewer=self, seen=seen, rows=rows, mirrored=mirrored)
+
+        def view(index: int, earlier: tuple[FeatureView, ...] = ()) -> FeatureView:
+            return FeatureView(
+                self, images, seen.features(index), seen.logits.detach().float(),
+                bool(self.closed_form), self.class_weights(),
+                self.layers[index] if self.layers else None, seen.layouts[index],
+                rows, mirrored, earlier, seen, index,
+            )  # fmt: skip
+
         last = len(seen.layouts) - 1
         with grad_mode(enabled=False):
-            return view(last, earlier=tuple(map(view, range(last))))
+            return view(last, tuple(map(view, range(last))))
 
     @property
     def closed_form(self) -> bool | None:
