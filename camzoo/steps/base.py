@@ -125,7 +125,7 @@ class MapStep(ABC):
         """Fill ``out`` (maps, status, peak) from ``source``; both are in the order of the slices.
 
         Maps that come in are gated and normalised, and maps that leave must be: non-negative, zero
-        where a class is absent, without NaN. :func:`camzoo.cams.finishing.finish` does that.
+        where a class is absent, without NaN. :meth:`StepContext.rewrite` sees to that.
         """
 
 
