@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.registries import cams
 
 GRADCAM = {

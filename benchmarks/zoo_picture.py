@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from camzoo.cams.base import FitContext
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.registries import cams, datasets
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared
@@ -37,7 +37,7 @@ def draw(path: Path = PICTURE) -> None:
         checkpoint = Path(folder) / "classifier.safetensors"
         fit(classifier, slices, config.training, seed=SEED, device=device, checkpoint=checkpoint)
         shown = data.tagged([last]).positives()
-        grey = shown.images([len(shown) // 2]).float() / 255
+        grey = shown.grey([len(shown) // 2], device)
         generator = torch.Generator().manual_seed(SEED)
         context = FitContext(classifier.eval(), slices, generator, device)
         view = Viewer(classifier.model, config.backbone.layer)(classifier.normalise(grey))

@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.cams.base import FitContext as FitContext
     from camzoo.cams.base import register_cam as register_cam
     from camzoo.cams.compute import compute_cams as compute_cams
+    from camzoo.cams.map_arrays import MapArrays as MapArrays
     from camzoo.cams.picture import overlay as overlay
-    from camzoo.cams.pipeline import MapArrays as MapArrays
     from camzoo.cams.training_views import training_views as training_views
     from camzoo.cams.view.feature_view import FeatureView as FeatureView
     from camzoo.config import BenchConfig as BenchConfig
@@ -64,7 +64,7 @@ else:  # a module with __getattr__ would have every name to a type checker
             "camzoo.network.backbone": ("Classifier",),
             "camzoo.cams.base": ("CamMethod", "FitContext", "register_cam"),
             "camzoo.cams.picture": ("overlay",),
-            "camzoo.cams.pipeline": ("MapArrays",),
+            "camzoo.cams.map_arrays": ("MapArrays",),
             "camzoo.steps.base": ("MapStep", "StepContext", "StepReport", "register_step"),
             "camzoo.cams.training_views": ("training_views",),
             "camzoo.cams.view.feature_view": ("FeatureView",),

@@ -50,7 +50,7 @@ from camzoo.segment.maps import validated_cut
 from camzoo_baselines.own_maps import walked_maps
 
 if TYPE_CHECKING:
-    from camzoo.cams.pipeline import MapArrays
+    from camzoo.cams.map_arrays import MapArrays
     from camzoo.config import Precision, TrainingConfig
     from camzoo.data.slices import TaggedSlices
     from camzoo.segment.learning_context import BaselineContext

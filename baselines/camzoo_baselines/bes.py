@@ -29,8 +29,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from camzoo.cams.map_arrays import MapArrays
 from camzoo.cams.methods.activation import Cam
-from camzoo.cams.pipeline import MapArrays, resize
+from camzoo.cams.pipeline import resize
 from camzoo.config import Precision, TrainingConfig
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.core.precision import autocast
@@ -208,7 +209,7 @@ class Bes(PseudoMaskBaseline):
         with context.reporter.stage("the last CRF") as tick:
             for start in range(0, len(rows), _BATCH):
                 part = rows[start : start + _BATCH]
-                grey = context.train.images(part).to(context.device).float() / 255
+                grey = context.train.grey(part, context.device)
                 present = F.pad(context.train.tag_tensor(part) > 0, (1, 0), value=True)
                 unary = unary_from_labels(
                     torch.from_numpy(labels[part]).to(context.device),

@@ -42,7 +42,7 @@ from camzoo.steps.ccam.retraining import retraining
 from camzoo_baselines.own_maps import own_maps
 
 if TYPE_CHECKING:
-    from camzoo.cams.pipeline import MapArrays
+    from camzoo.cams.map_arrays import MapArrays
     from camzoo.data.slices import TaggedSlices
     from camzoo.segment.learning_context import BaselineContext
 
@@ -136,8 +136,8 @@ def found_masks(
 ) -> NDArray[np.uint8]:
     """Segment slices: uint8 [N, grid, grid], 0 background, 1..C organs."""
     masks = np.empty((len(slices), grid, grid), np.uint8)
-    for which, images, _ in slices.batches(_PART):
-        probabilities = resized(segmentation.predict(images), grid)
+    for which in slices.parts(_PART):
+        probabilities = resized(segmentation.predict(slices.images(which)), grid)
         masks[which] = probabilities.argmax(dim=1).cpu().numpy()
     return masks
 

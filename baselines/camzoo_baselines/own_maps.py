@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from camzoo.cams.pipeline import MapArrays, divide_by_volume_maximum, make_maps, rewrite
+from camzoo.cams.finishing import rewrite
+from camzoo.cams.map_arrays import MapArrays
+from camzoo.cams.pipeline import make_maps
 from camzoo.core.errors import ConfigError
 from camzoo.network.heads import classifier_of
 
@@ -33,10 +35,10 @@ def own_maps(
     """Run the common pipeline on another classifier: views, gating and normalisation of the run.
 
     Args:
-        classifier: Trained.
+        classifier: Trained, on the device of ``context``.
         method: Reads its maps.
         slices: Training or validation slices of ``context``.
-        context: Of the baseline.
+        context: What the baseline was handed.
         layer: Target layer by timm's name, or None for what the pooling sees.
 
     Returns:
@@ -47,10 +49,8 @@ def own_maps(
     with context.reporter.stage(f"maps of {len(slices)} slices, seed {context.seed}") as tick:
         make_maps(
             classifier, {"": method}, slices, config.maps, {"": maps},
-            layer=layer, precision=config.training.precision, device=context.device, tick=tick,
+            layer=layer, precision=config.training.precision, tick=tick,
         )  # fmt: skip
-    if config.maps.normalisation == "volume-max":
-        divide_by_volume_maximum(maps, slices.cases)
     return maps
 
 
@@ -67,17 +67,17 @@ def walked_maps(
     Args:
         maps: Finished, of ``slices``.
         slices: Training or validation slices of ``context``.
-        context: Of the baseline.
-        walk: From maps [b, C, s, t], float32, and their slices on [0, 1], [b, S, S], to evidence
-            [b, C, s, t].
-        normalisation: Of the evidence, as in :class:`~camzoo.config.MapsConfig`.
+        context: What the baseline was handed.
+        walk: Turns maps [b, C, s, t], float32, and their slices on [0, 1], [b, S, S], into
+            evidence [b, C, s, t].
+        normalisation: How the evidence is normalised, as in :class:`~camzoo.config.MapsConfig`.
 
     Returns:
         Finished maps, rows as in ``slices``.
     """
 
     def change(planes: Tensor, which: slice) -> Tensor:
-        return walk(planes, slices.images(which).to(context.device).float() / 255)
+        return walk(planes, slices.grey(which, context.device))
 
     out = MapArrays.empty(*maps.maps.shape[:3])
     rewrite(maps, slices, out, change, normalisation=normalisation, device=context.device)

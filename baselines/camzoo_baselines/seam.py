@@ -168,7 +168,7 @@ class SeamNet(Trainable):
             )
         with seeded(seed):
             self.correlation = PixelCorrelation(channels)
-        self.correlation.to(classifier.mean.device)
+        self.correlation.to(classifier.device)
 
     @property
     def fresh(self) -> list[nn.Parameter]:

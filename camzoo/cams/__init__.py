@@ -1,4 +1,8 @@
-"""CAM methods, the view they share, and the pipeline that turns them into maps."""
+"""CAM methods, the view they share, and the pipeline that turns them into finished maps.
+
+``base`` has the contract of a method, ``methods`` a file for each, ``view`` looks into networks.
+``pipeline`` sums what the methods in ``asking`` answer, and ``finishing`` gates and normalises it.
+"""
 
 from camzoo.core.registries import cams
 

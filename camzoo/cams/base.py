@@ -28,7 +28,7 @@ class FitContext:
         classifier: The trained classifier of the run; to be copied, never changed.
         slices: The tagged training slices.
         generator: Seeded by the run; the only source of randomness a method may use.
-        device: Where to compute.
+        device: Where the classifier is, and where to compute.
         layer: Target layer of the views that maps will be made from, None for the default.
         side: Side in pixels of the network's input in those views, None for the slices' own.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from textwrap import shorten
 from typing import Any, Final
 
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from camzoo.cams import cams
+from camzoo.cams.asking import harm
 from camzoo.cams.base import CamMethod
-from camzoo.cams.pipeline import harm
-from camzoo.cams.view.feature_view import FeatureView, Viewer
+from camzoo.cams.view.feature_view import FeatureView
 from camzoo.cams.view.fusion import Fusion
 from camzoo.cams.view.targets import Layer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import CamzooError, ConfigError
 
 #: Faults of the machine, which end the call: no method is to blame for them.
@@ -78,12 +79,22 @@ def compute_cams(
     """
     chosen = _instances(methods)
     viewer = Viewer(model, layer, fusion)
-    batch = _batch(images, viewer.model)
-    view = viewer(batch)
+    maps, missing = _asked(chosen, lambda: viewer(_batch(images, viewer.model)), classes)
+    _report(missing, alone=not maps)
+    return maps
+
+
+def _asked(
+    methods: dict[str, CamMethod],
+    look: Callable[[], FeatureView],
+    classes: int | Sequence[int] | None,
+) -> tuple[dict[str, Tensor], dict[str, Exception]]:
+    """Maps of the methods that can be had here, and why the others cannot."""
+    view = look()
     wanted = _class_numbers(classes, view.logits.shape[1])
     maps: dict[str, Tensor] = {}
     missing: dict[str, Exception] = {}
-    for name, method in chosen.items():
+    for name, method in methods.items():
         try:
             found = _maps(name, method, view)
         except _MACHINE:
@@ -93,9 +104,8 @@ def compute_cams(
         else:
             maps[name] = found if wanted is None else found[:, wanted]
         if view.changes():
-            view = viewer(_batch(images, viewer.model))
-    _report(missing, alone=not maps)
-    return maps
+            view = look()
+    return maps, missing
 
 
 def _report(missing: dict[str, Exception], *, alone: bool) -> None:

@@ -23,7 +23,7 @@ def equivalent(methods: Iterable[str], closed_form: bool) -> list[tuple[str, ...
     Args:
         methods: Names of methods.
         closed_form: Whether average pooling and one linear layer follow the target layer
-            (:attr:`camzoo.cams.view.feature_view.Viewer.closed_form`).
+            (:attr:`camzoo.cams.view.viewer.Viewer.closed_form`).
 
     Returns:
         Groups in the order of ``methods``; a method that equals no other is in none.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camzoo.cams.pipeline import MapArrays
+from camzoo.cams.map_arrays import MapArrays
 from camzoo.core.files import reserve
 from camzoo.core.stored import read_array
 from camzoo.data.slices import CaseInfo
@@ -20,20 +20,17 @@ _AXES = {"maps": (None,) * 4, "status": (None,) * 2, "peak": (None,) * 2}
 
 @dataclass
 class MapFiles(MapArrays):
-    """The arrays of :class:`~camzoo.cams.pipeline.MapArrays`, each a ``.npy`` file of a folder."""
+    """Finished maps of which each array is a ``.npy`` file of a folder."""
 
     @classmethod
     def create(cls, folder: Path, slices: int, classes: int, size: int) -> MapFiles:
         """Lay out files for ``slices`` slices in ``folder``."""
-        shapes = {
-            "maps": (slices, classes, size, size),
-            "status": (slices, classes),
-            "peak": (slices, classes),
-        }
+        shape = (slices, classes, size, size)
         arrays = {}
         for name, dtype in _FILES.items():
             path = folder / f"{name}.npy"
-            arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, shapes[name])
+            own = shape[: len(_AXES[name])]
+            arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, own)
             reserve(path)
         return cls(**arrays)
 

@@ -8,17 +8,17 @@ from torch import Tensor
 
 from camzoo.cams.base import FitContext
 from camzoo.cams.pipeline import input_side, resize
-from camzoo.cams.view.feature_view import FeatureView, Viewer
+from camzoo.cams.view.feature_view import FeatureView
+from camzoo.cams.view.viewer import Viewer
 
 _BATCH = 16
 
 
 def training_views(context: FitContext) -> Iterator[tuple[FeatureView, Tensor]]:
     """Yield views of the training slices that show an organ, with their tags, bool [B, C]."""
-    classifier = context.classifier.to(context.device)
+    classifier = context.classifier
     viewer = Viewer(classifier.model, context.layer)
     slices = context.slices.positives()
     side = input_side(context.side or slices.size, 1.0)
-    for _, images, tags in slices.batches(_BATCH):
-        grey = resize(images.to(context.device).float() / 255, side)
-        yield viewer(classifier.normalise(grey)), tags.to(context.device) > 0
+    for _, grey, tags in slices.batches(_BATCH, classifier.device):
+        yield viewer(classifier.normalise(resize(grey, side))), tags > 0

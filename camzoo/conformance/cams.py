@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from camzoo.cams.base import CamMethod, FitContext
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.conformance.kit import BrokenError, Result, run_checks
 from camzoo.core.errors import ConfigError
 from camzoo.core.randomness import seeded

@@ -120,11 +120,26 @@ class TaggedSlices:
         """Return tags as float32 [n, C]."""
         return torch.from_numpy(self.tags[indices].astype(np.float32))
 
-    def batches(self, size: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Walk through all slices in order: (which, uint8 images [b, S, S], float tags [b, C])."""
+    def grey(
+        self, indices: Sequence[int] | NDArray[np.int64] | slice, device: torch.device
+    ) -> Tensor:
+        """Return slices on [0, 1], float32 [n, S, S], on ``device``."""
+        return as_grey(self.images(indices), device)
+
+    def parts(self, size: int) -> Iterator[slice]:
+        """Walk through all slices in order, at most ``size`` at a time."""
         for start in range(0, len(self), size):
-            which = slice(start, min(start + size, len(self)))
-            yield which, self.images(which), self.tag_tensor(which)
+            yield slice(start, min(start + size, len(self)))
+
+    def batches(self, size: int, device: torch.device) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Walk through all slices in order, on ``device``.
+
+        Yields:
+            Which slices; their images on [0, 1], float32 [b, S, S]; their tags, float32 [b, C].
+        """
+        for which in self.parts(size):
+            tags = self.tag_tensor(which).to(device, non_blocking=True)
+            yield which, self.grey(which, device), tags
 
     def at(self, indices: NDArray[np.int64]) -> TaggedSlices:
         """Only the slices at ``indices``, ascending."""
@@ -144,6 +159,11 @@ class TaggedSlices:
     def positives(self) -> TaggedSlices:
         """Only the slices that show at least one organ."""
         return self.at(self.positive_rows)
+
+
+def as_grey(images: Tensor, device: torch.device) -> Tensor:
+    """Bring slices from uint8 [n, S, S] to [0, 1], float32, on ``device``."""
+    return images.to(device, non_blocking=True).float() / 255
 
 
 class ReferenceMasks:

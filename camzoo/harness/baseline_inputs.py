@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from camzoo.cams.map_arrays import MapArrays
 from camzoo.cams.map_files import MapFiles
-from camzoo.cams.pipeline import MapArrays
 from camzoo.core.errors import ConfigError
 from camzoo.data.slices import Prepared, ReferenceMasks, TaggedSlices
 from camzoo.data.splits import Split

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from camzoo.cams.pipeline import input_side
-from camzoo.cams.view.feature_view import FeatureView, Viewer
+from camzoo.cams.view.feature_view import FeatureView
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.precision import autocast
 from camzoo.core.registries import cams
 from camzoo.data.datasets import Dataset
@@ -210,10 +211,7 @@ class Estimator:
 
         def look() -> FeatureView:
             with autocast(device, config.training.precision):
-                view = viewer(classifier.normalise(grey))
-            for layer in view.layers:
-                layer.rows, layer.mirrored = slice(0, batch), False
-            return view
+                return viewer(classifier.normalise(grey), rows=slice(0, batch))
 
         def step() -> None:
             with autocast(device, config.training.precision):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from camzoo.cams.asking import harm
 from camzoo.cams.base import CamMethod, FitContext
-from camzoo.cams.pipeline import harm
 from camzoo.cams.view.feature_view import FeatureView
 from camzoo.cams.view.model_seal import ModelSeal
 from camzoo.core.errors import ConfigError

@@ -15,7 +15,7 @@ import torch
 
 from camzoo.cams.equivalence import equivalent
 from camzoo.cams.pipeline import MULTIPLE, input_side
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BenchConfig
 from camzoo.core.checksums import write_sums
 from camzoo.core.environment import choose_device, describe, use_threads

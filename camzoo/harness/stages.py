@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 from camzoo.cams.base import FitContext
 from camzoo.cams.map_files import MapFiles
-from camzoo.cams.pipeline import divide_by_volume_maximum, make_maps
+from camzoo.cams.pipeline import make_maps
 from camzoo.cams.view.model_seal import ModelSeal
 from camzoo.config import BenchConfig
 from camzoo.core.files import write_text
@@ -247,14 +247,11 @@ def maps_stage(
                 files,
                 layer=config.backbone.layer,
                 precision=config.training.precision,
-                device=context.device,
                 seal=seal,
                 blame=lambda name, changed: guarded[name].blame(changed),
                 tick=tick,
             )
         for arrays in files.values():
-            if config.maps.normalisation == "volume-max":
-                divide_by_volume_maximum(arrays, slices.cases)
             arrays.flush()
         return {name for name, method in guarded.items() if not method.failure}
 

@@ -272,9 +272,8 @@ def _batches(
     """Batches in the given order: indices [b], images on [0, 1] [b, S, S] and tags [b, C]."""
     for chosen in order.split(size):
         indices = chosen.sort().values.numpy()  # ascending: the memory map is read in order
-        images = slices.images(indices).to(device, non_blocking=True)
         tags = slices.tag_tensor(indices).to(device, non_blocking=True)
-        yield indices, images.float() / 255, tags
+        yield indices, slices.grey(indices, device), tags
 
 
 def _optimiser(network: Trainable, config: TrainingConfig) -> torch.optim.SGD:

@@ -12,18 +12,18 @@ from typing import Any, Final
 import timm
 import torch
 from timm.data.config import resolve_model_data_config
-from timm.models import adapt_input_conv, group_parameters
+from timm.models import group_parameters
 from torch import Tensor, nn
 
 from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.randomness import seeded
-from camzoo.network.heads import classifier_of
+from camzoo.network.heads import OwnHead, classifier_of
 from camzoo.network.isolation import evaluating
 from camzoo.network.pooled import PooledModel
 from camzoo.network.taps import TappedModel
 from camzoo.network.timm_names import require_model
-from camzoo.network.weights import read_state
+from camzoo.network.weights import load_trunk, read_state
 
 #: Constructor arguments that help where an architecture knows them and are dropped where it does
 #: not: higher map resolution, inputs of any size for transformers, average pooling.
@@ -88,6 +88,11 @@ class Classifier(Trainable):
         return self
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.mean.device
+
+    @property
     def head(self) -> nn.Module:
         """The linear layer that makes logits."""
         head: nn.Module = self.model.get_classifier()  # type: ignore[operator]
@@ -108,7 +113,7 @@ def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Clas
     Args:
         config: Architecture, weights, stride, channels, frozen stages.
         classes: Number of organs C.
-        seed: Of the head, and of the trunk where it starts without weights.
+        seed: Fixes the head, and the trunk where it starts without weights.
 
     Raises:
         ConfigError: timm does not know the backbone, or the weights do not fit it.
@@ -126,7 +131,7 @@ def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Clas
     if not config.dilated:
         _undilate(model)
     if state is not None:
-        _load(_trunk(model), state, config)
+        load_trunk(_trunk(model), state, config)
     _freeze(_trunk(model), config.frozen)
     mean, std = _statistics(model, config, state)
     # Without weights there are no statistics worth keeping: a frozen norm would be none at all.
@@ -141,7 +146,7 @@ def require_sides(classifier: Classifier, sides: Iterable[int]) -> None:
     Raises:
         ConfigError: It does not; the message says which size timm made it for.
     """
-    device = classifier.mean.device
+    device = classifier.device
     for side in sorted(set(sides)):
         slices = torch.zeros(1, side, side, device=device)
         try:
@@ -257,47 +262,9 @@ def _undilate(model: nn.Module) -> None:
             module.dilation = (1, 1)
 
 
-def _load(model: nn.Module, state: Mapping[str, Tensor], config: BackboneConfig) -> None:
-    """Fill the trunk from ``state``; the head of the file is left out."""
-    head = _head_names(model)
-    own = {name: value for name, value in model.state_dict().items() if name not in head}
-    given = {n: v.float() for n, v in state.items() if n in own}
-    for name, value in given.items():
-        if value.ndim == 4 and value.shape[1] == 3 and own[name].shape[1] == 1:
-            given[name] = adapt_input_conv(1, value)
-    whole = [n for n, v in state.items() if _is_whole(v) and n in own and not _is_whole(own[n])]
-    if whole:
-        raise ConfigError(f"{config.weights} holds whole numbers for weights{_some(whole)}")
-    wrong = [n for n, v in given.items() if v.shape != own[n].shape]
-    missing = [n for n in own if n not in given and not n.endswith("num_batches_tracked")]
-    if wrong or missing:
-        raise ConfigError(
-            f"{config.weights} does not fit backbone {config.name!r}: "
-            f"{len(missing)} of {len(own)} tensors missing{_some(missing)}, "
-            f"{len(wrong)} of another shape{_some(wrong)}; name the backbone it belongs to"
-        )
-    model.load_state_dict(given, strict=False)
-
-
-def _is_whole(value: Tensor) -> bool:
-    return not value.is_floating_point()
-
-
-def _some(names: Sequence[str]) -> str:
-    return f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
-
-
-def _head_names(model: nn.Module) -> set[str]:
-    """Names of the tensors of the classifier; none where it was cut off."""
-    head = model.get_classifier()  # type: ignore[operator]
-    parts = [head] if isinstance(head, nn.Module) else list(head)
-    own = {id(parameter) for part in parts for parameter in part.parameters()}
-    return {name for name, parameter in model.named_parameters() if id(parameter) in own}
-
-
 def _trunk(model: nn.Module) -> nn.Module:
     """Return the part that is timm's own."""
-    return model.trunk if isinstance(model, TappedModel | PooledModel) else model
+    return model.trunk if isinstance(model, OwnHead) else model
 
 
 def _freeze(model: nn.Module, stages: int) -> None:

@@ -72,7 +72,7 @@ def find_layout(
     order of the axes and the number of prefix tokens in all but a few cases, which hints decide.
 
     Args:
-        shape: Of the layer's output.
+        shape: Shape of the layer's output.
         image: Height and width of the image.
         prefix: Number of prefix tokens, if the model says so.
         channels_last: Which order to prefer where both would do.

@@ -7,15 +7,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from camzoo.core.errors import ConfigError
+from camzoo.network.heads import OwnHead
 from camzoo.network.layout import layout_in
 
 
-class PooledModel(nn.Module):
+class PooledModel(OwnHead):
     """A trunk whose own head is more than one linear layer, with that head taken off.
 
     Some of timm's heads are several: one for distillation beside the other, a hidden layer in
-    front. What stands here in their place is the head that maps are explained by. The model has the
-    seam of timm's classifiers: ``forward_features``, ``forward_head``, ``get_classifier``.
+    front. What stands here in their place is the head that maps are explained by.
 
     Args:
         trunk: A timm model; its head is removed.
@@ -54,17 +54,3 @@ class PooledModel(nn.Module):
                 "linear layer could read; choose another backbone"
             )
         return layout.to_map(given)
-
-    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
-        """Return logits [B, C] of features, or the pooled features [B, K]."""
-        pooled = features.mean(dim=(2, 3))
-        logits: Tensor = pooled if pre_logits else self.fc(pooled)
-        return logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits [B, C] of images [B, channels, H, W]."""
-        return self.forward_head(self.forward_features(images))
-
-    def get_classifier(self) -> nn.Module:
-        """Return the linear layer."""
-        return self.fc

@@ -16,15 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from camzoo.core.errors import ConfigError
+from camzoo.network.heads import OwnHead
 
 
-class TappedModel(nn.Module):
+class TappedModel(OwnHead):
     """Chosen stages of a trunk, side by side, then average pooling and a linear layer.
 
     An earlier stage goes through a 1 x 1 convolution and a ReLU; the last one is what timm's own
-    head would see. Coarser stages are enlarged to the grid of the finest. The model has the seam of
-    timm's classifiers: ``forward_features``, ``forward_head``, ``get_classifier``,
-    ``forward_intermediates``.
+    head would see. Coarser stages are enlarged to the grid of the finest. As timm's trunks do, the
+    model has ``forward_intermediates``.
 
     Args:
         trunk: A timm model; stages behind the last chosen one are removed.
@@ -93,20 +93,6 @@ class TappedModel(nn.Module):
             return stages
         last, stages = self._stages(images, self._left, norm=norm)
         return self._joined(last, [stages[index] for index in self._earlier]), stages
-
-    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
-        """Return logits [B, C] of features, or the pooled features [B, K]."""
-        pooled = features.mean(dim=(2, 3))
-        logits: Tensor = pooled if pre_logits else self.fc(pooled)
-        return logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits [B, C] of images [B, channels, H, W]."""
-        return self.forward_head(self.forward_features(images))
-
-    def get_classifier(self) -> nn.Module:
-        """Return the linear layer."""
-        return self.fc
 
     def _stages(
         self, images: Tensor, indices: Sequence[int], *, norm: bool = False

@@ -57,7 +57,7 @@ def stage_channels(classifier: Classifier) -> list[int]:
     Raises:
         ConfigError: timm cannot give the stages of the trunk.
     """
-    probe = torch.zeros(1, _PROBE, _PROBE, device=classifier.mean.device)
+    probe = torch.zeros(1, _PROBE, _PROBE, device=classifier.device)
     return [stage.shape[1] for stage in run_stages(classifier, probe)]
 
 
@@ -67,10 +67,10 @@ def starting_point(
     """Return the backbone as its weights came; where there are none, the trained classifier.
 
     Args:
-        trained: Of the run.
+        trained: The classifier of the run.
         config: What it was built from.
         classes: Number of organs C.
-        seed: Of the head, which refinement does not read.
+        seed: Fixes the head, which refinement does not read.
     """
     if config.weights == "none":
         return trained

@@ -1,15 +1,17 @@
-"""Reading weights from a file, without ever unpickling code."""
+"""Weights from a file: read without ever unpickling code, and put into a trunk."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from timm.models import adapt_input_conv
+from torch import Tensor, nn
 
+from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError
 
 
@@ -53,3 +55,45 @@ def _require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
                 f"{path}: {wrong} of {value.numel()} numbers of {name!r} are NaN or infinite; "
                 "give weights of a training that did not diverge"
             )
+
+
+def load_trunk(model: nn.Module, state: Mapping[str, Tensor], config: BackboneConfig) -> None:
+    """Fill a trunk from the weights of a file, whose head is left out.
+
+    Raises:
+        ConfigError: They belong to another network, or are no weights.
+    """
+    head = _head_names(model)
+    own = {name: value for name, value in model.state_dict().items() if name not in head}
+    given = {n: v.float() for n, v in state.items() if n in own}
+    for name, value in given.items():
+        if value.ndim == 4 and value.shape[1] == 3 and own[name].shape[1] == 1:
+            given[name] = adapt_input_conv(1, value)
+    whole = [n for n, v in state.items() if _is_whole(v) and n in own and not _is_whole(own[n])]
+    if whole:
+        raise ConfigError(f"{config.weights} holds whole numbers for weights{_some(whole)}")
+    wrong = [n for n, v in given.items() if v.shape != own[n].shape]
+    missing = [n for n in own if n not in given and not n.endswith("num_batches_tracked")]
+    if wrong or missing:
+        raise ConfigError(
+            f"{config.weights} does not fit backbone {config.name!r}: "
+            f"{len(missing)} of {len(own)} tensors missing{_some(missing)}, "
+            f"{len(wrong)} of another shape{_some(wrong)}; name the backbone it belongs to"
+        )
+    model.load_state_dict(given, strict=False)
+
+
+def _is_whole(value: Tensor) -> bool:
+    return not value.is_floating_point()
+
+
+def _some(names: Sequence[str]) -> str:
+    return f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
+
+
+def _head_names(model: nn.Module) -> set[str]:
+    """Names of the tensors of the classifier; none where it was cut off."""
+    head = model.get_classifier()  # type: ignore[operator]
+    parts = [head] if isinstance(head, nn.Module) else list(head)
+    own = {id(parameter) for part in parts for parameter in part.parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in own}

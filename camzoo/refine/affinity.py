@@ -129,10 +129,10 @@ def enlarged_parts(
     Yields:
         Which slices; maps float32 [b, C, S, S]; tags [b, C]; slices on [0, 1], [b, S, S].
     """
-    for which, images, tags in slices.batches(batch):
+    for which, grey, tags in slices.batches(batch, device):
         coarse = torch.from_numpy(np.array(maps[which])).to(device).float()
-        fine = F.interpolate(coarse, images.shape[1:], mode="bilinear", align_corners=False)
-        yield which, fine, tags.to(device), images.to(device).float() / 255
+        fine = F.interpolate(coarse, grey.shape[1:], mode="bilinear", align_corners=False)
+        yield which, fine, tags, grey
         tick(which.stop, len(slices))
 
 

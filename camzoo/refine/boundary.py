@@ -39,7 +39,7 @@ class BoundaryNet(Trainable):
     def __init__(self, classifier: Classifier, *, seed: int) -> None:
         super().__init__()
         self._frozen = copy.deepcopy(classifier).eval().requires_grad_(False)
-        device = classifier.mean.device
+        device = classifier.device
         channels = stage_channels(self._frozen)
         with seeded(seed):
             self.branches = nn.ModuleList(map(_branch, channels)).to(device)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from camzoo.cams.pipeline import MapArrays
+    from camzoo.cams.map_arrays import MapArrays
     from camzoo.config import BenchConfig, TrainingConfig
     from camzoo.core.progress import Reporter
     from camzoo.data.slices import ReferenceMasks, TaggedSlices

@@ -15,7 +15,7 @@ from camzoo.metrics.sweep import apply_threshold
 from camzoo.segment.base import PseudoMaskBaseline
 
 if TYPE_CHECKING:
-    from camzoo.cams.pipeline import MapArrays
+    from camzoo.cams.map_arrays import MapArrays
     from camzoo.segment.learning_context import BaselineContext
 
 #: Maps that are resized at a time.

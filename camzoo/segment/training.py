@@ -19,7 +19,7 @@ from camzoo.core.errors import CamzooError
 from camzoo.core.precision import autocast
 from camzoo.core.progress import Tick, silent
 from camzoo.core.randomness import epoch_seed, seeded
-from camzoo.data.slices import TaggedSlices
+from camzoo.data.slices import TaggedSlices, as_grey
 from camzoo.learning.augmentation import augment_planes
 from camzoo.learning.checkpoint import load_checkpoint, save_checkpoint
 from camzoo.learning.loop import mirrored
@@ -190,7 +190,7 @@ def training_batches(
 
 def network_input(images: Tensor, side: int, device: torch.device) -> Tensor:
     """Return uint8 slices [n, S, S] on [0, 1], float32 [n, side, side] on ``device``."""
-    return resize(images.to(device, non_blocking=True).float() / 255, side)
+    return resize(as_grey(images, device), side)
 
 
 def _set_rate(optimiser: torch.optim.Adam, config: SegmentationConfig, done: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from safetensors.torch import save_file
 from torch import Tensor
 
-from camzoo.cams.pipeline import MapArrays
+from camzoo.cams.map_arrays import MapArrays
 from camzoo.config import Precision
 from camzoo.core.errors import ConfigError
 from camzoo.data.labels import UNKNOWN
@@ -83,7 +83,7 @@ class AffinityRefinement(MapStep):
         _save(network, context)
 
         def refined(maps: Tensor, which: slice) -> Tensor:
-            grey = context.slices.images(which).to(context.device).float() / 255
+            grey = context.slices.grey(which, context.device)
             return refine_slices(maps, grey, network, settings)
 
         context.rewrite(source, out, refined)

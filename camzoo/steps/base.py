@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camzoo.cams.pipeline import MapArrays, rewrite
+from camzoo.cams.finishing import rewrite
+from camzoo.cams.map_arrays import MapArrays
 from camzoo.core.registries import steps
 from camzoo.core.supervision import Supervision
 
@@ -70,7 +71,7 @@ class StepContext:
     def rewrite(
         self, source: MapArrays, out: MapArrays, change: Callable[[Tensor, slice], Tensor]
     ) -> None:
-        """Change finished maps part by part (:func:`camzoo.cams.pipeline.rewrite`)."""
+        """Change finished maps part by part (:func:`camzoo.cams.finishing.rewrite`)."""
         rewrite(
             source,
             self.slices,
@@ -124,7 +125,7 @@ class MapStep(ABC):
         """Fill ``out`` (maps, status, peak) from ``source``; both are in the order of the slices.
 
         Maps that come in are gated and normalised, and maps that leave must be: non-negative, zero
-        where a class is absent, without NaN. :func:`camzoo.cams.pipeline.finish` does that.
+        where a class is absent, without NaN. :meth:`StepContext.rewrite` sees to that.
         """
 
 

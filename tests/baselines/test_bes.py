@@ -18,7 +18,7 @@ from camzoo_baselines.bes import (
     odd,
 )
 
-from camzoo.cams.pipeline import MapArrays
+from camzoo.cams.map_arrays import MapArrays
 from camzoo.config import BackboneConfig, TrainingConfig
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.labels import UNKNOWN

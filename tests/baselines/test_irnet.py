@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from camzoo.cams.pipeline import MapArrays
+from camzoo.cams.map_arrays import MapArrays
 from camzoo.core.progress import Quiet
 from camzoo.core.registries import baselines
 from camzoo.network.backbone import build_classifier

@@ -16,8 +16,8 @@ from camzoo_baselines.issoc import (
 from camzoo_baselines.own_maps import linear_cam, unit
 from camzoo_baselines.sizes import organ_sizes
 
-from camzoo.cams.pipeline import MapArrays
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.map_arrays import MapArrays
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import baselines, cams
 from camzoo.core.supervision import Supervision

@@ -3,7 +3,7 @@ import pytest
 import torch
 from camzoo_baselines.own_maps import walked_maps
 
-from camzoo.cams.pipeline import MapArrays
+from camzoo.cams.map_arrays import MapArrays
 from tests.segment.toy import toy_context
 
 

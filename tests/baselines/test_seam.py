@@ -18,7 +18,7 @@ from camzoo_baselines.seam import (
 )
 
 from camzoo.cams.pipeline import resize
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import baselines, cams

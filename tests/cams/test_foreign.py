@@ -11,7 +11,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from camzoo.cams.compute import compute_cams
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
 from tests.cams.foreign import (
     POOLED_LINEAR,

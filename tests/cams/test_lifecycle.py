@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.registries import cams
 from tests.cams.networks import lively, pictures
 

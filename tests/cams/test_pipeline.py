@@ -5,19 +5,13 @@ import pytest
 import torch
 
 from camzoo.cams.base import CamMethod, cams
-from camzoo.cams.pipeline import (
-    MapArrays,
-    MapStatus,
-    divide_by_volume_maximum,
-    finish,
-    input_side,
-    make_maps,
-)
+from camzoo.cams.finishing import Finisher, finish
+from camzoo.cams.map_arrays import MapArrays, MapStatus
+from camzoo.cams.pipeline import input_side, make_maps
 from camzoo.config import BackboneConfig, MapsConfig
 from camzoo.network.backbone import build_classifier
 from tests.toy import toy_slices
 
-CPU = torch.device("cpu")
 CONFIG = MapsConfig(side=64, scales=(1.0, 2.0), size=32, batch=5, flip="always")
 
 
@@ -29,7 +23,7 @@ def run(slices, config=CONFIG, methods=None):
     sinks = {
         name: MapArrays.empty(len(slices), len(slices.organs), config.size) for name in methods
     }
-    make_maps(classifier, methods, slices, config, sinks, layer=None, precision="fp32", device=CPU)
+    make_maps(classifier, methods, slices, config, sinks, layer=None, precision="fp32")
     return sinks
 
 
@@ -112,12 +106,56 @@ def test_finish_by_hand():
     assert raw[0, 0].flatten().tolist() == [0, 1, 2, 4]
 
 
-def test_volume_maximum_is_shared_by_the_slices_of_a_case():
-    arrays = MapArrays.empty(4, 1, 2)
-    arrays.maps[:, 0, 0, 0] = [1, 4, 2, 3]
-    arrays.peak[:, 0] = [1, 4, 2, 3]
-    divide_by_volume_maximum(arrays, (("a", 0, 2), ("b", 2, 4)))
-    assert arrays.maps[:, 0, 0, 0] == pytest.approx([0.25, 1, 2 / 3, 1], abs=2e-3)
+@pytest.mark.parametrize("part", [1, 2, 3, 5])
+def test_volumes_are_divided_by_their_maximum_when_their_last_slice_has_come(part):
+    """Cases of 2, 0 and 3 slices; evidence of unlike size for the two classes, none for absent."""
+    cases = (("a", 0, 2), ("empty", 2, 2), ("b", 2, 5))
+    slices = replace(toy_slices(count=5), cases=cases)
+    slices.tags[:] = [[1, 1], [1, 1], [1, 0], [1, 1], [0, 1]]
+    evidence = torch.zeros(5, 2, 2, 3)
+    evidence[:, 0, 1, 0] = torch.tensor([1.0, 4.0, 2.0, 3.0, 50.0])
+    evidence[:, 1, 0, 2] = torch.tensor([0.0, 8.0, 90.0, 6.0, 3.0])
+    out = MapArrays(np.zeros((5, 2, 2, 3), np.float16), *_status_and_peak(5))
+    finisher = Finisher(slices, "volume-max")
+    for which in slices.parts(part):
+        gates = torch.from_numpy(slices.tags[which]) > 0
+        finisher.write(out, which, evidence[which], gates)
+    assert out.maps[:, 0, 1, 0] == pytest.approx([0.25, 1, 2 / 3, 1, 0], abs=1e-3)
+    assert out.maps[:, 1, 0, 2] == pytest.approx([0, 1, 0, 1, 0.5], abs=1e-3)
+    assert out.peak[:, 0].tolist() == [1, 4, 2, 3, 0]
+
+
+def _status_and_peak(count):
+    empty = MapArrays.empty(count, 2, 1)
+    return empty.status, empty.peak
+
+
+def test_maps_are_finished_by_volume_whatever_the_batch():
+    slices = replace(toy_slices(count=9), cases=(("a", 0, 4), ("b", 4, 9)))
+    raw = run(slices, CONFIG.model_copy(update={"normalisation": "none"}))["cam"]
+    config = CONFIG.model_copy(update={"normalisation": "volume-max", "batch": 3})
+    found = run(slices, config)["cam"]
+    for start, stop in ((0, 4), (4, 9)):
+        largest = raw.peak[start:stop].max(axis=0)[None, :, None, None]
+        np.testing.assert_allclose(
+            found.maps[start:stop], raw.maps[start:stop] / largest, rtol=2e-3, atol=1e-4
+        )
+        assert found.maps[start:stop].max(axis=(0, 2, 3)) == pytest.approx(np.ones(2), abs=2e-3)
+
+
+def test_the_classifier_is_left_as_it_is():
+    slices = toy_slices(count=2)
+    classifier = build_classifier(
+        BackboneConfig(name="resnet10t", weights="none", frozen=0), 2, seed=0
+    ).train()
+    modes = [module.training for module in classifier.modules()]
+    weights = {name: value.clone() for name, value in classifier.state_dict().items()}
+    outs = {"cam": MapArrays.empty(2, 2, 32)}
+    make_maps(
+        classifier, {"cam": cams.get("cam")()}, slices, CONFIG, outs, layer=None, precision="fp32"
+    )
+    assert [module.training for module in classifier.modules()] == modes
+    assert all(torch.equal(value, weights[n]) for n, value in classifier.state_dict().items())
 
 
 def test_input_sides_are_multiples_of_32():

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 
-from camzoo.cams.pipeline import MapArrays, MapStatus, make_maps
+from camzoo.cams.map_arrays import MapArrays, MapStatus
+from camzoo.cams.pipeline import make_maps
 from camzoo.config import BackboneConfig, MapsConfig
 from camzoo.core.registries import cams, datasets
 from camzoo.data.prepare import prepare
@@ -32,10 +32,7 @@ def maps_of(real, scales, flip, methods=METHODS, layer=None):
     config = MapsConfig(side=128, scales=scales, flip=flip, size=64, batch=8)
     sinks = {n: MapArrays.empty(len(slices), len(slices.organs), config.size) for n in methods}
     instances = {name: cams.get(name)() for name in methods}
-    device = torch.device("cpu")
-    make_maps(
-        classifier, instances, slices, config, sinks, layer=layer, precision="fp32", device=device
-    )
+    make_maps(classifier, instances, slices, config, sinks, layer=layer, precision="fp32")
     return sinks
 
 

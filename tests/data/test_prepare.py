@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from camzoo.core.errors import DataError, FirewallError
 from camzoo.core.supervision import Supervision
@@ -11,6 +12,7 @@ from camzoo.data.prepare import prepare, tag_slices
 from camzoo.data.slices import MaskVault, Prepared
 from camzoo.data.volume import Volume
 
+CPU = torch.device("cpu")
 CANONICAL = np.array([[0, 0, -0.7, 0], [0, -0.6, 0, 0], [3.0, 0, 0, 0], [0, 0, 0, 1.0]])
 
 
@@ -90,9 +92,12 @@ def test_a_subset_holds_its_cases_only(tmp_path):
 
 def test_batches_cover_everything_once(tmp_path):
     slices = toy(tmp_path).tagged()
-    sizes = [len(images) for _, images, _ in slices.batches(3)]
+    for which, grey, _ in slices.batches(3, CPU):
+        assert grey.dtype == torch.float32
+        np.testing.assert_allclose(grey, slices.images(which).numpy() / 255, rtol=1e-6)
+    sizes = [len(images) for _, images, _ in slices.batches(3, CPU)]
     assert sizes == [3, 3, 1]
-    tags = np.concatenate([tags.numpy() for _, _, tags in slices.batches(3)])
+    tags = np.concatenate([tags.numpy() for _, _, tags in slices.batches(3, CPU)])
     assert (tags == slices.tags).all()
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from camzoo.cams.base import CamMethod, FitContext, cams
-from camzoo.cams.pipeline import MapArrays, make_maps
+from camzoo.cams.map_arrays import MapArrays
+from camzoo.cams.pipeline import make_maps
 from camzoo.config import MapsConfig
 from camzoo.harness.guarded import Guarded
 from camzoo.network.backbone import Classifier
@@ -27,7 +28,7 @@ def run(*methods):
         generator = torch.Generator().manual_seed(0)
         method.fit(FitContext(classifier, SLICES, generator, CPU))
     sinks = {name: MapArrays.empty(6, 2, 8) for name in guarded}
-    make_maps(classifier, guarded, SLICES, CONFIG, sinks, layer=None, precision="fp32", device=CPU)
+    make_maps(classifier, guarded, SLICES, CONFIG, sinks, layer=None, precision="fp32")
     return list(sinks.values()), list(guarded.values())
 
 

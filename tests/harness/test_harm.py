@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from camzoo.cams.base import CamMethod, FitContext, cams
-from camzoo.cams.pipeline import MapArrays, make_maps
+from camzoo.cams.map_arrays import MapArrays
+from camzoo.cams.pipeline import make_maps
 from camzoo.cams.view.model_seal import ModelSeal
 from camzoo.config import MapsConfig
 from camzoo.core.errors import ConfigError
@@ -47,7 +48,6 @@ def run(*methods, layer=None):
         sinks,
         layer=layer,
         precision="fp32",
-        device=CPU,
         seal=seal,
         blame=lambda name, changed: guarded[name].blame(changed),
     )
@@ -117,7 +117,8 @@ def check(method, what, layer=None, neighbours=NEIGHBOURS):
     other_sinks, (bad_first, *after), _ = run(method, *around, layer=layer)
     for guard in (bad, bad_first):
         assert what in guard.failure
-        assert "which other methods read; let it work on a copy" in guard.failure
+        if "Frozen" not in guard.failure:
+            assert "which other methods read; let it work on a copy" in guard.failure
         assert "\n" not in guard.failure
     assert not any(guard.failure for guard in (*before, *after))
     for right, beside, behind in zip(alone, sinks, other_sinks[1:], strict=False):
@@ -145,24 +146,14 @@ def test_what_a_view_holds_is_written_into(name, write):
     check(writer(lambda view: write(getattr(view, name))), f"ConfigError: it changed view.{name}")
 
 
-@pytest.mark.parametrize("name", ATTRIBUTES)
-def test_what_a_view_holds_is_exchanged(name):
-    def exchange(view):
-        setattr(view, name, torch.zeros_like(getattr(view, name)))
-
-    check(writer(exchange), f"it changed view.{name}")
+@pytest.mark.parametrize("name", [*ATTRIBUTES, "closed_form", "layer", "layout", "rows", "_pass"])
+def test_what_a_view_holds_cannot_be_exchanged(name):
+    check(writer(lambda view: setattr(view, name, "other")), f"cannot assign to field '{name}'")
+    check(writer(lambda view: delattr(view, name)), f"cannot delete field '{name}'")
 
 
-def test_what_a_view_holds_is_taken_away():
-    def remove(view):
-        del view.features
-
-    check(writer(remove), "it changed view.features")
-
-
-@pytest.mark.parametrize("name", ["closed_form", "_gradients", "layer", "layout"])
-def test_what_a_view_knows_is_exchanged(name):
-    check(writer(lambda view: setattr(view, name, "other")), f"it changed view.{name}")
+def test_nothing_can_be_added_to_a_view():
+    check(writer(lambda view: setattr(view, "mine", 1)), "cannot assign to field 'mine'")
 
 
 @pytest.mark.parametrize("name", ["gradients", "ablated_logits"])
@@ -262,7 +253,7 @@ def test_without_a_guard_the_error_names_the_method():
     methods = {"bad": writer(lambda view: through_numpy(view.features))()}
     sinks = {"bad": MapArrays.empty(3, 2, 8)}
     with pytest.raises(ConfigError, match=r"bad changed view\.features"):
-        make_maps(model, methods, SLICES, CONFIG, sinks, layer=None, precision="fp32", device=CPU)
+        make_maps(model, methods, SLICES, CONFIG, sinks, layer=None, precision="fp32")
 
 
 def test_no_built_in_method_is_accused():

@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import cams

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from matplotlib.image import imread
 
 from camzoo.cams.base import FitContext
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.registries import cams
 from camzoo.data.datasets.phantom import Phantom
 from camzoo.network.backbone import Classifier

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from camzoo.cams.pipeline import MapArrays
+from camzoo.cams.map_arrays import MapArrays
 from camzoo.config import BackboneConfig, BenchConfig, SegmentationConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.progress import Quiet

@@ -17,7 +17,7 @@ class OptiCam(CamMethod):
     """sum_k softmax(u)_k ReLU(A_k), with u found by Adam to maximise y_c(image * unit(up(map))).
 
     Args:
-        steps: Of the optimiser.
+        steps: How many steps the optimiser takes.
         rate: Its learning rate.
     """
 

@@ -22,7 +22,7 @@ class SmoothGradCamPlusPlus(CamMethod):
     Args:
         samples: Number of noisy copies.
         std: Standard deviation of the noise on the normalised image.
-        seed: Of the noise.
+        seed: Fixes the noise.
     """
 
     paper = "Omeiza et al., arXiv 1908.01224"

@@ -81,7 +81,7 @@ def explore(model: nn.Module, name: str, image: Tensor, record: Recorder) -> Fro
 
     Args:
         model: The network.
-        name: Of the layer.
+        name: Name of the layer.
         image: One image [1, 3, H, W].
         record: Runs the network on images; keeps what the modules of its second argument give in
             front of the layer if its third says so, and otherwise the shapes.

@@ -8,11 +8,11 @@ from typing import Any
 import timm
 import torch
 from timm.data.config import resolve_model_data_config
-from torch import Tensor, nn
+from torch import nn
 
-from camzoo.cams.view.linear import default_layer
+from camzoo.cams.view.targets import default_layer, map_layout
 from camzoo.network.isolation import evaluating, grad_mode, hooked
-from camzoo.network.layout import Grid, layout_in
+from camzoo.network.layout import Grid
 from camzoo.network.timm_names import require_model
 
 
@@ -21,7 +21,7 @@ class LayerInfo:
     """A layer that can be a target.
 
     Attributes:
-        name: As ``layer=`` wants it; empty for what the global pooling sees.
+        name: What ``layer=`` takes; empty for what the global pooling sees.
         kind: Class of the module.
         channels: K.
         grid: Height and width of the feature map for the image size that was asked about.
@@ -83,10 +83,8 @@ def _info(
     default: bool,
 ) -> LayerInfo | None:
     _, height, width = size
-    if not isinstance(output, Tensor) or len(output) != 1:
-        return None
-    layout = layout_in(model, output.shape, (height, width))
-    if layout is None or layout.grid == (1, 1):
+    layout = map_layout(model, output, (height, width))
+    if layout is None:
         return None
     stride = (round(height / layout.grid[0]), round(width / layout.grid[1]))
     return LayerInfo(name, type(module).__name__, layout.channels, layout.grid, stride, default)

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from camzoo.cams.view.cut import Cut, Trace, same_logits
+from camzoo.cams.view.cut import same_logits
+from camzoo.cams.view.network_pass import NetworkPass
 from camzoo.network.heads import classifier_of
 from camzoo.network.isolation import grad_mode
-from camzoo.network.layout import Layout
-
-#: Stands for a default layer that nothing but a pass of the network can tell.
-UNKNOWN: Final = "?"
 
 
 @dataclass(frozen=True)
@@ -41,48 +37,34 @@ class Readout:
         return (table.detach().T if self.transposed else table.detach()).float().clone()
 
 
-class _Probe:
-    """What the part behind the only target layer makes of features that are made up."""
-
-    def __init__(self, cut: Cut, trace: Trace, layout: Layout) -> None:
-        self._cut, self._trace, self._layout = cut, trace, layout
-        self._output = trace.outputs[0]
-        self.classes = trace.logits.shape[1]
-
-    def random(self, count: int) -> Tensor:
-        """Features [count, K, h, w] of unlike scale, the same at every call."""
-        shape = (count, self._layout.channels, *self._layout.grid)
-        features = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-        features[1] *= 10
-        return features.to(self._output)
-
-    def logits(self, features: Tensor, row: int = 0) -> Tensor:
-        """Logits of features, with all else as in image ``row``."""
-        rows = torch.full((len(features),), row, device=self._output.device)
-        raw = self._layout.from_map(features, self._output.detach()[rows, : self._layout.prefix])
-        return self._cut.behind(0, raw, self._trace, rows).float()
-
-    @property
-    def images(self) -> int:
-        """How many images there are to take all else from."""
-        return len(self._output)
+def _random(seen: NetworkPass, count: int) -> Tensor:
+    """Features [count, K, h, w] of unlike scale, the same at every call."""
+    (layout,) = seen.layouts
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn((count, layout.channels, *layout.grid), generator=generator)
+    features[1] *= 10
+    return features.to(seen.output(0))
 
 
-def find_readout(cut: Cut, trace: Trace, layout: Layout) -> Readout | None:
+def _logits(seen: NetworkPass, features: Tensor, row: int = 0) -> Tensor:
+    """Logits of features that are made up, with all else as in image ``row``."""
+    return seen.head(0, features, torch.full((len(features),), row, device=features.device))
+
+
+def find_readout(seen: NetworkPass) -> Readout | None:
     """Find the weights of a head that is average pooling and one linear layer; else None.
 
     What two random feature maps of unlike scale differ in must be what the weights make of the
     difference of their means. That leaves dropout, biases, 1 x 1 convolutions in front of the
     pooling and paths around the layer that only add something.
     """
-    probe = _Probe(cut, trace, layout)
     with grad_mode(enabled=False):
-        features = probe.random(2)
-        logits = probe.logits(features)
-        for readout in _tables(cut.model, probe.classes, layout.channels):
+        features = _random(seen, 2)
+        logits = _logits(seen, features)
+        for readout in _tables(seen.model, logits.shape[1], features.shape[1]):
             if readout.source.any() and _predicts(readout.weights(), features, logits):
                 return readout  # a table that is all zero would agree with nothing that is known
-    return _measured(probe, features)
+    return _measured(seen, features)
 
 
 def _tables(model: nn.Module, classes: int, channels: int) -> Iterator[Readout]:
@@ -101,7 +83,7 @@ def _predicts(weights: Tensor, features: Tensor, logits: Tensor) -> bool:
     return same_logits((logits[1] - logits[0]).to(features.dtype), expected.to(features.dtype))
 
 
-def _measured(probe: _Probe, features: Tensor) -> Readout | None:
+def _measured(seen: NetworkPass, features: Tensor) -> Readout | None:
     """Weights that stand in no parameter, such as those of a norm and a linear layer in a row.
 
     They are the gradients of the logits, which must be the same at every place, for other features
@@ -109,7 +91,7 @@ def _measured(probe: _Probe, features: Tensor) -> Readout | None:
     """
     with grad_mode(enabled=True):
         leaf = features[:1].clone().requires_grad_()
-        logits = probe.logits(leaf)
+        logits = _logits(seen, leaf)
         if not logits.requires_grad:
             return None
         mixed, *_ = torch.autograd.grad(logits @ _mixture(logits), leaf, retain_graph=True)
@@ -117,14 +99,14 @@ def _measured(probe: _Probe, features: Tensor) -> Readout | None:
             return None
         rows = [
             torch.autograd.grad(logits[0, c], leaf, retain_graph=True)[0].float().sum((2, 3))
-            for c in range(probe.classes)
+            for c in range(logits.shape[1])
         ]
     weights = torch.cat(rows)
     if not weights.any():
         return None
     with grad_mode(enabled=False):
-        for row in {0, probe.images - 1}:
-            if not _predicts(weights, features, probe.logits(features, row)):
+        for row in {0, len(seen.logits) - 1}:
+            if not _predicts(weights, features, _logits(seen, features, row)):
                 return None
     return Readout(weights)
 
@@ -140,25 +122,25 @@ def _is_constant(gradient: Tensor) -> bool:
     return bool(((high - low) <= tolerance * gradient.abs().max()).all())
 
 
-def normed_weights(cut: Cut, trace: Trace, layout: Layout) -> Tensor | None:
+def normed_weights(seen: NetworkPass) -> Tensor | None:
     """Weights [C, K] of timm's classifier where a norm comes between the pooling and it; else None.
 
     Plain CAM leaves such a norm out, as other libraries do. Whether it is a norm, and not a hidden
     layer of the same width, is tried out: on channels of zero mean and unit variance, where a layer
     norm changes nothing but scales and offsets, the logits have to be linear.
     """
-    classifier = classifier_of(cut.model)
+    classifier = classifier_of(seen.model)
+    (layout,), kind = seen.layouts, seen.output(0).dtype
     if classifier is None or classifier.weight.shape[1] != layout.channels or layout.channels < 3:
         return None
-    probe = _Probe(cut, trace, layout)
     with grad_mode(enabled=False):
-        noise = probe.random(2).float()
+        noise = _random(seen, 2).float()
         one, other = _standard_pair(layout.channels, noise.device)
         corners = torch.stack((one, -one, other, (one + other) / 2**0.5))[:, :, None, None]
         uneven = one[:, None, None] + noise[0] - noise[0].mean((1, 2), keepdim=True)
         features = torch.cat((corners.expand(-1, -1, *layout.grid), uneven[None]))
-        logits = probe.logits(features.to(trace.outputs[0]))
-    plus, minus, beside, between, same = (row.to(trace.outputs[0].dtype) for row in logits)
+        logits = _logits(seen, features)
+    plus, minus, beside, between, same = (row.to(kind) for row in logits)
     middle = (plus + minus) / 2
     linear = (plus - middle + beside - middle) / 2**0.5 + middle
     if not (same_logits(between, linear) and same_logits(same, plus)):
@@ -174,19 +156,3 @@ def _standard_pair(channels: int, device: torch.device) -> tuple[Tensor, Tensor]
     other = other - one * (one @ other) / (one @ one)
     pair = [vector / vector.std(correction=0) for vector in (one, other)]
     return pair[0].float().to(device), pair[1].float().to(device)
-
-
-def default_layer(model: nn.Module) -> str | None:
-    """Return the layer of a timm model to use where the last features cannot be; else None.
-
-    A transformer that classifies by its class token ignores the patch tokens of its last block, so
-    that their gradient is zero. The norm at the entrance of that block is the last place where the
-    patches still count. ``UNKNOWN`` is returned for a model of that kind without such a norm: there
-    one has to look.
-    """
-    if getattr(model, "global_pool", None) != "token":
-        return None
-    blocks = getattr(model, "blocks", None)
-    if isinstance(blocks, nn.Sequential | nn.ModuleList) and hasattr(blocks[-1], "norm1"):
-        return f"blocks.{len(blocks) - 1}.norm1"
-    return UNKNOWN

@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from camzoo.cams.view.seals import checksum, quick_checksum
+from camzoo.cams.view.seals import checksum, quick_checksum, writes_to
 
 #: Where a module keeps its parts and its hooks, and what else it remembers of itself.
 _REGISTRIES: Final = tuple(
@@ -108,29 +108,21 @@ class _TensorState:
     tensor: Tensor
     memory: Tensor
     numbers: Tensor
-    version: int
+    writes: int
     requires_grad: bool
     grad: Tensor | None
 
     @classmethod
     def of(cls, name: str, tensor: Tensor) -> _TensorState:
-        memory = tensor.data
-        version = -1 if tensor.is_inference() else tensor._version
-        return cls(
-            name,
-            tensor,
-            memory,
-            memory.clone(),
-            version,
-            tensor.requires_grad,
-            tensor.grad if tensor.is_leaf else None,
-        )
+        memory, grad = tensor.data, tensor.grad if tensor.is_leaf else None
+        numbers, writes = memory.clone(), writes_to(tensor)
+        return cls(name, tensor, memory, numbers, writes, tensor.requires_grad, grad)
 
     def changed(self) -> bool:
         """Whether torch notes that it was written, or it lies elsewhere."""
         tensor = self.tensor
         return (
-            (self.version >= 0 and tensor._version != self.version)
+            writes_to(tensor) != self.writes
             or tensor.requires_grad != self.requires_grad
             or tensor.data_ptr() != self.memory.data_ptr()
         )

@@ -32,7 +32,7 @@ def in_raster_order(cut: Cut, trace: Trace, index: int, layout: Layout, place: s
         cut: Runs the network.
         trace: A pass of it.
         index: Which of the target layers.
-        layout: Of its output; what is no row of tokens comes back as it is.
+        layout: How its output is arranged; what is no row of tokens comes back as it is.
         place: What messages call the layer.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,11 +15,17 @@ _SMALL: Final = 2**14
 
 @dataclass(frozen=True)
 class _Seal:
-    name: str
     tensor: Tensor
-    version: int
+    writes: int
     requires_grad: bool
     mark: Tensor
+
+    def broken(self, *, thorough: bool) -> bool:
+        return (
+            writes_to(self.tensor) != self.writes
+            or self.tensor.requires_grad != self.requires_grad
+            or (thorough and not torch.equal(checksum(self.tensor), self.mark))
+        )
 
 
 class Seals:
@@ -30,23 +36,24 @@ class Seals:
     """
 
     def __init__(self) -> None:
-        self._seals: list[_Seal] = []
+        self._seals: dict[str, _Seal] = {}
 
     def add(self, name: str, tensor: Tensor | None) -> None:
         """Seal a tensor as it is now."""
         if tensor is not None:
-            seal = _Seal(name, tensor, _version(tensor), tensor.requires_grad, checksum(tensor))
-            self._seals.append(seal)
+            self._seals[name] = _Seal(
+                tensor, writes_to(tensor), tensor.requires_grad, checksum(tensor)
+            )
+
+    def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """Return the tensor called ``name``, made and sealed when it is first asked for."""
+        if name not in self._seals:
+            self.add(name, make())
+        return self._seals[name].tensor
 
     def broken(self, *, thorough: bool = False) -> list[str]:
         """Names of the tensors that were changed; ``thorough`` compares their contents, too."""
-        return [
-            seal.name
-            for seal in self._seals
-            if _version(seal.tensor) != seal.version
-            or seal.tensor.requires_grad != seal.requires_grad
-            or (thorough and not torch.equal(checksum(seal.tensor), seal.mark))
-        ]
+        return [name for name, seal in self._seals.items() if seal.broken(thorough=thorough)]
 
 
 def checksum(tensor: Tensor) -> Tensor:
@@ -94,5 +101,6 @@ def _weighed(numbers: Tensor) -> Tensor:
     return (numbers * weights).sum()
 
 
-def _version(tensor: Tensor) -> int:
+def writes_to(tensor: Tensor) -> int:
+    """How often torch noted that a tensor was written in place; -1 where it does not count."""
     return -1 if tensor.is_inference() else tensor._version

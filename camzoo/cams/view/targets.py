@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from camzoo.core.errors import ConfigError
 from camzoo.network.isolation import evaluating, grad_mode, hooked
-from camzoo.network.layout import Grid, layout_in
+from camzoo.network.layout import Grid, Layout, layout_in
 from camzoo.network.outputs import logits_of
 from camzoo.network.wrappers import inner_name, unwrap
 
 #: A layer by its name in ``model.named_modules()``, or the module itself.
 Layer = str | nn.Module
+#: Stands for a default layer that nothing but a pass of the network can tell.
+UNKNOWN: Final = "?"
 
 
 def layer_names(layer: Layer | Iterable[Layer], model: nn.Module) -> tuple[str, ...]:
@@ -29,6 +31,22 @@ def layer_names(layer: Layer | Iterable[Layer], model: nn.Module) -> tuple[str, 
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"expected one or more different layers, got {names}")
     return names
+
+
+def default_layer(model: nn.Module) -> str | None:
+    """Return the layer of a timm model to use where the last features cannot be; else None.
+
+    A transformer that classifies by its class token ignores the patch tokens of its last block, so
+    that their gradient is zero. The norm at the entrance of that block is the last place where the
+    patches still count. ``UNKNOWN`` is returned for a model of that kind without such a norm: there
+    one has to look.
+    """
+    if getattr(model, "global_pool", None) != "token":
+        return None
+    blocks = getattr(model, "blocks", None)
+    if isinstance(blocks, nn.Sequential | nn.ModuleList) and hasattr(blocks[-1], "norm1"):
+        return f"blocks.{len(blocks) - 1}.norm1"
+    return UNKNOWN
 
 
 def last_map(model: nn.Module, images: Tensor) -> str:
@@ -63,7 +81,9 @@ def last_map(model: nn.Module, images: Tensor) -> str:
     for module, output in reversed(given):
         if isinstance(module, nn.Linear):  # what queries are made of is not what a block gives
             continue
-        if runs.count(module) == 1 and _places_count(model, output, reached.get(id(output)), size):
+        layout, grad = map_layout(model, output, size), reached.get(id(output))
+        once = runs.count(module) == 1
+        if once and layout is not None and grad is not None and layout.to_map(grad).any():
             return names[module]
     raise ConfigError(
         f"no layer of {type(model).__name__} gives a feature map that its logits depend on; "
@@ -71,12 +91,12 @@ def last_map(model: nn.Module, images: Tensor) -> str:
     )
 
 
-def _places_count(model: nn.Module, output: Tensor, grad: Tensor | None, size: Grid) -> bool:
-    """Whether an output is a map of several places, not all of them without influence."""
+def map_layout(model: nn.Module, output: Any, size: Grid) -> Layout | None:
+    """Tell the layout of a layer's output for one image; None if it is no map of several places."""
+    if not isinstance(output, Tensor) or len(output) != 1:
+        return None
     layout = layout_in(model, output.shape, size)
-    if layout is None or layout.grid == (1, 1) or len(output) != 1 or grad is None:
-        return False
-    return bool(layout.to_map(grad).any())
+    return None if layout is None or layout.grid == (1, 1) else layout
 
 
 def _name(layer: Any, model: nn.Module) -> str:

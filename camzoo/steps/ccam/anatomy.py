@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from camzoo.cams.pipeline import MapArrays
+from camzoo.cams.map_arrays import MapArrays
 from camzoo.core.errors import ConfigError
 from camzoo.core.supervision import Supervision
 from camzoo.steps.base import MapStep, StepContext, StepReport, register_step

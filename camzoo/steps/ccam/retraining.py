@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from camzoo.cams.pipeline import MapArrays, divide_by_volume_maximum, make_maps
+from camzoo.cams.map_arrays import MapArrays
+from camzoo.cams.pipeline import make_maps
 from camzoo.config import TrainingConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import cams
@@ -179,11 +180,8 @@ class CategoryCausality(MapStep):
         with context.reporter.stage(f"maps of the retrained network, seed {context.seed}") as tick:
             make_maps(
                 network.classifier, {"": method}, context.slices, config.maps, {"": out},
-                layer=config.backbone.layer, precision=config.training.precision,
-                device=context.device, tick=tick,
+                layer=config.backbone.layer, precision=config.training.precision, tick=tick,
             )  # fmt: skip
-        if config.maps.normalisation == "volume-max":
-            divide_by_volume_maximum(out, context.slices.cases)
         return method
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camzoo.cams.pipeline import MapArrays
+from camzoo.cams.map_arrays import MapArrays
 from camzoo.core.errors import ConfigError
 from camzoo.core.supervision import Supervision
 from camzoo.steps.base import MapStep, StepContext, StepReport, register_step

@@ -7,7 +7,7 @@ gradients are g_0 = (3, 15), g_1 = (-4, -8). With y = 3 mean A_0 - 2 mean A_1 th
 import pytest
 import torch
 
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.registries import cams
 from tests.cams.networks import GivenFeatures, SquaredFeatures, lively, pictures
 
@@ -50,7 +50,7 @@ def test_both_paths_agree(name, network, monkeypatch):
     """The closed form against gradients that autograd takes through the head."""
     model, images = lively(network), pictures(3)
     closed = cams.get(name)()(Viewer(model)(images))
-    monkeypatch.setattr("camzoo.cams.view.feature_view.find_readout", lambda *_: None)
+    monkeypatch.setattr("camzoo.cams.view.viewer.find_readout", lambda *_: None)
     view = Viewer(model)(images)
     assert not view.closed_form
     general = cams.get(name)()(view)

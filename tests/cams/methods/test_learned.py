@@ -7,7 +7,7 @@ import torch
 from camzoo.cams.base import FitContext
 from camzoo.cams.methods.lpcam import Lpcam, k_means
 from camzoo.cams.training_views import training_views
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
 from camzoo.data.slices import TaggedSlices
 from camzoo.network.backbone import Classifier

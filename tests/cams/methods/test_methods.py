@@ -12,7 +12,7 @@ from camzoo.cams.methods.finer import FinerCam
 from camzoo.cams.methods.fullgrad import full_gradients
 from camzoo.cams.methods.opti import OptiCam
 from camzoo.cams.methods.smooth import SmoothGradCamPlusPlus
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import cams
 from tests.cams.networks import SMALL_DENSENET, GivenFeatures, SquaredFeatures, lively, pictures

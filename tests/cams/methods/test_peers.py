@@ -12,7 +12,7 @@ import torch
 import torchcam.methods as torchcam
 
 from camzoo.cams.methods.eigen import orient
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.registries import cams
 from tests.cams.networks import SMALL_DENSENET, SMALL_RESNET, lively, pictures, unit
 

@@ -5,7 +5,7 @@ import torch
 
 from camzoo.cams.methods import wrapped
 from camzoo.cams.methods.wrapped import class_names
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError, UnknownNameError
 from camzoo.core.registries import cams
 from camzoo.network.isolation import undone

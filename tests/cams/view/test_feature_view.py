@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
 from tests.cams.networks import (
     SMALL_DENSENET,
@@ -112,7 +112,7 @@ def test_a_channel_that_is_zero_is_ablated_for_nothing():
     view.viewer.model.fc.register_forward_hook(lambda *_: runs.append(1))
     heads = view.viewer.model.forward_head
     sizes = []
-    view._cut._head = lambda features: sizes.append(len(features)) or heads(features)
+    view._pass._cut._head = lambda features: sizes.append(len(features)) or heads(features)
     assert view.ablated_logits().tolist() == [[[-20.0], [0.0]], [[0.0], [1.5]]]
     assert sizes == [2]  # one channel of each image
 
@@ -197,7 +197,7 @@ def test_one_image_channel():
 
 def test_no_graph_survives_the_gradients_and_no_memory_the_view():
     view = Viewer(lively("test_resnet"), "layer3")(pictures())
-    logits = weakref.ref(view._trace.logits)
+    logits = weakref.ref(view._pass.logits)
     view.gradients()
     gc.collect()
     assert logits() is None

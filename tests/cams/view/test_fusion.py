@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from camzoo.cams.base import CamMethod
-from camzoo.cams.view.feature_view import Viewer
 from camzoo.cams.view.fusion import Fusion, fuse
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import cams
 from tests.cams.networks import lively, pictures

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from camzoo.cams.view.feature_view import Viewer
 from camzoo.cams.view.layers import create_outline, list_layers
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
 from tests.cams.networks import lively
 

@@ -3,21 +3,18 @@ import torch
 from torch import nn
 
 from camzoo.cams.view.cut import HeadCut
-from camzoo.cams.view.feature_view import Viewer
-from camzoo.cams.view.linear import (
-    UNKNOWN,
-    classifier_of,
-    default_layer,
-    find_readout,
-    normed_weights,
-)
+from camzoo.cams.view.linear import find_readout, normed_weights
+from camzoo.cams.view.network_pass import NetworkPass
+from camzoo.cams.view.targets import UNKNOWN, default_layer
+from camzoo.cams.view.viewer import Viewer
+from camzoo.network.heads import classifier_of
 from camzoo.network.layout import Layout
 from tests.cams.networks import GivenFeatures, lively, pictures
 
 
 def readout(model, images, layout):
     cut = HeadCut(model)
-    return find_readout(cut, cut.forward(images, graph=False), layout)
+    return find_readout(NetworkPass(cut, cut.forward(images, graph=False), [layout]))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +68,8 @@ def test_a_norm_between_pooling_and_classifier_is_left_out():
     assert torch.equal(normed(model, pictures()), model.get_classifier().weight)
     cut = HeadCut(GivenFeatures(torch.randn(2, 2)))
     trace = cut.forward(pictures(2, 4, 6, channels=2), graph=False)
-    assert normed_weights(cut, trace, Layout("nchw", (4, 6), 2)) is None  # too few to be normed
+    seen = NetworkPass(cut, trace, [Layout("nchw", (4, 6), 2)])
+    assert normed_weights(seen) is None  # too few to be normed
 
 
 def test_a_hidden_layer_as_wide_as_the_features_is_no_norm():

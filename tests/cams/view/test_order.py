@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from camzoo.cams.compute import compute_cams
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
 from tests.cams.networks import SMALL_VIT, lively, pictures
 

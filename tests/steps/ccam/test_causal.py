@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from camzoo.cams.pipeline import MapArrays, make_maps
-from camzoo.cams.view.feature_view import Viewer
+from camzoo.cams.map_arrays import MapArrays
+from camzoo.cams.pipeline import make_maps
+from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BackboneConfig, MapsConfig, TrainingConfig
 from camzoo.core.registries import cams
 from camzoo.learning.loop import minimise
@@ -30,7 +31,7 @@ def maps_of(method, classifier, slices, config):
     arrays = MapArrays.empty(len(slices), len(slices.organs), config.size)
     make_maps(
         classifier, {"": method}, slices, config, {"": arrays},
-        layer=None, precision="fp32", device=CPU,
+        layer=None, precision="fp32",
     )  # fmt: skip
     return arrays
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from camzoo.cams.pipeline import MapArrays, MapStatus
+from camzoo.cams.map_arrays import MapArrays, MapStatus
 from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError, DataError, FirewallError
 from camzoo.core.progress import Quiet
