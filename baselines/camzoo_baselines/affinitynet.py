@@ -35,13 +35,14 @@ from torch import Tensor, nn
 from camzoo.core.errors import ConfigError
 from camzoo.core.precision import autocast
 from camzoo.core.randomness import seeded
+from camzoo.learning.augmentation import Augmentation
+from camzoo.learning.objectives import LabelLoss
 from camzoo.network.backbone import Classifier, Trainable
 from camzoo.network.trunk_levels import run_stages, stage_channels, starting_point
 from camzoo.refine.affinity import enlarged_parts
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.confidence import alpha_scores, labels_from_alphas, with_background
 from camzoo.refine.crf import CrfSettings
-from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.pair_affinity import affinity_from_features
 from camzoo.refine.random_walk import random_walk
 from camzoo.refine.scale import pair_radius
@@ -173,10 +174,12 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         network = AffinityNet(start, seed=context.seed)
         recipe = self._recipe(context.config.training, slices.size)
         reach = self._reach(slices.size)
-        objective = LabelLoss(
-            network, labels, recipe, labels.shape[-1],
-            lambda features, target: affinity_loss(affinity_from_features(features, reach), target),
-        )  # fmt: skip
+
+        def loss(features: Tensor, target: Tensor, _tags: Tensor) -> Tensor:
+            return affinity_loss(affinity_from_features(features, reach), target)
+
+        ranges = Augmentation.of(recipe, sided=False)
+        objective = LabelLoss(network, labels, ranges, recipe.precision, labels.shape[-1], loss)
         context.minimise(objective, network, slices, recipe, name="affinities")
         return network.eval()
 

@@ -28,7 +28,7 @@ from camzoo.core.errors import ConfigError
 from camzoo.core.precision import autocast
 from camzoo.core.progress import Tick, silent
 from camzoo.data.slices import TaggedSlices
-from camzoo.learning.loop import mirrored
+from camzoo.learning.augmentation import mirrored
 
 if TYPE_CHECKING:
     from camzoo.network.backbone import Classifier
@@ -141,7 +141,7 @@ def make_maps(
     """
     classifier.to(device).eval()
     viewer = Viewer(classifier.model, layer)
-    flip = mirrored(config.flip, slices)
+    flip = mirrored(config.flip, sided=slices.sided)
     total = -(-len(slices) // config.batch)
     for done, (which, images, tags) in enumerate(slices.batches(config.batch)):
         grey = images.to(device, non_blocking=True).float() / 255

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from camzoo.config import BenchConfig, TrainingConfig
     from camzoo.core.progress import Reporter
     from camzoo.data.slices import ReferenceMasks, TaggedSlices
-    from camzoo.learning.loop import Epoch, Objective
+    from camzoo.learning.loop import Epoch, Session
+    from camzoo.learning.objectives import Objective
     from camzoo.network.backbone import Classifier, Trainable
 
 
@@ -92,11 +94,24 @@ class BaselineContext:
             CamzooError: The loss is no longer finite, or ``name`` is no name.
         """
         from camzoo.learning.loop import minimise
+        from camzoo.learning.recipe import sgd
 
+        with self.training(name) as session:
+            return minimise(objective, network, slices, sgd(recipe), **session).epochs
+
+    @contextmanager
+    def training(self, name: str) -> Iterator[Session]:
+        """Give what every training takes besides its network; who watches is told of it.
+
+        Args:
+            name: Name of the network, and of its checkpoint in ``folder``.
+
+        Raises:
+            CamzooError: ``name`` is no name (:func:`camzoo.core.names.is_name`).
+        """
         require_name(name, "the network to train")
         checkpoint = self.folder / f"{name.replace(' ', '-')}.safetensors"
         with self.reporter.stage(f"training {name}, seed {self.seed}") as tick:
-            return minimise(
-                objective, network, slices, recipe,
-                seed=self.seed, device=self.device, checkpoint=checkpoint, tick=tick,
-            )  # fmt: skip
+            yield {
+                "seed": self.seed, "device": self.device, "checkpoint": checkpoint, "tick": tick,
+            }  # fmt: skip

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from camzoo.cams.base import CamMethod
 from camzoo.cams.view.feature_view import FeatureView
-from camzoo.config import TrainingConfig
+from camzoo.config import Precision
 from camzoo.core.precision import autocast
-from camzoo.learning.augmentation import augment_planes
+from camzoo.learning.augmentation import Augmentation, augment_planes
 from camzoo.network.backbone import Classifier, Trainable
 from camzoo.steps.ccam.category import CategoryAttention, blend
 
@@ -72,16 +72,16 @@ class CausalLoss:
         context: M_GC [C, g, g].
         aligned: Whether M_GC is cropped and mirrored with the slice. The authors' later code leaves
             it as it is, so that it lies on another part of the body in every view.
-        config: Recipe.
-        flip: Whether slices may be mirrored.
+        ranges: What views are drawn from.
+        precision: Precision of the network.
     """
 
     network: CausalClassifier
     coarse: Tensor
     context: Tensor
     aligned: bool
-    config: TrainingConfig
-    flip: bool
+    ranges: Augmentation
+    precision: Precision
 
     def __call__(
         self,
@@ -92,7 +92,7 @@ class CausalLoss:
     ) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
         views, coarse, context = self._views(images, indices, generator)
-        with autocast(images.device, self.config.precision):
+        with autocast(images.device, self.precision):
             logits = self.network(self.network.classifier.normalise(views), coarse, context)
         return F.binary_cross_entropy_with_logits(logits.float(), tags), logits
 
@@ -104,9 +104,7 @@ class CausalLoss:
         fixed = self.context.expand(len(images), -1, -1, -1)
         one_hot = F.one_hot(self.coarse[indices].long(), classes + 1).permute(0, 3, 1, 2)[:, 1:]
         planes = torch.cat([one_hot.to(fixed), fixed], dim=1)
-        views, planes = augment_planes(
-            images, planes, self.config, flip=self.flip, generator=generator
-        )
+        views, planes = augment_planes(images, planes, self.ranges, generator)
         moved = planes[:, classes:] if self.aligned else fixed
         return views, numbered(planes[:, :classes]), moved
 
