@@ -69,8 +69,8 @@ class AffinityNet(Trainable):
     side by side, through another one. The trunk learns, too.
 
     Args:
-        classifier: Whose trunk is copied.
-        seed: Of the new layers.
+        classifier: Gives the trunk, which is copied.
+        seed: Seed of the new layers.
 
     Raises:
         ConfigError: timm cannot give the stages of the trunk.
@@ -113,12 +113,12 @@ class AffinityNetBaseline(PseudoMaskBaseline):
 
     Args:
         low_alpha: Exponent of the background for confident organs.
-        high_alpha: For confident background.
-        walk_alpha: For the background that walks.
-        radius: Of pairs, in pixels of the features of a 512 x 512 slice.
+        high_alpha: Exponent for confident background.
+        walk_alpha: Exponent for the background that walks.
+        radius: Radius of pairs, in pixels of the features of a 512 x 512 slice.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
-        epochs: Of the affinity network.
+        epochs: Epochs of the affinity network.
         batch: Slices per step of its training.
 
     Raises:
@@ -230,7 +230,7 @@ class AffinityNetBaseline(PseudoMaskBaseline):
             network: Trained.
             maps: Normalised and gated by tags, [B, C, s, t].
             grey: Slices on [0, 1], [B, H, W].
-            precision: Of the network.
+            precision: Precision of the network.
 
         Returns:
             float32 [B, C, s, t]; above 0.5 where the organ beats the background.

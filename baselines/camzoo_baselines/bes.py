@@ -80,8 +80,8 @@ class Bes(PseudoMaskBaseline):
         margin: The two shares differ by less than this.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
-        epochs: Of the boundary network.
-        crf_iterations: Of the last CRF.
+        epochs: Epochs of the boundary network.
+        crf_iterations: Rounds of the last CRF.
 
     Raises:
         ConfigError: A value is out of its range.
@@ -269,8 +269,8 @@ def boundary_labels(
         labels: uint8 [B, h, w]: 0 background, 1..C, UNKNOWN.
         organs: Number C of organs.
         window: Side in pixels, odd.
-        share: As above.
-        margin: As above; at least one column of the window.
+        share: Least share of a label on its boundary, as above.
+        margin: Largest difference there, as above; at least one column of the window.
 
     Returns:
         uint8 [B, h, w]: BACKGROUND, ORGAN, BOUNDARY, UNKNOWN.
@@ -301,7 +301,7 @@ def boundary_loss(logits: Tensor, labels: Tensor, _tags: Tensor) -> Tensor:
 
     Args:
         logits: [B, h, w].
-        labels: As of :func:`boundary_labels`, [B, h, w].
+        labels: What :func:`boundary_labels` gives, [B, h, w].
         _tags: Not needed.
 
     Returns:

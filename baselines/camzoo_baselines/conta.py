@@ -146,7 +146,7 @@ def mean_masks(masks: NDArray[np.uint8], slices: TaggedSlices) -> Tensor:
     """Return the confounders, float32 [C + 1, g, g]: how often each class is at each place.
 
     Args:
-        masks: Of all ``slices``, [N, g, g]; those of slices that show an organ are counted.
+        masks: Masks of all ``slices``, [N, g, g]; those of slices that show an organ are counted.
         slices: With their tags.
 
     Raises:

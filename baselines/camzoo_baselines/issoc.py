@@ -55,10 +55,10 @@ class IssocStyle(UNetBaseline):
     """Learns confidence cues of size-constrained maps; a reconstruction after ISSOC (PMB 2021).
 
     Args:
-        bounds: By organ: lower and upper bound in pixels at 256 x 256, instead of the common ones.
+        bounds: Lower and upper bound of organs in pixels at 256 x 256, in the place of common ones.
             Only the upper one is used.
-        map_weight: Of the size penalty on maps.
-        weight: Of the size penalty on the U-Net.
+        map_weight: Weight of the size penalty on maps.
+        weight: Weight of the size penalty on the U-Net.
         high: Maps above this are cues of their organ.
         low: Where all maps are below this is a cue of the background.
         rate: Learning rate, as a share of the classifier's.
@@ -128,7 +128,7 @@ class TagsAndSize(ViewLoss[Classifier]):
 
     Attributes:
         upper: Bound of each organ in pixels at 256 x 256, [C].
-        weight: Of the penalty, which is a mean over slices and organs.
+        weight: Weight of the penalty, which is a mean over slices and organs.
     """
 
     upper: Tensor
@@ -151,7 +151,7 @@ class CuesAndSize:
 
     Attributes:
         upper: Bound of each organ in pixels at 256 x 256, [C].
-        weight: Of the penalty, which is a mean over slices and organs.
+        weight: Weight of the penalty, which is a mean over slices and organs.
     """
 
     upper: Tensor

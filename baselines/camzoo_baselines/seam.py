@@ -110,7 +110,7 @@ class PixelCorrelation(nn.Module):
     """Spreads maps over places that look alike (PCM, §3.3).
 
     Args:
-        channels: Of the two stages that are read.
+        channels: Numbers of channels of the two stages that are read.
     """
 
     def __init__(self, channels: Sequence[int]) -> None:
@@ -151,7 +151,7 @@ class SeamNet(Trainable):
 
     Args:
         classifier: Is copied; with average pooling and a linear layer behind its features.
-        seed: Of the PCM.
+        seed: Seed of the PCM.
 
     Raises:
         ConfigError: timm cannot give the stages of the trunk, or too few.
@@ -252,7 +252,7 @@ def cross_error(
     """Mean of the largest differences between the PCM's maps and CAM of the other view, L_ECR.
 
     Args:
-        cam: Of the other view, [B, C, h, w]; what the PCM's maps should be.
+        cam: CAM of the other view, [B, C, h, w]; what the PCM's maps should be.
         spread: The PCM's maps, [B, C + 1, y, x].
         tags: [B, C].
         hard: Share of the C + 1 planes' places in a slice that counts.

@@ -22,7 +22,7 @@ from camzoo.data.slices import TaggedSlices
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.checkpoint import load_checkpoint, save_checkpoint
 from camzoo.learning.objectives import Objective, TagLoss
-from camzoo.learning.recipe import Moment, N, Recipe, sgd
+from camzoo.learning.recipe import N, Recipe, sgd
 
 if TYPE_CHECKING:
     from camzoo.config import TrainingConfig
@@ -165,21 +165,19 @@ class _Loop(Generic[N]):
             for step, (indices, images, tags) in enumerate(
                 batches(self.slices, order, recipe.batch, self.device)
             ):
-                moment = Moment(
-                    number * steps + step, recipe.epochs * steps,
-                    number * count + step * recipe.batch, recipe.epochs * count,
-                )  # fmt: skip
-                self._set_rates(moment)
+                done = number * steps + step
+                over = (number * count + step * recipe.batch) / (recipe.epochs * count)
+                self._set_rates((done + 0.5) / (recipe.epochs * steps) if recipe.centred else over)
                 loss, logits = self.objective(images, indices, tags, generator)
                 self._step(loss)
                 totals.add(indices, loss.detach(), logits, tags)
-                self.tick(moment.step + 1, moment.steps)
+                self.tick(done + 1, recipe.epochs * steps)
         self._require_finite(totals, number)
         return totals.mean()
 
-    def _set_rates(self, moment: Moment) -> None:
+    def _set_rates(self, over: float) -> None:
         for group, start in zip(self.optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = self.recipe.schedule(start, moment)
+            group["lr"] = self.recipe.schedule(start, over)
 
     def _step(self, loss: Tensor) -> None:
         self.optimiser.zero_grad(set_to_none=True)

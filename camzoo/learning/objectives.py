@@ -31,11 +31,7 @@ class Objective(Protocol):
     """What a training step minimises."""
 
     def __call__(
-        self,
-        images: Tensor,
-        indices: NDArray[np.int64],
-        tags: Tensor,
-        generator: torch.Generator,
+        self, images: Tensor, indices: NDArray[np.int64], tags: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor | None]:
         """Return the loss and the logits [b, C] of a batch, None where tags are not predicted.
 
@@ -111,11 +107,7 @@ class LabelLoss:
     outside: int = UNKNOWN
 
     def __call__(
-        self,
-        images: Tensor,
-        indices: NDArray[np.int64],
-        tags: Tensor,
-        generator: torch.Generator,
+        self, images: Tensor, indices: NDArray[np.int64], tags: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, None]:
         """Return the loss of a batch."""
         views, target = self.views(images, indices, generator)

@@ -17,42 +17,19 @@ N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Moment:
-    """How far a training is when a step begins.
-
-    Attributes:
-        step: Number of steps that are over.
-        steps: Number of steps in all epochs together.
-        shown: Number of slices that have been shown, repeats included.
-        slices: Number of slices that all epochs together show.
-    """
-
-    step: int
-    steps: int
-    shown: int
-    slices: int
-
-
-@dataclass(frozen=True)
 class Poly:
     """The poly schedule: the rate at the start times (1 - t) ** power, behind a linear rise.
 
     Attributes:
         power: Exponent; 0 keeps the rate.
         warmup: Share of the training over which the rate rises from nothing.
-        centred: Whether t is the share of steps that is over in the middle of the step, as in
-            IRNet; else it is the share of slices that were shown before the step.
     """
 
     power: float
     warmup: float = 0.0
-    centred: bool = True
 
-    def __call__(self, start: float, moment: Moment) -> float:
-        """Return the rate of a step of what starts with the rate ``start``."""
-        t = moment.shown / moment.slices
-        if self.centred:
-            t = (moment.step + 0.5) / moment.steps
+    def __call__(self, start: float, t: float) -> float:
+        """Return what the rate ``start`` has become when the share ``t`` of training is over."""
         rise = min(1.0, t / self.warmup) if self.warmup else 1.0
         return float(start * rise * (1 - t) ** self.power)
 
@@ -65,10 +42,13 @@ class Recipe(Generic[N]):
         epochs: Passes over the slices.
         batch: Slices per step.
         optimiser: Makes the optimiser of a network; its groups hold their rates at the start.
-        schedule: Changes the rate of each group in front of every step.
+        schedule: From the rate of a group at the start, and the share of training that is over, to
+            its rate.
         clip: Largest norm of the gradient; None leaves it as it is.
         rare: Least share of the rarer value of each tag, for which slices are drawn with
             replacement; 0 shows every slice once per epoch.
+        centred: Whether the share that is over is counted in steps, in the middle of each, as IRNet
+            does; else it is counted in slices, in front of each step.
         channels_last: Whether weights lie channels-last on the CPU as well; on CUDA they always do.
         remedy: What a user may change where the loss is not finite, in words.
     """
@@ -76,9 +56,10 @@ class Recipe(Generic[N]):
     epochs: int
     batch: int
     optimiser: Callable[[N], torch.optim.Optimizer]
-    schedule: Callable[[float, Moment], float]
+    schedule: Callable[[float, float], float]
     clip: float | None = None
     rare: float = 0.0
+    centred: bool = True
     channels_last: bool = True
     remedy: str = ""
 
@@ -118,8 +99,9 @@ def adam(config: SegmentationConfig) -> Recipe[nn.Module]:
         config.epochs,
         config.batch,
         lambda network: torch.optim.Adam(network.parameters(), lr=config.lr),
-        Poly(config.power, centred=False),
+        Poly(config.power),
         config.clip,
+        centred=False,
         channels_last=False,  # the gradient of group normalisation is slow in channels-last
         remedy="lower segmentation.lr or segmentation.clip",
     )

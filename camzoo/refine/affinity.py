@@ -41,8 +41,8 @@ class AffinitySettings:
         confidence: Which pixels edges are learnt from.
         training: Recipe of the boundary network, whose trunk is not trained: all of it is head.
             Edges have no side: unless ``flip`` is "never", slices are mirrored.
-        training_radius: Of the pairs that are learnt from, in pixels of the edge map.
-        radius: Of the walk, likewise.
+        training_radius: Radius of the pairs that are learnt from, in pixels of the edge map.
+        radius: Radius of the pairs of the walk, likewise.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
     """
@@ -241,7 +241,7 @@ def refine_slices(
         maps: Non-negative, gated by tags, [B, C, s, t].
         grey: The slices on [0, 1], [B, H, W], on the device of the network.
         network: Trained; runs at the precision of its recipe.
-        settings: Of the walk, with that recipe.
+        settings: Settings of the walk, with that recipe.
 
     Returns:
         As of :func:`refine_maps`.
@@ -256,7 +256,7 @@ def refine_maps(maps: Tensor, edges: Tensor, settings: AffinitySettings) -> Tens
     Args:
         maps: Non-negative, gated by tags, [B, C, s, t].
         edges: Probability of edges, [B, h, w]; the walk runs on their grid.
-        settings: Of the walk.
+        settings: Settings of the walk.
 
     Returns:
         Evidence to be normalised, float32 [B, C, s, t]; maps that were empty stay so.

@@ -24,7 +24,7 @@ def affinity_loss(affinity: PairAffinity, labels: Tensor) -> Tensor:
     count, too; the authors' code leaves out pixels with a part of their neighbourhood off the grid.
 
     Args:
-        affinity: Of B slices.
+        affinity: Affinities in B slices.
         labels: [B, h, w]: 0 background, 1..C classes, UNKNOWN.
 
     Returns:

@@ -32,16 +32,16 @@ class BaselineContext:
     Everything that depends on masks is a function, so that the harness decides what it gives.
 
     Attributes:
-        config: Of the run.
+        config: Settings of the run.
         classifier: A copy of the trained P-CAM classifier of the cell, on ``device`` and in
             evaluation mode.
         train: The tagged training slices, negatives included.
         val: The tagged slices of the validation patients.
         generator: Seeded by the run, on the CPU; with ``seed`` the only source of randomness.
-        seed: Of the cell.
+        seed: Seed of the cell.
         device: Where to compute.
-        folder: For checkpoints and other files. It outlives an interruption, so that a second call
-            goes on from there, and stays with the result.
+        folder: Place for checkpoints and other files. It outlives an interruption, so that a second
+            call goes on from there, and stays with the result.
         reporter: Told about progress: ``with context.reporter.stage("title") as tick``.
         maps: From the name of a CAM method, one of the baseline's ``reads``, to its finished maps
             of the training slices: rows as in ``train``, gated by tags, normalised. Raises
@@ -83,8 +83,8 @@ class BaselineContext:
             objective: What to minimise; it runs the network.
             network: On the CPU; moved to ``device``.
             slices: What to learn from.
-            recipe: Of the training; the run's is ``config.training``.
-            name: Of the network, for those who watch, and of its checkpoint in ``folder``
+            recipe: How it learns; the classifier's is ``config.training``.
+            name: Name of the network, for those who watch, and of its checkpoint in ``folder``
                 (:func:`camzoo.core.names.is_name`).
 
         Returns:

@@ -45,7 +45,7 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | Non
     Args:
         logits: float32 [B, K, s, s].
         labels: int64 [B, s, s]: below K, or :data:`~camzoo.data.labels.UNKNOWN`.
-        weights: Of the pixels in the mean of their class, [B, s, s]; None weighs all alike.
+        weights: How much a pixel counts in its class, [B, s, s]; None weighs all alike.
     """
     each = F.cross_entropy(logits, labels, ignore_index=UNKNOWN, reduction="none")
     known = labels != UNKNOWN

@@ -32,7 +32,7 @@ class SegmentationNet:
         config: What it was trained by.
         device: Where it computes.
         losses: Mean loss of every epoch.
-        images_per_second: Of training; None where an earlier call had trained it.
+        images_per_second: Training speed; None where an earlier call had trained it.
     """
 
     network: nn.Module

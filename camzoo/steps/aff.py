@@ -30,7 +30,7 @@ class AffinityRefinement(MapStep):
         background: Where all maps are at or below this there is none for sure.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
-        epochs: Of the boundary network.
+        epochs: Epochs of the boundary network.
     """
 
     paper = "Ahn et al., CVPR 2019, as used by Chen et al., CVPR 2022"

@@ -9,7 +9,7 @@ from torch import nn
 from camzoo.config import BackboneConfig, SegmentationConfig, TrainingConfig
 from camzoo.core.errors import CamzooError, DataError
 from camzoo.learning.loop import _weights, draw_order, fit, minimise, require_both_tags
-from camzoo.learning.recipe import Moment, Poly, adam, sgd
+from camzoo.learning.recipe import Poly, adam, sgd
 from camzoo.network.backbone import Trainable, build_classifier
 from tests.toy import toy_slices
 
@@ -170,17 +170,28 @@ def test_a_tag_that_never_changes_is_refused():
 
 
 def test_the_schedule_is_poly_after_a_linear_rise():
-    """Steps 1, 2 and 5 of 5 begin: their middles lie at t = 0.1, 0.3 and 0.9 of the training."""
     schedule = Poly(0.9, warmup=0.2)
-    rates = [schedule(2.0, Moment(step, 5, 0, 1)) for step in (0, 1, 4)]
+    rates = [schedule(2.0, t) for t in (0.1, 0.3, 0.9)]
     # 2 x rise x (1 - t)^0.9, worked out by hand
     assert rates == pytest.approx([0.5 * 1.819066, 1.450836, 0.251785], abs=1e-5)
 
 
-def test_the_schedule_may_count_slices_in_front_of_a_step():
-    schedule = Poly(2.0, centred=False)
-    rates = [schedule(0.5, Moment(7, 8, shown, 40)) for shown in (0, 10, 30)]
-    assert rates == pytest.approx([0.5, 0.5 * 9 / 16, 0.5 / 16])
+@pytest.mark.parametrize(
+    ("centred", "shares"),
+    [
+        (True, [1 / 12, 3 / 12, 5 / 12, 7 / 12, 9 / 12, 11 / 12]),
+        (False, [0, 0.2, 0.4, 0.5, 0.7, 0.9]),
+    ],
+)
+def test_a_schedule_counts_middles_of_steps_or_slices_in_front_of_them(centred, shares, tmp_path):
+    """2 epochs of 10 slices in batches of 4, 4 and 2."""
+    seen = []
+    recipe = replace(
+        RECIPES["adam"], epochs=2, centred=centred,
+        schedule=lambda start, t: seen.append(t) or start,
+    )  # fmt: skip
+    run(Number(), recipe, tmp_path / "c")
+    assert seen == pytest.approx(shares)
 
 
 def test_rare_tags_are_shown_more_often():

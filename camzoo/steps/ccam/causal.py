@@ -26,7 +26,7 @@ class CausalClassifier(Trainable):
     Args:
         classifier: P-CAM, which is copied; its head starts anew.
         attention: Phi and Theta.
-        seed: Of the head.
+        seed: Seed of the head.
 
     Attributes:
         classifier: The copy.
@@ -84,11 +84,7 @@ class CausalLoss:
     precision: Precision
 
     def __call__(
-        self,
-        images: Tensor,
-        indices: NDArray[np.int64],
-        tags: Tensor,
-        generator: torch.Generator,
+        self, images: Tensor, indices: NDArray[np.int64], tags: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
         views, coarse, context = self._views(images, indices, generator)
@@ -121,8 +117,8 @@ class CausalCam(CamMethod):
     For CAM that is the CAM of the head with the added channel: sum_k w_ck F_k + w_c M_c.
 
     Args:
-        method: Of the trunk.
-        weight: Of the added channel, [C].
+        method: CAM method that reads the trunk.
+        weight: Weight of the added channel for each class, [C].
         shares: Attention of every slice, [N, C].
         context: M_GC, [C, g, g].
         aligned: Whether a mirrored view gets a mirrored prior.
