@@ -12,9 +12,10 @@ import torch
 
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import interleaved, milliseconds, ratio
-from camzoo.config import BackboneConfig, TrainingConfig
+from camzoo.config import BackboneConfig
 from camzoo.core.precision import choose_precision
-from camzoo.learning.loop import TagLoss
+from camzoo.learning.augmentation import Augmentation
+from camzoo.learning.objectives import TagLoss
 from camzoo.network.backbone import build_classifier
 from camzoo.steps.ccam.category import CategoryAttention
 from camzoo.steps.ccam.causal import CausalClassifier, CausalLoss
@@ -23,7 +24,7 @@ from camzoo.steps.ccam.causal import CausalClassifier, CausalLoss
 TARGET = 1.15
 BATCH, SIDE, ROUNDS = 16, 256, 5
 PRECISION = choose_precision("auto", torch.device("cpu")).used
-RECIPE = TrainingConfig(batch=BATCH, crop=SIDE, resize=(205, 384), rotate=5, jitter=0.15)
+VIEWS = Augmentation(SIDE, (205, 384), rotate=5, jitter=0.15, flip=True)
 BACKBONES = {
     "mobilenetv2_100, stages 4 and 5": BackboneConfig(
         name="mobilenetv2_100", weights="none", stages=(4, 5), frozen=4
@@ -61,12 +62,12 @@ def trained(network):
 def steps(backbone, classes):
     images, tags = torch.rand(BATCH, SIDE, SIDE), torch.ones(BATCH, classes)
     plain = build_classifier(backbone, classes, seed=0)
-    found = {"P-CAM": Step(TagLoss(plain, RECIPE, True), trained(plain), images, tags)}
+    found = {"P-CAM": Step(TagLoss(plain, VIEWS, "auto"), trained(plain), images, tags)}
     for name, (grid, dim) in GRIDS.items():
         causal = CausalClassifier(copy.deepcopy(plain), CategoryAttention(grid, dim, 0), 0)
         coarse = torch.randint(0, classes + 1, (BATCH, grid, grid), dtype=torch.uint8)
         context = torch.rand(classes, grid, grid)
-        loss = CausalLoss(causal, coarse, context, True, RECIPE, True)
+        loss = CausalLoss(causal, coarse, context, True, VIEWS, "auto")
         found[name] = Step(loss, trained(causal), images, tags)
     return found
 

@@ -14,8 +14,10 @@ from benchmarks.results import machine, table, write_section
 from benchmarks.timing import interleaved, milliseconds, ratio
 from camzoo.core.precision import choose_precision
 from camzoo.data.slices import TaggedSlices
+from camzoo.learning.loop import batches
 from camzoo.presets import preset
-from camzoo.segment.training import fit, training_batches
+from camzoo.segment.losses import cross_entropy_and_dice
+from camzoo.segment.training import UNetLoss, fit
 from camzoo.segment.unet import build_unet
 
 #: Stored slices are twice as large as what the network sees, as in the preset.
@@ -52,7 +54,7 @@ def camzoo_epoch(slices, labels, folder):
     def epoch():
         network = build_unet(2, CONFIG.widths, seed=0)
         path = folder / f"{next(numbers)}.safetensors"
-        return fit(network, slices, labels, CONFIG, seed=0, device=CPU, path=path)
+        return fit(network, slices, labels, CONFIG, seed=0, device=CPU, checkpoint=path)
 
     return epoch
 
@@ -86,9 +88,13 @@ def bare_epoch():
 def loading_epoch(slices, labels):
     """Only the batches: reading, resizing, random views."""
 
+    loss = UNetLoss.of(None, labels, CONFIG, cross_entropy_and_dice, sided=False)
+
     def epoch():
-        for _ in training_batches(slices, labels, CONFIG, 0, CPU):
-            pass
+        generator = torch.Generator().manual_seed(0)
+        order = torch.randperm(len(slices), generator=generator)
+        for indices, images, _ in batches(slices, order, CONFIG.batch, CPU):
+            loss.views(images, indices, generator)
 
     return epoch
 

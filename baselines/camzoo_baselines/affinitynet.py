@@ -35,13 +35,14 @@ from torch import Tensor, nn
 from camzoo.core.errors import ConfigError
 from camzoo.core.precision import autocast
 from camzoo.core.randomness import seeded
+from camzoo.learning.augmentation import Augmentation
+from camzoo.learning.objectives import LabelLoss
 from camzoo.network.backbone import Classifier, Trainable
 from camzoo.network.trunk_levels import run_stages, stage_channels, starting_point
 from camzoo.refine.affinity import enlarged_parts
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.confidence import alpha_scores, labels_from_alphas, with_background
 from camzoo.refine.crf import CrfSettings
-from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.pair_affinity import affinity_from_features
 from camzoo.refine.random_walk import random_walk
 from camzoo.refine.scale import pair_radius
@@ -68,8 +69,8 @@ class AffinityNet(Trainable):
     side by side, through another one. The trunk learns, too.
 
     Args:
-        classifier: Whose trunk is copied.
-        seed: Of the new layers.
+        classifier: Gives the trunk, which is copied.
+        seed: Seed of the new layers.
 
     Raises:
         ConfigError: timm cannot give the stages of the trunk.
@@ -112,12 +113,12 @@ class AffinityNetBaseline(PseudoMaskBaseline):
 
     Args:
         low_alpha: Exponent of the background for confident organs.
-        high_alpha: For confident background.
-        walk_alpha: For the background that walks.
-        radius: Of pairs, in pixels of the features of a 512 x 512 slice.
+        high_alpha: Exponent for confident background.
+        walk_alpha: Exponent for the background that walks.
+        radius: Radius of pairs, in pixels of the features of a 512 x 512 slice.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
-        epochs: Of the affinity network.
+        epochs: Epochs of the affinity network.
         batch: Slices per step of its training.
 
     Raises:
@@ -173,10 +174,12 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         network = AffinityNet(start, seed=context.seed)
         recipe = self._recipe(context.config.training, slices.size)
         reach = self._reach(slices.size)
-        objective = LabelLoss(
-            network, labels, recipe, labels.shape[-1],
-            lambda features, target: affinity_loss(affinity_from_features(features, reach), target),
-        )  # fmt: skip
+
+        def loss(features: Tensor, target: Tensor, _tags: Tensor) -> Tensor:
+            return affinity_loss(affinity_from_features(features, reach), target)
+
+        ranges = Augmentation.of(recipe, sided=False)
+        objective = LabelLoss(network, labels, ranges, recipe.precision, labels.shape[-1], loss)
         context.minimise(objective, network, slices, recipe, name="affinities")
         return network.eval()
 
@@ -227,7 +230,7 @@ class AffinityNetBaseline(PseudoMaskBaseline):
             network: Trained.
             maps: Normalised and gated by tags, [B, C, s, t].
             grey: Slices on [0, 1], [B, H, W].
-            precision: Of the network.
+            precision: Precision of the network.
 
         Returns:
             float32 [B, C, s, t]; above 0.5 where the organ beats the background.

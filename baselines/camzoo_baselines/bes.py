@@ -21,6 +21,7 @@ What is not as in the paper:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,24 +33,25 @@ from torch import Tensor
 from camzoo.cams.map_arrays import MapArrays
 from camzoo.cams.methods.activation import Cam
 from camzoo.cams.pipeline import resize
-from camzoo.config import Precision, TrainingConfig
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.core.precision import autocast
 from camzoo.data.labels import UNKNOWN
-from camzoo.learning.loop import ViewLoss, mirrored, require_both_tags
+from camzoo.learning.augmentation import Augmentation
+from camzoo.learning.loop import require_both_tags
+from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier, build_classifier
 from camzoo.network.trunk_levels import starting_point
 from camzoo.refine.affinity import (
     AffinitySettings,
-    boundary_recipe,
+    boundary_objective,
     label_slices,
     refine_slices,
 )
-from camzoo.refine.boundary import STRIDE, BoundaryNet
+from camzoo.refine.affinity_loss import mean_over
+from camzoo.refine.boundary import BoundaryNet
 from camzoo.refine.confidence import ConfidenceSettings
 from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels
-from camzoo.refine.label_loss import LabelLoss, mean_over
-from camzoo.refine.scale import LINEAGE_SIDE, pair_radius, shrunk
+from camzoo.refine.scale import LINEAGE_SIDE, shrunk
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
 from camzoo_baselines.own_maps import own_maps, walked_maps
@@ -79,8 +81,8 @@ class Bes(PseudoMaskBaseline):
         margin: The two shares differ by less than this.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
-        epochs: Of the boundary network.
-        crf_iterations: Of the last CRF.
+        epochs: Epochs of the boundary network.
+        crf_iterations: Rounds of the last CRF.
 
     Raises:
         ConfigError: A value is out of its range.
@@ -109,11 +111,12 @@ class Bes(PseudoMaskBaseline):
                 f"epochs >= 1, got {sharpness}, {window}, {share}, {margin} and {epochs}"
             )
         self._sharpness = sharpness
-        self._confidence = foreground, background
         self._window, self._share, self._margin = window, share, margin
-        self._walk = beta, exp_times
-        self._epochs = epochs
-        self._settings(LINEAGE_SIDE, "fp32")  # a wrong value is found here
+        self._settings = partial(
+            AffinitySettings.on_slices, confidence=(foreground, background), background_crf=1,
+            walk=(beta, exp_times), epochs=epochs,
+        )  # fmt: skip
+        self._settings(LINEAGE_SIDE)  # a wrong value is found here
         self._last_crf = CrfSettings(iterations=crf_iterations, bilateral_sxy=20)
 
     def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
@@ -124,7 +127,8 @@ class Bes(PseudoMaskBaseline):
             own_maps(classifier, Cam(), slices, context, layer=layer)
             for slices in (context.train, context.val)
         )
-        settings = self._settings(context.train.size, context.config.training.precision)
+        precision = context.config.training.precision
+        settings = self._settings(context.train.size, precision=precision)
         network = self._boundaries(train, settings, context, classifier)
         train = _walked(network, train, context.train, settings, context)
         val = _walked(network, val, context.val, settings, context)
@@ -134,11 +138,10 @@ class Bes(PseudoMaskBaseline):
         config, slices = context.config, context.train
         require_both_tags(slices)
         classifier = build_classifier(config.backbone, len(slices.organs), seed=context.seed)
-        flip = mirrored(config.training.flip, slices)
-        loss = AttentionLoss(classifier, config.training, flip, self._sharpness)
-        context.minimise(
-            loss, classifier, slices, config.training, name="classifier with attention pooling"
-        )
+        recipe, name = config.training, "classifier with attention pooling"
+        ranges = Augmentation.of(recipe, sided=slices.sided)
+        loss = AttentionLoss(classifier, ranges, recipe.precision, self._sharpness)
+        context.minimise(loss, classifier, slices, recipe, name=name)
         return classifier.eval()
 
     def _boundaries(
@@ -155,7 +158,7 @@ class Bes(PseudoMaskBaseline):
         organs = len(slices.organs)
         start = starting_point(classifier, context.config.backbone, organs, seed=context.seed)
         network = BoundaryNet(start, seed=context.seed)
-        loss = LabelLoss(network, labels, recipe, recipe.crop // STRIDE, boundary_loss)
+        loss = boundary_objective(network, labels, recipe, boundary_loss)
         context.minimise(loss, network, slices, recipe, name="boundaries")
         return network
 
@@ -187,20 +190,6 @@ class Bes(PseudoMaskBaseline):
             )
         return labels
 
-    def _settings(self, side: int, precision: Precision) -> AffinitySettings:
-        crf = CrfSettings(iterations=1).on_slices(side)
-        foreground, background = self._confidence
-        beta, exp_times = self._walk
-        return AffinitySettings(
-            confidence=ConfidenceSettings(
-                foreground, background, foreground_crf=crf, background_crf=crf
-            ),
-            training=boundary_recipe(side, epochs=self._epochs, precision=precision),
-            radius=pair_radius(5, side),
-            beta=beta,
-            exp_times=exp_times,
-        )
-
     def _smooth(self, labels: NDArray[np.uint8], context: BaselineContext) -> NDArray[np.uint8]:
         """Refine labels of positive slices by the last CRF."""
         crf = self._last_crf.on_slices(labels.shape[-1])
@@ -223,26 +212,20 @@ class Bes(PseudoMaskBaseline):
 
 
 @dataclass(frozen=True)
-class AttentionLoss(ViewLoss):
+class AttentionLoss(ViewLoss[Classifier]):
     """Binary cross-entropy of a classifier that pools by attention.
 
     Attributes:
-        classifier: What learns.
-        config: Recipe.
-        flip: Whether slices may be mirrored.
         sharpness: k of :func:`attended`.
     """
 
-    classifier: Classifier
-    config: TrainingConfig
-    flip: bool
     sharpness: float
 
     def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
-        model = self.classifier.model
-        with autocast(views.device, self.config.precision):
-            features: Tensor = model.forward_features(self.classifier.normalise(views))  # type: ignore[operator]
+        model = self.network.model
+        with autocast(views.device, self.precision):
+            features: Tensor = model.forward_features(self.network.normalise(views))  # type: ignore[operator]
         with torch.autocast(views.device.type, enabled=False):  # bfloat16 would round it away
             logits: Tensor = model.forward_head(attended(features, self.sharpness))  # type: ignore[operator]
         return F.binary_cross_entropy_with_logits(logits, tags), logits
@@ -287,8 +270,8 @@ def boundary_labels(
         labels: uint8 [B, h, w]: 0 background, 1..C, UNKNOWN.
         organs: Number C of organs.
         window: Side in pixels, odd.
-        share: As above.
-        margin: As above; at least one column of the window.
+        share: Least share of a label on its boundary, as above.
+        margin: Largest difference there, as above; at least one column of the window.
 
     Returns:
         uint8 [B, h, w]: BACKGROUND, ORGAN, BOUNDARY, UNKNOWN.
@@ -310,7 +293,7 @@ def boundary_labels(
     return found
 
 
-def boundary_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def boundary_loss(logits: Tensor, labels: Tensor, _tags: Tensor) -> Tensor:
     """Push boundaries up and the inside of regions down.
 
     (mean over background + mean over organs of -log(1 - p)) / 2, plus the mean over boundaries of
@@ -319,7 +302,8 @@ def boundary_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         logits: [B, h, w].
-        labels: As of :func:`boundary_labels`, [B, h, w].
+        labels: What :func:`boundary_labels` gives, [B, h, w].
+        _tags: Not needed.
 
     Returns:
         A scalar.
@@ -344,8 +328,5 @@ def _walked(
     context: BaselineContext,
 ) -> MapArrays:
     """Maps of all slices after the walk."""
-
-    def walk(planes: Tensor, grey: Tensor) -> Tensor:
-        return refine_slices(planes, grey, network, settings)
-
+    walk = partial(refine_slices, network=network, settings=settings)
     return walked_maps(maps, slices, context, walk, normalisation=context.config.maps.normalisation)

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from camzoo.cams.methods.activation import Cam
 from camzoo.core.errors import ConfigError
-from camzoo.learning.loop import mirrored
+from camzoo.learning.augmentation import Augmentation
 from camzoo.segment.base import UNetBaseline, clear_absent, register_baseline
 from camzoo.segment.maps import validated_cut
 from camzoo.segment.training import SegmentationNet, train_unet
@@ -124,9 +124,9 @@ class Conta(UNetBaseline):
             context.seed,
         )
         config = retraining(context.config.training, self._rate)
-        flip = mirrored(config.flip, slices)
+        ranges = Augmentation.of(config, sided=slices.sided)
         own = numbered_from_one(masks[rows]).to(context.device)
-        loss = CausalLoss(network, own, confounders, True, config, flip)
+        loss = CausalLoss(network, own, confounders, True, ranges, config.precision)
         context.minimise(loss, network, slices, config, name=f"causal classifier {number}")
         return network.eval()
 
@@ -146,7 +146,7 @@ def mean_masks(masks: NDArray[np.uint8], slices: TaggedSlices) -> Tensor:
     """Return the confounders, float32 [C + 1, g, g]: how often each class is at each place.
 
     Args:
-        masks: Of all ``slices``, [N, g, g]; those of slices that show an organ are counted.
+        masks: Masks of all ``slices``, [N, g, g]; those of slices that show an organ are counted.
         slices: With their tags.
 
     Raises:

@@ -32,12 +32,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camzoo.cams.methods.activation import Cam
-from camzoo.config import TrainingConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.precision import autocast
 from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
-from camzoo.learning.loop import ViewLoss, mirrored, require_both_tags
+from camzoo.learning.augmentation import Augmentation
+from camzoo.learning.loop import require_both_tags
+from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier
 from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.segment.losses import balanced_cross_entropy
@@ -54,10 +55,10 @@ class IssocStyle(UNetBaseline):
     """Learns confidence cues of size-constrained maps; a reconstruction after ISSOC (PMB 2021).
 
     Args:
-        bounds: By organ: lower and upper bound in pixels at 256 x 256, instead of the common ones.
+        bounds: Lower and upper bound of organs in pixels at 256 x 256, in the place of common ones.
             Only the upper one is used.
-        map_weight: Of the size penalty on maps.
-        weight: Of the size penalty on the U-Net.
+        map_weight: Weight of the size penalty on maps.
+        weight: Weight of the size penalty on the U-Net.
         high: Maps above this are cues of their organ.
         low: Where all maps are below this is a cue of the background.
         rate: Learning rate, as a share of the classifier's.
@@ -103,8 +104,8 @@ class IssocStyle(UNetBaseline):
         changes = {"lr": config.lr * self._rate, "resize": (config.crop, config.crop)}
         config = config.model_copy(update=changes)
         classifier = copy.deepcopy(context.classifier)
-        flip = mirrored(config.flip, context.train)
-        loss = TagsAndSize(classifier, config, flip, upper, self._map_weight)
+        ranges = Augmentation.of(config, sided=context.train.sided)
+        loss = TagsAndSize(classifier, ranges, config.precision, upper, self._map_weight)
         context.minimise(loss, classifier, context.train, config, name="classifier for size")
         return classifier.eval()
 
@@ -122,29 +123,23 @@ class IssocStyle(UNetBaseline):
 
 
 @dataclass(frozen=True)
-class TagsAndSize(ViewLoss):
+class TagsAndSize(ViewLoss[Classifier]):
     """Cross-entropy on tags, and the penalty on maps that are too large.
 
     Attributes:
-        classifier: What learns.
-        config: Recipe.
-        flip: Whether slices may be mirrored.
         upper: Bound of each organ in pixels at 256 x 256, [C].
-        weight: Of the penalty, which is a mean over slices and organs.
+        weight: Weight of the penalty, which is a mean over slices and organs.
     """
 
-    classifier: Classifier
-    config: TrainingConfig
-    flip: bool
     upper: Tensor
     weight: float
 
     def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
-        with autocast(views.device, self.config.precision):
-            images = self.classifier.normalise(views)
-            features: Tensor = self.classifier.model.forward_features(images)  # type: ignore[operator]
-            cam = linear_cam(self.classifier, features).float()
+        with autocast(views.device, self.precision):
+            images = self.network.normalise(views)
+            features: Tensor = self.network.model.forward_features(images)  # type: ignore[operator]
+            cam = linear_cam(self.network, features).float()
         logits = cam.mean(dim=(2, 3))
         excess = too_large(organ_sizes(unit(cam)), self.upper, tags)
         return F.binary_cross_entropy_with_logits(logits, tags) + self.weight * excess, logits
@@ -156,7 +151,7 @@ class CuesAndSize:
 
     Attributes:
         upper: Bound of each organ in pixels at 256 x 256, [C].
-        weight: Of the penalty, which is a mean over slices and organs.
+        weight: Weight of the penalty, which is a mean over slices and organs.
     """
 
     upper: Tensor

@@ -37,11 +37,12 @@ from torch import Tensor, nn
 from camzoo.cams.base import CamMethod
 from camzoo.cams.methods.activation import Cam
 from camzoo.cams.pipeline import input_side, resize
-from camzoo.config import TrainingConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.precision import autocast
 from camzoo.core.randomness import seeded
-from camzoo.learning.loop import ViewLoss, mirrored, require_both_tags
+from camzoo.learning.augmentation import Augmentation
+from camzoo.learning.loop import require_both_tags
+from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier, Trainable
 from camzoo.network.trunk_levels import run_stages, run_with_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
@@ -99,8 +100,8 @@ class Seam(PseudoMaskBaseline):
         rates = {"lr": config.lr * self._rate, "head_factor": config.head_factor / self._rate}
         config = config.model_copy(update=rates)
         network = SeamNet(context.classifier, seed=context.seed)
-        flip = mirrored(config.flip, context.train)
-        loss = SeamLoss(network, config, flip, self._scale, self._hard)
+        ranges = Augmentation.of(config, sided=context.train.sided)
+        loss = SeamLoss(network, ranges, config.precision, self._scale, self._hard)
         context.minimise(loss, network, context.train, config, name="SEAM")
         return network.eval()
 
@@ -109,7 +110,7 @@ class PixelCorrelation(nn.Module):
     """Spreads maps over places that look alike (PCM, §3.3).
 
     Args:
-        channels: Of the two stages that are read.
+        channels: Numbers of channels of the two stages that are read.
     """
 
     def __init__(self, channels: Sequence[int]) -> None:
@@ -150,7 +151,7 @@ class SeamNet(Trainable):
 
     Args:
         classifier: Is copied; with average pooling and a linear layer behind its features.
-        seed: Of the PCM.
+        seed: Seed of the PCM.
 
     Raises:
         ConfigError: timm cannot give the stages of the trunk, or too few.
@@ -205,27 +206,21 @@ class SeamNet(Trainable):
 
 
 @dataclass(frozen=True)
-class SeamLoss(ViewLoss):
+class SeamLoss(ViewLoss[SeamNet]):
     """Losses of SEAM (§3.4): on tags, on equivariance, and across views on the PCM.
 
     Attributes:
-        network: What learns.
-        config: Recipe.
-        flip: Whether slices may be mirrored.
-        scale: Of the small view.
+        scale: Size of the small view relative to the other.
         hard: Share of the differences that the PCM learns from, the largest ones.
     """
 
-    network: SeamNet
-    config: TrainingConfig
-    flip: bool
     scale: float
     hard: float
 
     def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
         large, spread_large = self._maps(views)
-        small, spread_small = self._maps(resize(views, input_side(self.config.crop, self.scale)))
+        small, spread_small = self._maps(resize(views, input_side(self.ranges.crop, self.scale)))
         logits = large.mean(dim=(2, 3)), small.mean(dim=(2, 3))
         tagging = sum(F.binary_cross_entropy_with_logits(each, tags) for each in logits) / 2
         quiet = (suppression(spread_large, tags) + suppression(spread_small, tags)) / 2
@@ -234,7 +229,7 @@ class SeamLoss(ViewLoss):
         return tagging + quiet + equivariance_error(large, small, tags) + across, logits[0]
 
     def _maps(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        with autocast(views.device, self.config.precision):
+        with autocast(views.device, self.precision):
             cam, spread = self.network(views)
         return cam, spread
 
@@ -257,7 +252,7 @@ def cross_error(
     """Mean of the largest differences between the PCM's maps and CAM of the other view, L_ECR.
 
     Args:
-        cam: Of the other view, [B, C, h, w]; what the PCM's maps should be.
+        cam: CAM of the other view, [B, C, h, w]; what the PCM's maps should be.
         spread: The PCM's maps, [B, C + 1, y, x].
         tags: [B, C].
         hard: Share of the C + 1 planes' places in a slice that counts.

@@ -48,12 +48,12 @@ class SizeLoss(UNetBaseline):
     """Learns from marks inside organs and bounds on their size (Kervadec et al., MedIA 2019).
 
     Args:
-        bounds: By organ: lower and upper bound in pixels at 256 x 256, instead of the common ones.
-        weight: Of the size penalty.
+        bounds: Lower and upper bound of organs in pixels at 256 x 256, in the place of common ones.
+        weight: Weight of the size penalty.
         discs: Organs that are marked with a disc around a random pixel of them; the others with
             what is left of them when they are eroded.
         disc_width: In pixels at 256 x 256.
-        erosions: By 3 x 3 at most, at 256 x 256; fewer where nothing would be left.
+        erosions: Most erosions by 3 x 3, at 256 x 256; fewer where nothing would be left.
     """
 
     title = "SizeLoss (seed + size)"
@@ -110,9 +110,9 @@ class SeedAndSize:
     """Cross-entropy on marks, and the size penalty; absent organs have the bounds 0 and 0.
 
     Attributes:
-        lower: Of organs that are there, in pixels at 256 x 256, [C].
+        lower: Bound of organs that are there, in pixels at 256 x 256, [C].
         upper: Likewise.
-        weight: Of the penalty, which is a mean over slices and organs.
+        weight: Weight of the penalty, which is a mean over slices and organs.
     """
 
     lower: Tensor

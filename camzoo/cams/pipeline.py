@@ -27,7 +27,7 @@ from camzoo.config import MapsConfig, Precision
 from camzoo.core.precision import autocast
 from camzoo.core.progress import Tick, silent
 from camzoo.data.slices import TaggedSlices
-from camzoo.learning.loop import mirrored
+from camzoo.learning.augmentation import mirrored
 
 if TYPE_CHECKING:
     from camzoo.network.backbone import Classifier
@@ -74,7 +74,7 @@ def make_maps(
     device = classifier.device
     look = _Look(classifier, Viewer(classifier.model, layer), config)
     asked = Asked(methods, seal, blame)
-    flip = mirrored(config.flip, slices)
+    flip = mirrored(config.flip, sided=slices.sided)
     finisher = Finisher(slices, config.normalisation)
     total = -(-len(slices) // config.batch)
     for done, (which, grey, tags) in enumerate(slices.batches(config.batch, device)):

@@ -41,7 +41,8 @@ from camzoo.harness.guarded import Guarded
 from camzoo.harness.source import source_digest
 from camzoo.harness.store import Artifact, Key, Store
 from camzoo.harness.work import curves_work, maps_work, prepare_work, scores_work, train_work
-from camzoo.learning.loop import fit, mirrored, require_both_tags
+from camzoo.learning.augmentation import mirrored
+from camzoo.learning.loop import fit, require_both_tags
 from camzoo.network.backbone import Classifier, build_classifier
 
 VERSIONS: Final = {
@@ -255,7 +256,7 @@ def maps_stage(
             arrays.flush()
         return {name for name, method in guarded.items() if not method.failure}
 
-    mirror = mirrored(config.maps.flip, slices)
+    mirror = mirrored(config.maps.flip, sided=slices.sided)
     artifacts = context.store.get_all(
         "maps",
         maps_keys(config, trained.artifact, methods),

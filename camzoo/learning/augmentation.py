@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -12,35 +13,66 @@ from torch import Tensor
 from camzoo.config import TrainingConfig
 
 
-def augment(
-    images: Tensor, config: TrainingConfig, *, flip: bool, generator: torch.Generator
-) -> Tensor:
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges of the random views that a network learns from.
+
+    Attributes:
+        crop: Side in pixels of a view.
+        resize: Smallest and largest long side in pixels that a slice has before the crop.
+        rotate: Largest rotation in degrees.
+        jitter: Largest relative change of contrast and brightness, and of the exponent of a gamma.
+        flip: Whether half of the slices are mirrored left to right.
+    """
+
+    crop: int
+    resize: tuple[int, int]
+    rotate: float = 0.0
+    jitter: float = 0.0
+    flip: bool = False
+
+    @classmethod
+    def of(cls, config: TrainingConfig, *, sided: bool) -> Augmentation:
+        """Take the ranges out of a recipe.
+
+        Args:
+            config: The recipe.
+            sided: Whether what is learnt changes its side in a mirrored slice.
+        """
+        flip = mirrored(config.flip, sided=sided)
+        return cls(config.crop, config.resize, config.rotate, config.jitter, flip)
+
+
+def mirrored(flip: str, *, sided: bool) -> bool:
+    """Whether slices may be mirrored: by default not where organs would change their side."""
+    return flip == "always" or (flip == "auto" and not sided)
+
+
+def augment(images: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:
     """Resize, crop, mirror, rotate and change the contrast of each slice on its own.
 
-    The long side is drawn from ``config.resize``; then a square of side ``config.crop`` is cut out
+    The long side is drawn from ``ranges.resize``; then a square of side ``ranges.crop`` is cut out
     at a random place, or the slice is placed at random in it, with zeros around (IRNet). All of
     that, with the mirroring and the rotation, is one affine map per slice: one bilinear resampling.
 
     Args:
         images: Grey slices on [0, 1], [B, S, S].
-        config: Ranges.
-        flip: Whether half of the slices are mirrored left to right.
-        generator: Of the random numbers, on the CPU: equal seeds give equal views on any device.
+        ranges: What is drawn from.
+        generator: Source of the random numbers, on the CPU: equal seeds give equal views on any
+            device.
 
     Returns:
         [B, crop, crop] on the device of ``images``.
     """
-    theta = _affine(len(images), config, flip=flip, generator=generator)
-    return _views(images, theta, config, generator)
+    return _views(images, _affine(len(images), ranges, generator), ranges, generator)
 
 
 def augment_planes(
     images: Tensor,
     planes: Tensor,
-    config: TrainingConfig,
-    *,
-    flip: bool,
+    ranges: Augmentation,
     generator: torch.Generator,
+    *,
     side: int | None = None,
     mode: Literal["bilinear", "nearest"] = "bilinear",
     fill: float = 0.0,
@@ -53,28 +85,27 @@ def augment_planes(
     Args:
         images: Grey slices on [0, 1], [B, S, S].
         planes: Labels, priors or maps of them, [B, P, s, s], any type.
-        config: Ranges.
-        flip: Whether half of the slices are mirrored left to right.
-        generator: Of the random numbers, on the CPU.
-        side: Of the planes that come back, which cover the crop; None is ``s``.
+        ranges: What is drawn from.
+        generator: Source of the random numbers, on the CPU.
+        side: Side of the planes that come back, which cover the crop; None is ``s``.
         mode: "nearest" keeps labels whole.
         fill: Value of planes outside the slice.
 
     Returns:
         Views [B, crop, crop] and planes [B, P, side, side], float32.
     """
-    theta = _affine(len(images), config, flip=flip, generator=generator)
-    views = _views(images, theta, config, generator)
+    theta = _affine(len(images), ranges, generator)
+    views = _views(images, theta, ranges, generator)
     # Outside the slice grid_sample gives zeros, which the shift turns into the wanted value.
     shifted = planes.float() - fill
     return views, _resample(shifted, theta, side or planes.shape[-1], mode) + fill
 
 
 def _views(
-    images: Tensor, theta: Tensor, config: TrainingConfig, generator: torch.Generator
+    images: Tensor, theta: Tensor, ranges: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    views = _resample(images[:, None], theta, config.crop, "bilinear")[:, 0]
-    return _jitter(views, config.jitter, generator) if config.jitter else views
+    views = _resample(images[:, None], theta, ranges.crop, "bilinear")[:, 0]
+    return _jitter(views, ranges.jitter, generator) if ranges.jitter else views
 
 
 def _resample(planes: Tensor, theta: Tensor, side: int, mode: str) -> Tensor:
@@ -84,17 +115,15 @@ def _resample(planes: Tensor, theta: Tensor, side: int, mode: str) -> Tensor:
     return F.grid_sample(planes, grid, mode=mode, align_corners=False)
 
 
-def _affine(
-    count: int, config: TrainingConfig, *, flip: bool, generator: torch.Generator
-) -> Tensor:
+def _affine(count: int, ranges: Augmentation, generator: torch.Generator) -> Tensor:
     """From places in the crop to places in the slice, both on [-1, 1]: [count, 2, 3]."""
-    low, high = config.resize
+    low, high = ranges.resize
     side = low + (high - low) * torch.rand(count, generator=generator)
-    ratio = config.crop / side  # how much of the slice the crop spans
+    ratio = ranges.crop / side  # how much of the slice the crop spans
     # The centre of the crop moves over what is left over, whichever of the two is larger.
     shift = (1 - ratio).abs()[:, None] * (2 * torch.rand(count, 2, generator=generator) - 1)
-    angle = math.radians(config.rotate) * (2 * torch.rand(count, generator=generator) - 1)
-    mirror = 1 - 2 * (torch.rand(count, generator=generator) < 0.5).float() * float(flip)
+    angle = math.radians(ranges.rotate) * (2 * torch.rand(count, generator=generator) - 1)
+    mirror = 1 - 2 * (torch.rand(count, generator=generator) < 0.5).float() * float(ranges.flip)
     cos, sin = torch.cos(angle) * ratio, torch.sin(angle) * ratio
     rows = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
     rows[:, 0] *= mirror[:, None]

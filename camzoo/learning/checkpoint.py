@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from camzoo.core.files import replace_atomically
 from camzoo.core.stored import read_tensors, reading
 
+#: Name of the checkpoint of a folder that holds the training of one network.
+CHECKPOINT: Final = "checkpoint.safetensors"
 _MODEL: Final = "model."
 _OPTIMISER: Final = "optimiser."
 _HISTORY: Final = "history"
@@ -40,7 +42,12 @@ def save_checkpoint(
                     tensors[f"{_OPTIMISER}{index}.{name}"] = value
     tensors[_HISTORY] = torch.tensor(history, dtype=torch.float64)
     with replace_atomically(path) as partial:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+        save_tensors(partial, tensors)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors of any device and layout to a safetensors file."""
+    save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, path)
 
 
 def load_checkpoint(

@@ -1,31 +1,32 @@
-"""The one training loop of classifiers, whatever they minimise."""
+"""The one training loop, whatever a network minimises."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, NotRequired, TypedDict, Unpack
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from camzoo.config import TrainingConfig
 from camzoo.core.errors import CamzooError, DataError
-from camzoo.core.precision import autocast
 from camzoo.core.progress import Tick, silent
 from camzoo.core.randomness import epoch_seed, seeded
+from camzoo.data.notes import listed
 from camzoo.data.slices import TaggedSlices
-from camzoo.learning.augmentation import augment
+from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.checkpoint import load_checkpoint, save_checkpoint
+from camzoo.learning.objectives import Objective, TagLoss
+from camzoo.learning.recipe import N, Recipe, sgd
 
 if TYPE_CHECKING:
-    from camzoo.network.backbone import Classifier, Trainable
+    from camzoo.config import TrainingConfig
+    from camzoo.network.backbone import Classifier
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Epoch:
 
     Attributes:
         loss: Mean over slices of what is minimised; for tags the binary cross-entropy.
-        accuracy: Share of right tags per class, on the augmented slices as they were seen; zeros
+        accuracy: Share of right tags per class, on the augmented slices as they were seen; empty
             where the objective gives no logits.
     """
 
@@ -42,165 +43,197 @@ class Epoch:
     accuracy: tuple[float, ...]
 
 
-class Objective(Protocol):
-    """What a training step minimises."""
-
-    def __call__(
-        self,
-        images: Tensor,
-        indices: NDArray[np.int64],
-        tags: Tensor,
-        generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the loss and the logits [b, C] of a batch, None where tags are not predicted.
-
-        Args:
-            images: Slices on [0, 1], [b, S, S], as they are stored; to be augmented here.
-            indices: Which of the slices they are, [b].
-            tags: [b, C].
-            generator: The only source of randomness, on the CPU.
-        """
-
-
-class ViewLoss(ABC):
-    """An objective on random views of the slices and on their tags alone.
-
-    Attributes:
-        config: Recipe.
-        flip: Whether slices may be mirrored.
-    """
-
-    config: TrainingConfig
-    flip: bool
-
-    def __call__(
-        self,
-        images: Tensor,
-        indices: NDArray[np.int64],  # noqa: ARG002 - of the protocol
-        tags: Tensor,
-        generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
-        """Return the loss and the logits of a batch."""
-        views = augment(images, self.config, flip=self.flip, generator=generator)
-        return self.on_views(views, tags)
-
-    @abstractmethod
-    def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss and the logits [b, C] of views [b, crop, crop] with tags [b, C]."""
-
-
 @dataclass(frozen=True)
-class TagLoss(ViewLoss):
-    """Binary cross-entropy of a classifier on the tags of augmented slices (P-CAM).
+class Training:
+    """What a training gave besides the network.
 
     Attributes:
-        classifier: What learns.
-        config: Recipe.
-        flip: Whether slices may be mirrored.
+        epochs: One record per epoch.
+        images_per_second: Training speed; None where an earlier call had done all epochs.
     """
 
-    classifier: Classifier
-    config: TrainingConfig
-    flip: bool
+    epochs: list[Epoch]
+    images_per_second: float | None
 
-    def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss and the logits of a batch."""
-        with autocast(views.device, self.config.precision):
-            logits = self.classifier(self.classifier.normalise(views))
-        return F.binary_cross_entropy_with_logits(logits.float(), tags), logits
+
+class Session(TypedDict):
+    """Where a network is trained, in the keyword arguments of all that train one.
+
+    Attributes:
+        seed: Fixes the order, the views, and what the network draws (dropout).
+        device: Where to compute.
+        checkpoint: File to resume from, and to write after every epoch. Behind the last one it
+            holds the weights and the history alone.
+        tick: Told (steps done, steps in all).
+    """
+
+    seed: int
+    device: torch.device
+    checkpoint: Path
+    tick: NotRequired[Tick]
 
 
 def fit(
     classifier: Classifier,
     slices: TaggedSlices,
     config: TrainingConfig,
-    *,
-    seed: int,
-    device: torch.device,
-    checkpoint: Path,
-    tick: Tick = silent,
+    **session: Unpack[Session],
 ) -> list[Epoch]:
     """Train ``classifier`` in place on tags (C-CAM §3.1, P-CAM; recipe of IRNet).
 
-    Arguments and return value as of :func:`minimise`.
+    Returns:
+        One record per epoch.
 
     Raises:
         DataError: No slices, or a class whose tag never changes.
         CamzooError: The loss is no longer finite.
     """
     require_both_tags(slices)
-    loss = TagLoss(classifier, config, mirrored(config.flip, slices))
-    return minimise(
-        loss, classifier, slices, config, seed=seed, device=device, checkpoint=checkpoint, tick=tick
-    )
+    ranges = Augmentation.of(config, sided=slices.sided)
+    loss = TagLoss(classifier, ranges, config.precision)
+    return minimise(loss, classifier, slices, sgd(config), **session).epochs
 
 
 def minimise(
     objective: Objective,
-    network: Trainable,
+    network: N,
     slices: TaggedSlices,
-    config: TrainingConfig,
-    *,
-    seed: int,
-    device: torch.device,
-    checkpoint: Path,
-    tick: Tick = silent,
-) -> list[Epoch]:
-    """Train a network in place by SGD with the poly schedule.
+    recipe: Recipe[N],
+    **session: Unpack[Session],
+) -> Training:
+    """Train a network in place.
 
-    After every epoch the state is written to ``checkpoint``; a call that finds the file goes on
+    After every epoch the state is written to the checkpoint; a call that finds the file goes on
     from there and ends with the same weights as one that was never interrupted.
 
     Args:
         objective: What to minimise; it runs the network.
-        network: On the CPU; moved to ``device``.
+        network: On the CPU; moved to the device.
         slices: What to learn from.
-        config: Recipe.
-        seed: Of order, augmentation, and what the network draws (dropout).
-        device: Where to compute.
-        checkpoint: File to resume from and to write.
-        tick: Told (steps done, steps in all).
-
-    Returns:
-        One record per epoch.
+        recipe: How to.
+        **session: Seed, device, checkpoint and tick (:class:`Session`).
 
     Raises:
         CamzooError: The loss is no longer finite.
     """
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = _optimiser(network, config)
+    device, checkpoint = session["device"], session["checkpoint"]
+    network.to(device=device, memory_format=recipe.layout(device))  # type: ignore[call-overload]
+    optimiser = recipe.optimiser(network)
     records = load_checkpoint(checkpoint, network, optimiser)
-    history = [Epoch(loss, tuple(accuracy)) for loss, *accuracy in records]
-    steps = math.ceil(len(slices) / config.batch)
-    for epoch in range(len(history), config.epochs):
-        own_seed = epoch_seed(seed, epoch)
+    loop = _Loop(
+        objective, network, slices, recipe, optimiser,
+        seed=session["seed"], device=device, tick=session.get("tick", silent),
+    )  # fmt: skip
+    began, known = time.perf_counter(), len(records)
+    for number in range(known, recipe.epochs):
+        epoch = loop.epoch(number)
+        records.append([epoch.loss, *epoch.accuracy])
+        to_come = number + 1 < recipe.epochs
+        save_checkpoint(checkpoint, network, records, optimiser if to_come else None)
+    shown = (recipe.epochs - known) * len(slices)
+    rate = shown / (time.perf_counter() - began) if shown > 0 else None
+    return Training([Epoch(loss, tuple(accuracy)) for loss, *accuracy in records], rate)
+
+
+@dataclass
+class _Loop(Generic[N]):
+    """A training under way. The rates that the optimiser comes with are those at the start."""
+
+    objective: Objective
+    network: N
+    slices: TaggedSlices
+    recipe: Recipe[N]
+    optimiser: torch.optim.Optimizer
+    seed: int
+    device: torch.device
+    tick: Tick
+    _rates: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rates = [group["lr"] for group in self.optimiser.param_groups]
+
+    def epoch(self, number: int) -> Epoch:
+        """Go through all slices once."""
+        recipe, count = self.recipe, len(self.slices)
+        own_seed = epoch_seed(self.seed, number)
         generator = torch.Generator().manual_seed(own_seed)
-        totals = _Totals(len(slices.organs), device)
-        network.train()
-        order = _order(slices, config, generator)
-        with seeded(own_seed, device):
+        order = draw_order(self.slices, recipe.rare, generator)
+        steps = math.ceil(count / recipe.batch)
+        totals = _Totals(self.device)
+        self.network.train()
+        with seeded(own_seed, self.device):
             for step, (indices, images, tags) in enumerate(
-                _batches(slices, order, config.batch, device)
+                batches(self.slices, order, recipe.batch, self.device)
             ):
-                done = epoch * steps + step
-                _set_rates(optimiser, config, (done + 0.5) / (steps * config.epochs))
-                loss, logits = objective(images, indices, tags, generator)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                if config.clip:
-                    nn.utils.clip_grad_norm_(_parameters(optimiser), config.clip)
-                optimiser.step()
-                totals.add(loss.detach(), logits, tags)
-                tick(done + 1, steps * config.epochs)
-        history.append(totals.mean(epoch))
-        records.append([history[-1].loss, *history[-1].accuracy])
-        save_checkpoint(checkpoint, network, records, optimiser)
-    return history
+                done = number * steps + step
+                over = (number * count + step * recipe.batch) / (recipe.epochs * count)
+                self._set_rates((done + 0.5) / (recipe.epochs * steps) if recipe.centred else over)
+                loss, logits = self.objective(images, indices, tags, generator)
+                self._step(loss)
+                totals.add(indices, loss.detach(), logits, tags)
+                self.tick(done + 1, recipe.epochs * steps)
+        self._require_finite(totals, number)
+        return totals.mean()
+
+    def _set_rates(self, over: float) -> None:
+        for group, start in zip(self.optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = self.recipe.schedule(start, over)
+
+    def _step(self, loss: Tensor) -> None:
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.recipe.clip:
+            parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
+        self.optimiser.step()
+
+    def _require_finite(self, totals: _Totals, number: int) -> None:
+        if (found := totals.diverged()) is None:
+            return
+        loss, indices = found
+        cases = [
+            case
+            for case, start, stop in self.slices.cases
+            if ((start <= indices) & (indices < stop)).any()
+        ]
+        raise CamzooError(
+            f"training diverged in epoch {number + 1}: the loss of a batch with slices of "
+            f"{listed(cases)} is {loss}; smaller steps may help ({self.recipe.remedy})"
+        )
 
 
-def mirrored(flip: str, slices: TaggedSlices) -> bool:
-    """Whether slices may be mirrored: by default not where organs would change their side."""
-    return flip == "always" or (flip == "auto" and not slices.sided)
+class _Totals:
+    """Sums over an epoch, kept on the device: no step waits for a number."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._loss = torch.zeros((), device=device)
+        self._right: Tensor | None = None
+        self._count = 0
+        self._each: list[tuple[NDArray[np.int64], Tensor]] = []
+
+    def add(
+        self, indices: NDArray[np.int64], loss: Tensor, logits: Tensor | None, tags: Tensor
+    ) -> None:
+        self._loss += loss * len(tags)
+        self._count += len(tags)
+        self._each.append((indices, loss))
+        if logits is not None:
+            right = ((logits.detach() > 0) == (tags > 0)).sum(dim=0).float()
+            self._right = right if self._right is None else self._right + right
+
+    def mean(self) -> Epoch:
+        accuracy = () if self._right is None else tuple((self._right / self._count).tolist())
+        return Epoch(float(self._loss) / self._count, accuracy)
+
+    def diverged(self) -> tuple[float, NDArray[np.int64]] | None:
+        """Return the first loss that is not finite, with the slices of its batch; None if all are.
+
+        Where only the sum is not, that of the last batch.
+        """
+        if math.isfinite(self._loss):
+            return None
+        values = [(float(loss), indices) for indices, loss in self._each]
+        return next((each for each in values if not math.isfinite(each[0])), values[-1])
 
 
 def require_both_tags(slices: TaggedSlices) -> None:
@@ -220,34 +253,9 @@ def require_both_tags(slices: TaggedSlices) -> None:
             )
 
 
-class _Totals:
-    """Sums over an epoch, kept on the device so that no step waits for the host."""
-
-    def __init__(self, classes: int, device: torch.device) -> None:
-        self._loss = torch.zeros((), device=device)
-        self._right = torch.zeros(classes, device=device)
-        self._count = 0
-
-    def add(self, loss: Tensor, logits: Tensor | None, tags: Tensor) -> None:
-        self._loss += loss * len(tags)
-        if logits is not None:
-            self._right += ((logits.detach() > 0) == (tags > 0)).sum(dim=0)
-        self._count += len(tags)
-
-    def mean(self, epoch: int) -> Epoch:
-        loss = float(self._loss) / self._count
-        if not math.isfinite(loss):
-            raise CamzooError(
-                f"training diverged in epoch {epoch + 1}: the loss is {loss}; smaller steps may "
-                "help (of the classifier: lower training.lr or training.head_factor, or set "
-                "training.clip)"
-            )
-        return Epoch(loss, tuple((self._right / self._count).tolist()))
-
-
-def _order(slices: TaggedSlices, config: TrainingConfig, generator: torch.Generator) -> Tensor:
-    """Which slices an epoch sees, in which order."""
-    weights = _weights(slices.tag_tensor(slice(None)), config.rare)
+def draw_order(slices: TaggedSlices, rare: float, generator: torch.Generator) -> Tensor:
+    """Draw which slices an epoch shows, in which order, [N] (:attr:`Recipe.rare`)."""
+    weights = _weights(slices.tag_tensor(slice(None)), rare)
     if weights is None:
         return torch.randperm(len(slices), generator=generator)
     return torch.multinomial(weights, len(slices), replacement=True, generator=generator)
@@ -266,7 +274,7 @@ def _weights(tags: Tensor, rare: float) -> Tensor | None:
     return each.mean(dim=1)
 
 
-def _batches(
+def batches(
     slices: TaggedSlices, order: Tensor, size: int, device: torch.device
 ) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
     """Batches in the given order: indices [b], images on [0, 1] [b, S, S] and tags [b, C]."""
@@ -274,24 +282,3 @@ def _batches(
         indices = chosen.sort().values.numpy()  # ascending: the memory map is read in order
         tags = slices.tag_tensor(indices).to(device, non_blocking=True)
         yield indices, slices.grey(indices, device), tags
-
-
-def _optimiser(network: Trainable, config: TrainingConfig) -> torch.optim.SGD:
-    fresh = network.fresh
-    own = {id(p) for p in fresh}
-    trunk = [p for p in network.parameters() if p.requires_grad and id(p) not in own]
-    groups = [{"params": trunk, "factor": 1.0}, {"params": fresh, "factor": config.head_factor}]
-    return torch.optim.SGD(
-        groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-    )
-
-
-def _set_rates(optimiser: torch.optim.SGD, config: TrainingConfig, done: float) -> None:
-    """Set learning rates for the step in whose middle the share ``done`` of training is over."""
-    rise = min(1.0, done / config.warmup) if config.warmup else 1.0
-    for group in optimiser.param_groups:
-        group["lr"] = config.lr * group["factor"] * rise * (1 - done) ** config.power
-
-
-def _parameters(optimiser: torch.optim.SGD) -> list[nn.Parameter]:
-    return [p for group in optimiser.param_groups for p in group["params"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -16,31 +16,18 @@ from camzoo.config import Precision, TrainingConfig
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.core.progress import Tick, silent
 from camzoo.data.slices import TaggedSlices
-from camzoo.learning.loop import minimise
+from camzoo.learning.augmentation import Augmentation
+from camzoo.learning.loop import Session, minimise
+from camzoo.learning.objectives import LabelLoss, Loss
+from camzoo.learning.recipe import sgd
 from camzoo.refine.affinity_loss import affinity_loss
 from camzoo.refine.boundary import STRIDE, BoundaryNet, find_edges
 from camzoo.refine.confidence import ConfidenceSettings, confident_labels
-from camzoo.refine.label_loss import LabelLoss
+from camzoo.refine.crf import CrfSettings
 from camzoo.refine.neighbours import half_plane
 from camzoo.refine.pair_affinity import affinity_from_edges
 from camzoo.refine.random_walk import random_walk
-from camzoo.refine.scale import LINEAGE_SIDE
-
-
-def boundary_recipe(
-    side: int = LINEAGE_SIDE, *, epochs: int = 6, precision: Precision = "auto"
-) -> TrainingConfig:
-    """How a boundary network learns: batches of 16 at 0.1; views as large as the slices.
-
-    Args:
-        side: Of the slices, which are shown at half to one and a half of their size.
-        epochs: How often they are seen.
-        precision: Of the network.
-    """
-    return TrainingConfig(
-        epochs=epochs, batch=16, lr=0.1, head_factor=1.0, precision=precision,
-        crop=max(STRIDE, side // STRIDE * STRIDE), resize=(side // 2, side * 3 // 2),
-    )  # fmt: skip
+from camzoo.refine.scale import LINEAGE_SIDE, pair_radius
 
 
 @dataclass(frozen=True)
@@ -54,14 +41,14 @@ class AffinitySettings:
         confidence: Which pixels edges are learnt from.
         training: Recipe of the boundary network, whose trunk is not trained: all of it is head.
             Edges have no side: unless ``flip`` is "never", slices are mirrored.
-        training_radius: Of the pairs that are learnt from, in pixels of the edge map.
-        radius: Of the walk, likewise.
+        training_radius: Radius of the pairs that are learnt from, in pixels of the edge map.
+        radius: Radius of the pairs of the walk, likewise.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
     """
 
     confidence: ConfidenceSettings = field(default_factory=ConfidenceSettings)
-    training: TrainingConfig = field(default_factory=boundary_recipe)
+    training: TrainingConfig = field(default_factory=lambda: boundary_recipe(LINEAGE_SIDE))
     training_radius: int = 10
     radius: int = 5
     beta: float = 10.0
@@ -79,6 +66,61 @@ class AffinitySettings:
                 f"the crop of the boundary network must be a multiple of {STRIDE} pixels, "
                 f"got {self.training.crop}"
             )
+
+    @classmethod
+    def on_slices(
+        cls,
+        side: int,
+        *,
+        confidence: tuple[float, float],
+        background_crf: int,
+        walk: tuple[float, int],
+        epochs: int,
+        precision: Precision = "auto",
+    ) -> AffinitySettings:
+        """Take the lineage's distances and rounds along to slices of another side.
+
+        Args:
+            side: Side of the slices in pixels; distances are meant for 512.
+            confidence: Above the first a map is an organ for sure; where all maps are at or below
+                the second there is none for sure.
+            background_crf: Rounds of the CRF of the background; the foreground's is one.
+            walk: Exponent of the affinities, and of 2 for the number of steps.
+            epochs: Passes of the boundary network over its slices.
+            precision: Precision of that network.
+
+        Raises:
+            ConfigError: A value is out of its range.
+        """
+        foreground, background = confidence
+        beta, exp_times = walk
+        return cls(
+            confidence=ConfidenceSettings(
+                foreground=foreground,
+                background=background,
+                foreground_crf=CrfSettings(iterations=1).on_slices(side),
+                background_crf=CrfSettings(iterations=background_crf).on_slices(side),
+            ),
+            training=boundary_recipe(side, epochs=epochs, precision=precision),
+            training_radius=pair_radius(10, side),
+            radius=pair_radius(5, side),
+            beta=beta,
+            exp_times=exp_times,
+        )
+
+
+def boundary_recipe(side: int, *, epochs: int = 6, precision: Precision = "auto") -> TrainingConfig:
+    """How a boundary network learns: batches of 16 at 0.1; views as large as the slices.
+
+    Args:
+        side: Side of the slices, which are shown at half to one and a half of their size.
+        epochs: How often they are seen.
+        precision: Precision of the network.
+    """
+    return TrainingConfig(
+        epochs=epochs, batch=16, lr=0.1, head_factor=1.0, precision=precision,
+        crop=max(STRIDE, side // STRIDE * STRIDE), resize=(side // 2, side * 3 // 2),
+    )  # fmt: skip
 
 
 def label_slices(
@@ -136,28 +178,37 @@ def enlarged_parts(
         tick(which.stop, len(slices))
 
 
+def boundary_objective(
+    network: BoundaryNet, labels: NDArray[np.uint8], recipe: TrainingConfig, loss: Loss
+) -> LabelLoss:
+    """Loss of a boundary network on labels of pixels, which have no side.
+
+    Args:
+        network: What learns.
+        labels: uint8 [N, s, s], any side: UNKNOWN where nothing is known.
+        recipe: Ranges of the views and precision; unless its ``flip`` is "never", slices are
+            mirrored.
+        loss: Compares logits of edges [B, h, w] and labels on their grid.
+    """
+    ranges = Augmentation.of(recipe, sided=False)
+    return LabelLoss(network, labels, ranges, recipe.precision, recipe.crop // STRIDE, loss)
+
+
 def fit_boundary(
     network: BoundaryNet,
     slices: TaggedSlices,
     labels: NDArray[np.uint8],
     settings: AffinitySettings,
-    *,
-    seed: int,
-    device: torch.device,
-    checkpoint: Path,
-    tick: Tick = silent,
+    **session: Unpack[Session],
 ) -> list[float]:
     """Train a boundary network in place on the labels of confident pixels (IRNet).
 
     Args:
-        network: Moved to ``device``.
+        network: Moved to the device.
         slices: What to learn from; the lineage takes slices that show an organ.
-        labels: Of their confident pixels, [N, s, s], any side: 0, 1..C, UNKNOWN.
+        labels: Labels of their confident pixels, [N, s, s], any side: 0, 1..C, UNKNOWN.
         settings: Recipe and radius.
-        seed: Of order and augmentation.
-        device: Where to compute.
-        checkpoint: File to resume from and to write.
-        tick: Told (steps done, steps in all).
+        **session: Seed, device, checkpoint and tick (:class:`~camzoo.learning.loop.Session`).
 
     Returns:
         Mean loss of every epoch.
@@ -171,17 +222,14 @@ def fit_boundary(
             "a boundary network learns from one label per slice and one slice or more, got "
             f"{len(slices)} slices and {len(labels)} labels"
         )
-    recipe, radius = settings.training, settings.training_radius
 
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
-        return affinity_loss(affinity_from_edges(torch.sigmoid(logits), radius), target)
+    def loss(logits: Tensor, target: Tensor, _tags: Tensor) -> Tensor:
+        edges = torch.sigmoid(logits)
+        return affinity_loss(affinity_from_edges(edges, settings.training_radius), target)
 
-    objective = LabelLoss(network, labels, recipe, recipe.crop // STRIDE, loss)
-    history = minimise(
-        objective, network, slices, recipe,
-        seed=seed, device=device, checkpoint=checkpoint, tick=tick,
-    )  # fmt: skip
-    return [epoch.loss for epoch in history]
+    objective = boundary_objective(network, labels, settings.training, loss)
+    trained = minimise(objective, network, slices, sgd(settings.training), **session)
+    return [epoch.loss for epoch in trained.epochs]
 
 
 def refine_slices(
@@ -193,7 +241,7 @@ def refine_slices(
         maps: Non-negative, gated by tags, [B, C, s, t].
         grey: The slices on [0, 1], [B, H, W], on the device of the network.
         network: Trained; runs at the precision of its recipe.
-        settings: Of the walk, with that recipe.
+        settings: Settings of the walk, with that recipe.
 
     Returns:
         As of :func:`refine_maps`.
@@ -208,7 +256,7 @@ def refine_maps(maps: Tensor, edges: Tensor, settings: AffinitySettings) -> Tens
     Args:
         maps: Non-negative, gated by tags, [B, C, s, t].
         edges: Probability of edges, [B, h, w]; the walk runs on their grid.
-        settings: Of the walk.
+        settings: Settings of the walk.
 
     Returns:
         Evidence to be normalised, float32 [B, C, s, t]; maps that were empty stay so.

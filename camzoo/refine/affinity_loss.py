@@ -8,7 +8,6 @@ from torch import Tensor
 
 from camzoo.core.errors import ConfigError
 from camzoo.data.labels import UNKNOWN
-from camzoo.refine.label_loss import mean_over
 from camzoo.refine.neighbours import Offset
 from camzoo.refine.pair_affinity import PairAffinity
 
@@ -25,7 +24,7 @@ def affinity_loss(affinity: PairAffinity, labels: Tensor) -> Tensor:
     count, too; the authors' code leaves out pixels with a part of their neighbourhood off the grid.
 
     Args:
-        affinity: Of B slices.
+        affinity: Affinities in B slices.
         labels: [B, h, w]: 0 background, 1..C classes, UNKNOWN.
 
     Returns:
@@ -48,6 +47,16 @@ def affinity_loss(affinity: PairAffinity, labels: Tensor) -> Tensor:
     background = mean_over(together, same & (first == 0))
     foreground = mean_over(together, same & (first > 0))
     return (background + foreground) / 4 + mean_over(apart, known & ~same) / 2
+
+
+def mean_over(losses: Tensor, chosen: Tensor) -> Tensor:
+    """Return the mean of losses over what is chosen; 0 where nothing is.
+
+    Args:
+        losses: Finite, of any shape.
+        chosen: bool, likewise.
+    """
+    return (losses * chosen).sum() / chosen.sum().clamp_min(1)
 
 
 def _second(labels: Tensor, offsets: tuple[Offset, ...]) -> Tensor:

@@ -29,8 +29,9 @@ class BoundaryNet(Trainable):
     at stride 4; timm gives it before, at stride 2.
 
     Args:
-        classifier: Whose trunk is copied and frozen. IRNet's has ImageNet weights as they came.
-        seed: Of the new layers.
+        classifier: Gives the trunk, which is copied and frozen. IRNet's has ImageNet weights as
+            they came.
+        seed: Seed of the new layers.
 
     Raises:
         ConfigError: timm cannot give the stages of the trunk.
@@ -79,7 +80,7 @@ def find_edges(network: BoundaryNet, grey: Tensor, *, precision: Precision) -> T
         network: Trained.
         grey: Slices on [0, 1], [B, H, W], on the device of the network. Sides that are multiples of
             32 keep the strided features of the two views mirror images of each other.
-        precision: Of the network.
+        precision: Precision of the network.
 
     Returns:
         float32 [B, H / 4, W / 4].

@@ -24,7 +24,7 @@ class ConfidenceSettings:
     Attributes:
         foreground: Maps above this are an organ for sure.
         background: Where all maps are at or below this there is none for sure.
-        probability: That a thresholded label is right, for the CRF.
+        probability: How sure the CRF takes a thresholded label to be.
         foreground_crf: Refines the labels above ``foreground``.
         background_crf: Refines the labels above ``background``.
     """
@@ -121,7 +121,8 @@ def labels_from_alphas(low: Tensor, high: Tensor) -> Tensor:
 
     Args:
         low: Scores of the small alpha, [B, C + 1, h, w]: whichever class wins there is confident.
-        high: Of the large one: where the background wins, it is confident, whatever ``low`` says.
+        high: Scores of the large one: where the background wins, it is confident, whatever
+            ``low`` says.
 
     Returns:
         uint8 [B, h, w]: 0 background, 1..C classes, :data:`UNKNOWN` elsewhere.

@@ -27,7 +27,7 @@ class CrfSettings:
     three equal channels, squared distances were three times as large: srgb there is srgb / √3 here.
 
     Attributes:
-        iterations: Of mean field; 0 leaves the unary as it is.
+        iterations: Rounds of mean field; 0 leaves the unary as it is.
         gaussian_sxy: Standard deviation of the smoothness kernel in pixels.
         gaussian_compat: Its weight; 0 leaves it out.
         bilateral_sxy: Spatial standard deviation of the appearance kernel in pixels.
@@ -111,7 +111,7 @@ def unary_from_labels(labels: Tensor, present: Tensor, probability: float) -> Te
     Args:
         labels: [B, h, w], integers on [0, L).
         present: Labels that are possible in a slice, bool [B, L]; the others are ruled out.
-        probability: That a label is right; the rest is shared by the other possible labels.
+        probability: How sure a label is; the rest is shared by the other possible labels.
 
     Returns:
         [B, L, h, w], float32.

@@ -31,7 +31,7 @@ def affinity_from_edges(edges: Tensor, radius: int) -> PairAffinity:
 
     Args:
         edges: Probability of an edge, [B, h, w].
-        radius: Of the neighbourhood in pixels of the map.
+        radius: Radius of the neighbourhood in pixels of the map.
 
     Raises:
         ConfigError: The radius is too small.
@@ -65,7 +65,7 @@ def affinity_from_features(features: Tensor, radius: int) -> PairAffinity:
 
     Args:
         features: [B, K, h, w].
-        radius: Of the neighbourhood in pixels of the features.
+        radius: Radius of the neighbourhood in pixels of the features.
 
     Raises:
         ConfigError: The radius is too small.

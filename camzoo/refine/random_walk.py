@@ -30,7 +30,7 @@ def random_walk(maps: Tensor, affinity: PairAffinity, *, beta: float, steps: int
 
     Args:
         maps: [B, C, h, w], float32 or float64; the walk runs in their type.
-        affinity: Of the pixels of the same grid.
+        affinity: Affinities of the pixels of the same grid.
         beta: Exponent; larger is more cautious.
         steps: Number n of steps; the papers' code squares T ``log2 n`` times.
 

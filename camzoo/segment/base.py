@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from camzoo.data.slices import TaggedSlices
+    from camzoo.learning.objectives import Loss
     from camzoo.segment.learning_context import BaselineContext
-    from camzoo.segment.losses import Loss
     from camzoo.segment.training import SegmentationNet
 
 
@@ -88,10 +88,10 @@ class UNetBaseline(Baseline):
         """Train the U-Net.
 
         Args:
-            context: Of :meth:`fit`.
+            context: What :meth:`fit` was handed.
             labels: uint8 [N, s, s] of any side s, rows as in ``context.train``: 0 background, 1..C
                 organs, :data:`UNKNOWN`.
-            loss: Of logits, labels and tags (:data:`camzoo.segment.losses.Loss`); None is
+            loss: Compares logits and labels (:data:`camzoo.learning.objectives.Loss`); None is
                 cross-entropy plus soft Dice. What the numbers in ``labels`` mean, and how many
                 there are, is the matter of a loss that is given.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from camzoo.config import BenchConfig, TrainingConfig
     from camzoo.core.progress import Reporter
     from camzoo.data.slices import ReferenceMasks, TaggedSlices
-    from camzoo.learning.loop import Epoch, Objective
+    from camzoo.learning.loop import Epoch, Session
+    from camzoo.learning.objectives import Objective
     from camzoo.network.backbone import Classifier, Trainable
 
 
@@ -30,16 +32,16 @@ class BaselineContext:
     Everything that depends on masks is a function, so that the harness decides what it gives.
 
     Attributes:
-        config: Of the run.
+        config: Settings of the run.
         classifier: A copy of the trained P-CAM classifier of the cell, on ``device`` and in
             evaluation mode.
         train: The tagged training slices, negatives included.
         val: The tagged slices of the validation patients.
         generator: Seeded by the run, on the CPU; with ``seed`` the only source of randomness.
-        seed: Of the cell.
+        seed: Seed of the cell.
         device: Where to compute.
-        folder: For checkpoints and other files. It outlives an interruption, so that a second call
-            goes on from there, and stays with the result.
+        folder: Place for checkpoints and other files. It outlives an interruption, so that a second
+            call goes on from there, and stays with the result.
         reporter: Told about progress: ``with context.reporter.stage("title") as tick``.
         maps: From the name of a CAM method, one of the baseline's ``reads``, to its finished maps
             of the training slices: rows as in ``train``, gated by tags, normalised. Raises
@@ -81,8 +83,8 @@ class BaselineContext:
             objective: What to minimise; it runs the network.
             network: On the CPU; moved to ``device``.
             slices: What to learn from.
-            recipe: Of the training; the run's is ``config.training``.
-            name: Of the network, for those who watch, and of its checkpoint in ``folder``
+            recipe: How it learns; the classifier's is ``config.training``.
+            name: Name of the network, for those who watch, and of its checkpoint in ``folder``
                 (:func:`camzoo.core.names.is_name`).
 
         Returns:
@@ -92,11 +94,24 @@ class BaselineContext:
             CamzooError: The loss is no longer finite, or ``name`` is no name.
         """
         from camzoo.learning.loop import minimise
+        from camzoo.learning.recipe import sgd
 
+        with self.training(name) as session:
+            return minimise(objective, network, slices, sgd(recipe), **session).epochs
+
+    @contextmanager
+    def training(self, name: str) -> Iterator[Session]:
+        """Give what every training takes besides its network; who watches is told of it.
+
+        Args:
+            name: Name of the network, and of its checkpoint in ``folder``.
+
+        Raises:
+            CamzooError: ``name`` is no name (:func:`camzoo.core.names.is_name`).
+        """
         require_name(name, "the network to train")
         checkpoint = self.folder / f"{name.replace(' ', '-')}.safetensors"
         with self.reporter.stage(f"training {name}, seed {self.seed}") as tick:
-            return minimise(
-                objective, network, slices, recipe,
-                seed=self.seed, device=self.device, checkpoint=checkpoint, tick=tick,
-            )  # fmt: skip
+            yield {
+                "seed": self.seed, "device": self.device, "checkpoint": checkpoint, "tick": tick,
+            }  # fmt: skip

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from camzoo.data.labels import UNKNOWN
-
-#: From logits [B, C + 1, s, s], labels int64 [B, s, s] and tags [B, C] to a scalar.
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def cross_entropy_and_dice(logits: Tensor, labels: Tensor, _tags: Tensor) -> Tensor:
@@ -22,7 +18,7 @@ def cross_entropy_and_dice(logits: Tensor, labels: Tensor, _tags: Tensor) -> Ten
     Args:
         logits: float32 [B, C + 1, s, s].
         labels: int64 [B, s, s]: 0..C or :data:`~camzoo.data.labels.UNKNOWN`.
-        _tags: Of the protocol :data:`Loss`; not needed, since labels follow them.
+        _tags: Not needed, since labels follow them (:data:`camzoo.learning.objectives.Loss`).
 
     Returns:
         The sum of both, a scalar.
@@ -49,7 +45,7 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | Non
     Args:
         logits: float32 [B, K, s, s].
         labels: int64 [B, s, s]: below K, or :data:`~camzoo.data.labels.UNKNOWN`.
-        weights: Of the pixels in the mean of their class, [B, s, s]; None weighs all alike.
+        weights: How much a pixel counts in its class, [B, s, s]; None weighs all alike.
     """
     each = F.cross_entropy(logits, labels, ignore_index=UNKNOWN, reduction="none")
     known = labels != UNKNOWN

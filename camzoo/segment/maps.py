@@ -47,7 +47,7 @@ def validated_cut(context: BaselineContext, train: MapArrays, val: MapArrays) ->
     """Cut maps of the training slices at the threshold that is best on validation patients.
 
     Args:
-        context: Of the baseline.
+        context: What the baseline was handed.
         train: Finished maps of its training slices.
         val: Those of its validation slices.
 

@@ -27,7 +27,7 @@ def predict_volume(
     steps.
 
     Args:
-        baseline: That has learnt.
+        baseline: Baseline that has learnt.
         images: All slices of the case on the working grid, uint8 [n, S, S].
         info: Geometry of the case.
         organs: C.

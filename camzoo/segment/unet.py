@@ -21,7 +21,7 @@ def build_unet(classes: int, widths: Sequence[int], *, seed: int) -> nn.Module:
     Args:
         classes: Outputs per pixel, background included.
         widths: Channels of the 5 levels, the finest first.
-        seed: Of the starting weights.
+        seed: Seed of the starting weights.
 
     Returns:
         From [B, 1, s, s] to logits [B, classes, s, s]; s is a multiple of 16.

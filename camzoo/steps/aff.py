@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from safetensors.torch import save_file
+from functools import partial
+
 from torch import Tensor
 
 from camzoo.cams.map_arrays import MapArrays
-from camzoo.config import Precision
 from camzoo.core.errors import ConfigError
 from camzoo.data.labels import UNKNOWN
+from camzoo.learning.checkpoint import CHECKPOINT, save_tensors
 from camzoo.network.trunk_levels import starting_point
-from camzoo.refine.affinity import (
-    AffinitySettings,
-    boundary_recipe,
-    fit_boundary,
-    label_slices,
-    refine_slices,
-)
+from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices, refine_slices
 from camzoo.refine.boundary import BoundaryNet
-from camzoo.refine.confidence import ConfidenceSettings
-from camzoo.refine.crf import CrfSettings
-from camzoo.refine.scale import LINEAGE_SIDE, pair_radius
+from camzoo.refine.scale import LINEAGE_SIDE
 from camzoo.steps.base import MapStep, StepContext, StepReport, register_step
 
 
@@ -37,7 +30,7 @@ class AffinityRefinement(MapStep):
         background: Where all maps are at or below this there is none for sure.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
-        epochs: Of the boundary network.
+        epochs: Epochs of the boundary network.
     """
 
     paper = "Ahn et al., CVPR 2019, as used by Chen et al., CVPR 2022"
@@ -53,14 +46,16 @@ class AffinityRefinement(MapStep):
     ) -> None:
         if epochs < 1:
             raise ConfigError(f"aff: epochs must be 1 or more, got {epochs}")
-        self._confidence = foreground, background
-        self._walk = beta, exp_times
-        self._epochs = epochs
-        self._settings(LINEAGE_SIDE, "fp32")  # a wrong value is found here
+        self._settings = partial(
+            AffinitySettings.on_slices, confidence=(foreground, background), background_crf=0,
+            walk=(beta, exp_times), epochs=epochs,
+        )  # fmt: skip
+        self._settings(LINEAGE_SIDE)  # a wrong value is found here
 
     def apply(self, source: MapArrays, context: StepContext, out: MapArrays) -> StepReport:
         """Train the boundary network on positive training slices, then refine all maps."""
-        settings = self._settings(context.slices.size, context.config.training.precision)
+        precision = context.config.training.precision
+        settings = self._settings(context.slices.size, precision=precision)
         trunk = starting_point(
             context.classifier,
             context.config.backbone,
@@ -68,7 +63,7 @@ class AffinityRefinement(MapStep):
             seed=context.seed,
         )
         network = BoundaryNet(trunk, seed=context.seed)
-        checkpoint = context.folder / "checkpoint.safetensors"
+        checkpoint = context.folder / CHECKPOINT
         rows = context.positives
         slices = context.slices.at(rows)
         with context.reporter.stage("labels of confident pixels") as tick:
@@ -90,23 +85,6 @@ class AffinityRefinement(MapStep):
         checkpoint.unlink()  # only now: whoever is killed before this need not train again
         return StepReport(facts={"loss": losses, "confident": float((labels != UNKNOWN).mean())})
 
-    def _settings(self, side: int, precision: Precision) -> AffinitySettings:
-        foreground, background = self._confidence
-        beta, exp_times = self._walk
-        return AffinitySettings(
-            confidence=ConfidenceSettings(
-                foreground=foreground,
-                background=background,
-                foreground_crf=CrfSettings(iterations=1).on_slices(side),
-                background_crf=CrfSettings(iterations=0).on_slices(side),
-            ),
-            training=boundary_recipe(side, epochs=self._epochs, precision=precision),
-            training_radius=pair_radius(10, side),
-            radius=pair_radius(5, side),
-            beta=beta,
-            exp_times=exp_times,
-        )
-
 
 def _save(network: BoundaryNet, context: StepContext) -> None:
     """Keep what was trained; the trunk is known."""
@@ -114,5 +92,4 @@ def _save(network: BoundaryNet, context: StepContext) -> None:
         **network.branches.state_dict(prefix="branches."),
         **network.edge.state_dict(prefix="edge."),
     }
-    tensors = {name: value.cpu().contiguous() for name, value in state.items()}
-    save_file(tensors, context.folder / "boundary.safetensors")
+    save_tensors(context.folder / "boundary.safetensors", state)

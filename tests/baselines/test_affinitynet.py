@@ -10,10 +10,12 @@ from torch import nn
 from camzoo.config import BackboneConfig, TrainingConfig
 from camzoo.core.errors import ConfigError
 from camzoo.data.labels import UNKNOWN
+from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.loop import minimise
+from camzoo.learning.objectives import LabelLoss
+from camzoo.learning.recipe import sgd
 from camzoo.network.backbone import build_classifier
 from camzoo.refine.affinity_loss import affinity_loss
-from camzoo.refine.label_loss import LabelLoss
 from camzoo.refine.pair_affinity import affinity_from_features
 from camzoo.segment.base import clear_absent
 from camzoo.segment.maps import cut_maps
@@ -41,12 +43,12 @@ def test_affinities_are_larger_within_a_region_than_across(tmp_path):
     slices, truth = scenes(count=16)
     network = AffinityNet(build_classifier(BARE, 2, seed=0), seed=0)
     objective = LabelLoss(
-        network, pooled(truth), RECIPE, 8,
-        lambda features, labels: affinity_loss(affinity_from_features(features, 4), labels),
+        network, pooled(truth), Augmentation.of(RECIPE, sided=False), RECIPE.precision, 8,
+        lambda features, labels, _: affinity_loss(affinity_from_features(features, 4), labels),
     )  # fmt: skip
     history = minimise(
-        objective, network, slices, RECIPE, seed=0, device=CPU, checkpoint=tmp_path / "c"
-    )
+        objective, network, slices, sgd(RECIPE), seed=0, device=CPU, checkpoint=tmp_path / "c"
+    ).epochs
     assert history[-1].loss < 0.7 * history[0].loss
     slices, truth = scenes(count=4, seed=1)
     with torch.no_grad():

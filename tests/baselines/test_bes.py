@@ -22,10 +22,12 @@ from camzoo.cams.map_arrays import MapArrays
 from camzoo.config import BackboneConfig, TrainingConfig
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.labels import UNKNOWN
+from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.loop import minimise
+from camzoo.learning.recipe import sgd
 from camzoo.network.backbone import build_classifier
+from camzoo.refine.affinity import boundary_objective
 from camzoo.refine.boundary import BoundaryNet, find_edges
-from camzoo.refine.label_loss import LabelLoss
 from camzoo.segment.maps import cut_maps
 from tests.baselines.scenes import best_dice, spilt_maps
 from tests.baselines.tiny import tiny_classifier
@@ -86,14 +88,14 @@ def test_the_loss_by_hand():
     """p = 3/4 in all four pixels: background, organ, boundary, unknown; a mean per kind."""
     logits = torch.full((1, 1, 4), math.log(3.0), requires_grad=True)
     labels = torch.tensor([[[B, R, E, U]]])
-    loss = boundary_loss(logits, labels)
+    loss = boundary_loss(logits, labels, None)
     expected = (math.log(4) + math.log(4)) / 2 + math.log(4 / 3) * math.sqrt(0.75)
     assert loss.item() == pytest.approx(expected, abs=1e-6)
     loss.backward()
     # d(-log p)/dlogit = -(1 - p), times the root of p that has no gradient of its own.
     assert logits.grad[0, 0, 2].item() == pytest.approx(-0.25 * math.sqrt(0.75), abs=1e-6)
     assert logits.grad[0, 0, 3] == 0
-    nothing = boundary_loss(logits, torch.full((1, 1, 4), U))
+    nothing = boundary_loss(logits, torch.full((1, 1, 4), U), None)
     assert nothing.item() == 0
 
 
@@ -120,7 +122,7 @@ def test_low_precision_does_not_round_attention_away():
 
 
 def test_without_attention_the_classifier_pools_as_ever():
-    config = TrainingConfig(crop=64, resize=(64, 64), precision="fp32")
+    ranges = Augmentation(64, (64, 64))
     backbone = BackboneConfig(name="resnet10t", weights="none", frozen=0)
     classifier = build_classifier(backbone, 2, seed=0).eval()
     classifier.head.weight.data *= 100
@@ -128,7 +130,7 @@ def test_without_attention_the_classifier_pools_as_ever():
     grey, tags = slices.images(slice(None)).float() / 255, slices.tag_tensor(slice(None))
 
     def logits(sharpness):
-        loss = AttentionLoss(classifier, config, flip=False, sharpness=sharpness)
+        loss = AttentionLoss(classifier, ranges, "fp32", sharpness)
         value, out = loss(grey, np.arange(4), tags, torch.Generator().manual_seed(0))
         assert value.item() == pytest.approx(F.binary_cross_entropy_with_logits(out, tags).item())
         return out
@@ -145,8 +147,10 @@ def test_the_boundary_score_peaks_at_edges_of_unseen_slices(tmp_path):
         precision="fp32",
     )  # fmt: skip
     net = network()
-    loss = LabelLoss(net, labels, recipe, 16, boundary_loss)
-    history = minimise(loss, net, slices, recipe, seed=0, device=CPU, checkpoint=tmp_path / "c")
+    loss = boundary_objective(net, labels, recipe, boundary_loss)
+    history = minimise(
+        loss, net, slices, sgd(recipe), seed=0, device=CPU, checkpoint=tmp_path / "c"
+    ).epochs
     assert history[-1].loss < 0.7 * history[0].loss
     slices, truth = scenes(count=4, seed=1)
     edges = find_edges(net, slices.images(slice(None)).float() / 255, precision="fp32")
@@ -185,7 +189,7 @@ def test_maps_without_a_boundary_are_named(tmp_path):
     ramp = torch.linspace(0, 1, 16).expand(8, 2, 16, 16).numpy().astype(np.float16)
     maps = MapArrays(ramp, np.zeros((8, 2), np.uint8), np.ones((8, 2), np.float32))
     baseline = Bes(foreground=0.9, background=0.1)
-    settings = baseline._settings(64, "fp32")
+    settings = baseline._settings(64, precision="fp32")
     context = replace(toy_context(tmp_path), train=slices)
     with pytest.raises(DataError, match=r"no window of 3 pixels .* in any of 8 slices"):
         baseline._boundary_labels(maps.maps, slices, settings.confidence, context)
@@ -207,7 +211,7 @@ def test_maps_that_spill_over_walk_back_to_explored_boundaries(tmp_path, monkeyp
     (walked,) = asked
     assert best_dice(walked, truth) > best_dice(maps.maps, truth) + 0.02
     fresh = BoundaryNet(context.classifier, seed=0)
-    settings = baseline._settings(64, "fp32")
+    settings = baseline._settings(64, precision="fp32")
     unlearnt = _walked(fresh, maps, slices, settings, context).maps
     assert best_dice(unlearnt, truth) < best_dice(maps.maps, truth)
     expected = baseline._smooth(cut_maps(walked, 0.5, 64), context)  # training slices walk, too

@@ -5,6 +5,7 @@ from camzoo_baselines.conta import Conta, attention, found_masks, mean_masks, nu
 
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.core.registries import baselines
+from camzoo.learning.augmentation import Augmentation
 from camzoo.steps.ccam.category import CategoryAttention
 from camzoo.steps.ccam.causal import CausalCam, CausalClassifier, CausalLoss
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
@@ -53,7 +54,7 @@ def test_the_attention_learns_from_one_organ():
     rows = np.flatnonzero(slices.tags.any(axis=1))
     own = numbered_from_one(masks[rows])
     assert own.min() == 1
-    loss = CausalLoss(network, own, confounders, True, RECIPE, False)
+    loss = CausalLoss(network, own, confounders, True, Augmentation(64, (64, 64)), "fp32")
     positives = slices.at(rows)
     value, _ = loss(
         positives.images(slice(None)).float() / 255,

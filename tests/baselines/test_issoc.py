@@ -22,7 +22,9 @@ from camzoo.core.errors import ConfigError
 from camzoo.core.registries import baselines, cams
 from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
+from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.loop import minimise
+from camzoo.learning.recipe import sgd
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.toy import toy_slices
 
@@ -117,11 +119,12 @@ def test_the_penalty_shrinks_maps_that_are_too_large(tmp_path):
     gently = RECIPE.model_copy(update={"epochs": 20, "lr": 0.02})
     accuracies, sizes = [], []
     for recipe, weight in ((RECIPE, 0.0), (gently, 1e-3)):
-        loss = TagsAndSize(classifier, recipe, False, torch.tensor([6000.0, 6000.0]), weight)
+        ranges = Augmentation.of(recipe, sided=slices.sided)
+        loss = TagsAndSize(classifier, ranges, "fp32", torch.tensor([6000.0, 6000.0]), weight)
         history = minimise(
-            loss, classifier, slices, recipe, seed=0, device=torch.device("cpu"),
+            loss, classifier, slices, sgd(recipe), seed=0, device=torch.device("cpu"),
             checkpoint=tmp_path / f"{weight}.safetensors",
-        )  # fmt: skip
+        ).epochs  # fmt: skip
         accuracies.append(history[-1].accuracy)
         sizes.append(_map_sizes(classifier, slices))
     assert accuracies == [(1.0, 1.0)] * 2
@@ -147,8 +150,8 @@ def test_cues_are_those_of_maps_of_the_classifier_trained_for_size(tmp_path, mon
     maps = MapArrays(planes.numpy(), np.zeros((16, 2), np.uint8), np.ones((16, 2), np.float32))
     trained, read, learnt = [], [], []
     monkeypatch.setattr(
-        "camzoo.learning.loop.minimise",
-        lambda loss, network, *_, **__: trained.append((loss, network)),
+        "camzoo.segment.learning_context.BaselineContext.minimise",
+        lambda _, loss, network, *__, **___: trained.append((loss, network)),
     )
     monkeypatch.setattr(
         "camzoo_baselines.issoc.own_maps",
@@ -163,7 +166,7 @@ def test_cues_are_those_of_maps_of_the_classifier_trained_for_size(tmp_path, mon
     ((size, network),) = trained
     assert isinstance(size, TagsAndSize)
     assert (size.upper.tolist(), size.weight) == ([4000, 5000], 0.25)
-    assert read == [network] == [size.classifier]
+    assert read == [network] == [size.network]
     assert network is not context.classifier
 
     ((codes, loss),) = learnt

@@ -22,11 +22,15 @@ from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import baselines, cams
-from camzoo.learning.loop import TagLoss, minimise
+from camzoo.learning.augmentation import Augmentation
+from camzoo.learning.loop import minimise
+from camzoo.learning.objectives import TagLoss
+from camzoo.learning.recipe import sgd
 from camzoo.network.backbone import build_classifier
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.toy import toy_slices
 
+VIEWS = Augmentation.of(RECIPE, sided=False)
 BACKBONE = BackboneConfig(name="resnet10t", weights="none", frozen=0)
 
 
@@ -146,8 +150,7 @@ def test_the_loss_by_hand():
     - Suppression: the weakest of 4 places has 0.2, the weaker of 2 has 0.3; nothing in the other.
     - Tags: logits are means of CAM, 1/2 and -2 in the large view, 3/2 and -3 in the small one.
     """
-    recipe = RECIPE.model_copy(update={"crop": 64})
-    loss = SeamLoss(Given(), recipe, flip=False, scale=0.5, hard=0.5)
+    loss = SeamLoss(Given(), VIEWS, "fp32", scale=0.5, hard=0.5)
     value, logits = loss.on_views(torch.rand(2, 64, 64), torch.tensor([[1.0], [0.0]]))
     torch.testing.assert_close(logits, torch.tensor([[0.5], [-2.0]]))
     tagging = sum(math.log1p(math.exp(-away)) for away in (0.5, 2, 1.5, 3)) / 4
@@ -166,13 +169,13 @@ def test_the_pcm_learns_what_the_other_view_shows(tmp_path):
     slices, unseen = toy_slices(16), toy_slices(16, seed=1)
     network = SeamNet(tiny_classifier(), seed=0)
     own = {"seed": 0, "device": torch.device("cpu")}
-    tags = TagLoss(network.classifier, RECIPE, flip=False)
-    minimise(tags, network, slices, RECIPE, checkpoint=tmp_path / "tags", **own)
+    tags = TagLoss(network.classifier, VIEWS, "fp32")
+    minimise(tags, network, slices, sgd(RECIPE), checkpoint=tmp_path / "tags", **own)
     fresh = copy.deepcopy(network.correlation.state_dict())
     before = _across(network, unseen)
     recipe = RECIPE.model_copy(update={"lr": 0.005, "head_factor": 100.0})
-    loss = SeamLoss(network, recipe, flip=False, scale=0.5, hard=0.2)
-    minimise(loss, network, slices, recipe, checkpoint=tmp_path / "seam", **own)
+    loss = SeamLoss(network, VIEWS, "fp32", scale=0.5, hard=0.2)
+    minimise(loss, network, slices, sgd(recipe), checkpoint=tmp_path / "seam", **own)
     after = _across(network, unseen)
     network.correlation.load_state_dict(fresh)
     assert after < 0.7 * before
@@ -206,14 +209,14 @@ def test_equivariance_is_learnt(tmp_path):
     for name in ("classifier", "seam"):
         network = SeamNet(tiny_classifier(), seed=0)
         loss = {
-            "classifier": TagLoss(network.classifier, RECIPE, flip=False),
-            "seam": SeamLoss(network, RECIPE, flip=False, scale=0.5, hard=0.2),
+            "classifier": TagLoss(network.classifier, VIEWS, "fp32"),
+            "seam": SeamLoss(network, VIEWS, "fp32", scale=0.5, hard=0.2),
         }[name]
         before = _error(network, slices)
         history = minimise(
-            loss, network, slices, RECIPE, seed=0, device=torch.device("cpu"),
+            loss, network, slices, sgd(RECIPE), seed=0, device=torch.device("cpu"),
             checkpoint=tmp_path / f"{name}.safetensors",
-        )  # fmt: skip
+        ).epochs  # fmt: skip
         assert history[-1].accuracy == (1.0, 1.0)
         errors[name] = _error(network, slices)
     assert errors["seam"] < 0.7 * before
@@ -233,12 +236,12 @@ def test_the_trunk_learns_slowly_and_the_pcm_as_heads_do(tmp_path, monkeypatch):
     context, _ = tiny_context(tmp_path, recipe, epochs=1, reads=())
     rates = {}
 
-    def spy(_loss, network, _slices, config, **_):
+    def spy(_context, _loss, network, _slices, config, **_):
         fresh = {id(p) for p in network.fresh}
         rates["trunk"], rates["fresh"] = config.lr, config.lr * config.head_factor
         rates["pcm is fresh"] = fresh >= {id(p) for p in network.correlation.parameters()}
 
-    monkeypatch.setattr("camzoo.learning.loop.minimise", spy)
+    monkeypatch.setattr("camzoo.segment.learning_context.BaselineContext.minimise", spy)
     Seam(rate=0.2).pseudo_masks(context)
     assert rates == {
         "trunk": pytest.approx(0.2 * recipe.lr), "fresh": pytest.approx(5 * recipe.lr),

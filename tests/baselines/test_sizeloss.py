@@ -8,11 +8,11 @@ from camzoo_baselines.sizeloss import SeedAndSize, SizeLoss, core, disc
 from camzoo_baselines.sizes import organ_sizes
 from scipy.ndimage import binary_erosion
 
+from camzoo.cams.pipeline import resize
 from camzoo.core.errors import ConfigError, FirewallError
 from camzoo.core.registries import baselines
 from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
-from camzoo.segment.training import network_input
 from camzoo.segment.unet import build_unet
 from tests.segment.toy import toy_context, toy_masks
 
@@ -108,7 +108,7 @@ def test_sizes_move_into_the_bounds_and_slices_are_predicted(tmp_path):
     images, tags = context.val.images(slice(None)), context.val.tag_tensor(slice(None)) > 0
     untrained = build_unet(3, context.config.segmentation.widths, seed=0).eval()
     with torch.no_grad():
-        start = untrained(network_input(images, 32, context.device)[:, None]).softmax(dim=1)
+        start = untrained(resize(images.float() / 255, 32)[:, None]).softmax(dim=1)
     assert (organ_sizes(start[:, 1:]) > 6000).all()
 
     baseline = SizeLoss(bounds=BOUNDS)

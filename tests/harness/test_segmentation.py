@@ -330,7 +330,7 @@ def test_a_run_killed_while_a_u_net_learns_ends_with_the_same_rows(done, tmp_pat
     steps = math.ceil(len(done.prepared.tagged(_split(done)["train"])) / TINY.segmentation.batch)
     with pytest.raises(Killed, match="training unet"):
         bench(TINY, out, KillInTraining(steps + 1))
-    assert list((out / "store" / "segment").glob(".work-*/baseline/unet.checkpoint"))
+    assert list((out / "store" / "segment").glob(".work-*/baseline/unet.safetensors"))
     again = bench(TINY, out)
     expected = (done.folder / "rows.parquet").read_bytes()
     assert (again.folder / "rows.parquet").read_bytes() == expected

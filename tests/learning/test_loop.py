@@ -3,11 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch import nn
 
-from camzoo.config import BackboneConfig, TrainingConfig
+from camzoo.config import BackboneConfig, SegmentationConfig, TrainingConfig
 from camzoo.core.errors import CamzooError, DataError
-from camzoo.learning.loop import _order, _set_rates, _weights, fit, mirrored, require_both_tags
-from camzoo.network.backbone import build_classifier
+from camzoo.learning.loop import _weights, draw_order, fit, minimise, require_both_tags
+from camzoo.learning.recipe import Poly, adam, sgd
+from camzoo.network.backbone import Trainable, build_classifier
 from tests.toy import toy_slices
 
 BACKBONE = BackboneConfig(name="resnet10t", weights="none", frozen=0)
@@ -69,6 +72,93 @@ def test_divergence_is_named(tmp_path):
         train(tmp_path, recipe)
 
 
+class Number(Trainable):
+    """One number, which an objective draws towards the mean of a batch's tags."""
+
+    def __init__(self):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(4.0))
+
+    @property
+    def fresh(self):
+        return [self.value]
+
+    def __call__(self, images, indices, tags, generator):
+        return (self.value - tags.mean()) ** 2, None
+
+
+def run(network, recipe, path, objective=None, **more):
+    return minimise(
+        objective or network, network, toy_slices(10), recipe,
+        seed=0, device=CPU, checkpoint=path, **more,
+    )  # fmt: skip
+
+
+RECIPES = {
+    "sgd": sgd(TrainingConfig(epochs=3, batch=4, lr=0.1, head_factor=1.0, momentum=0.9)),
+    "adam": adam(SegmentationConfig(epochs=3, batch=4, lr=0.1)),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_any_optimiser_learns_and_goes_on_where_it_was_killed(recipe, tmp_path):
+    whole, killed, resumed, ticks = Number(), Number(), Number(), []
+    training = run(whole, recipe, tmp_path / "whole", tick=lambda *tick: ticks.append(tick))
+    assert ticks == [(step, 9) for step in range(1, 10)]  # 3 epochs of 3 steps
+    assert training.epochs[-1].loss < training.epochs[0].loss
+    assert training.epochs[0].accuracy == ()
+    assert training.images_per_second > 0
+
+    def kill(done, _total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(killed, recipe, tmp_path / "killed", tick=kill)
+    assert any(key.startswith("optimiser.") for key in load_file(tmp_path / "killed"))
+    assert run(resumed, recipe, tmp_path / "killed").epochs == training.epochs
+    assert resumed.value == whole.value
+    # What is left behind are the weights and the history; nothing is trained again.
+    assert sorted(load_file(tmp_path / "killed")) == ["history", "model.value"]
+    assert run(Number(), recipe, tmp_path / "killed").images_per_second is None
+
+
+def test_the_groups_of_sgd_start_at_their_own_rates():
+    network = build_classifier(BACKBONE, 2, seed=0)
+    trunk, fresh = sgd(RECIPE).optimiser(network).param_groups
+    assert (trunk["lr"], fresh["lr"]) == (0.02, pytest.approx(0.1))
+    assert fresh["params"] == network.fresh
+    count = sum(p.requires_grad for p in network.parameters())
+    assert len(trunk["params"]) + len(fresh["params"]) == count
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_names_the_cases_of_its_batch(value, tmp_path):
+    """Slices of case b alone make it so; the epoch is stopped and nothing is kept of it."""
+    network, slices = Number(), toy_slices(10)
+    (_, start, stop), (second, *_) = slices.cases
+    recipe = replace(RECIPES["sgd"], batch=1)
+
+    def objective(images, indices, tags, generator):
+        loss, logits = network(images, indices, tags, generator)
+        return loss * (1.0 if start <= indices[0] < stop else value), logits
+
+    message = rf"in epoch 1: the loss of a batch with slices of {second} is {value}; smaller steps"
+    with pytest.raises(CamzooError, match=message):
+        run(network, recipe, tmp_path / "c", objective)
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_sum_of_losses_that_overflows_is_no_mean(tmp_path):
+    network = Number()
+
+    def objective(images, indices, tags, generator):
+        return network.value * 0 + 3e38, None
+
+    with pytest.raises(CamzooError, match=r"training diverged in epoch 1"):
+        run(network, RECIPES["sgd"], tmp_path / "c", objective)
+
+
 def test_a_tag_that_never_changes_is_refused():
     slices = toy_slices()
     always = replace(slices, tags=np.ones_like(slices.tags))
@@ -79,31 +169,37 @@ def test_a_tag_that_never_changes_is_refused():
         require_both_tags(never)
 
 
-def test_mirroring_is_off_where_organs_have_a_side():
-    assert mirrored("auto", toy_slices())
-    assert not mirrored("auto", toy_slices(sided=True))
-    assert mirrored("always", toy_slices(sided=True))
-    assert not mirrored("never", toy_slices())
-
-
 def test_the_schedule_is_poly_after_a_linear_rise():
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    optimiser = torch.optim.SGD([{"params": [parameter], "factor": 10.0}], lr=1.0)
-    recipe = TrainingConfig(lr=0.1, power=0.9, warmup=0.2)
-    rates = []
-    for done in (0.1, 0.2, 0.5):
-        _set_rates(optimiser, recipe, done)
-        rates.append(optimiser.param_groups[0]["lr"])
-    # 0.1 x 10 x rise x (1 - t)^0.9, worked out by hand
-    assert rates == pytest.approx([0.5 * 0.909533, 0.818052, 0.535887], abs=1e-5)
+    schedule = Poly(0.9, warmup=0.2)
+    rates = [schedule(2.0, t) for t in (0.1, 0.3, 0.9)]
+    # 2 x rise x (1 - t)^0.9, worked out by hand
+    assert rates == pytest.approx([0.5 * 1.819066, 1.450836, 0.251785], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("centred", "shares"),
+    [
+        (True, [1 / 12, 3 / 12, 5 / 12, 7 / 12, 9 / 12, 11 / 12]),
+        (False, [0, 0.2, 0.4, 0.5, 0.7, 0.9]),
+    ],
+)
+def test_a_schedule_counts_middles_of_steps_or_slices_in_front_of_them(centred, shares, tmp_path):
+    """2 epochs of 10 slices in batches of 4, 4 and 2."""
+    seen = []
+    recipe = replace(
+        RECIPES["adam"], epochs=2, centred=centred,
+        schedule=lambda start, t: seen.append(t) or start,
+    )  # fmt: skip
+    run(Number(), recipe, tmp_path / "c")
+    assert seen == pytest.approx(shares)
 
 
 def test_rare_tags_are_shown_more_often():
     tags = (np.arange(400) % 20 > 0).astype(np.uint8)[:, None]  # 95 % positive, as in ACDC
     slices = replace(toy_slices(count=400, size=8, organs=("bright",)), tags=tags)
     generator = torch.Generator().manual_seed(0)
-    plain = _order(slices, TrainingConfig(), generator)
-    drawn = _order(slices, TrainingConfig(rare=0.4), generator)
+    plain = draw_order(slices, 0.0, generator)
+    drawn = draw_order(slices, 0.4, generator)
     assert sorted(plain.tolist()) == list(range(400))
     assert 1 - tags[drawn.numpy()].mean() == pytest.approx(0.4, abs=0.08)
 

@@ -5,7 +5,7 @@ import torch
 
 from camzoo.core.errors import ConfigError
 from camzoo.data.labels import UNKNOWN
-from camzoo.refine.affinity_loss import affinity_loss
+from camzoo.refine.affinity_loss import affinity_loss, mean_over
 from camzoo.refine.neighbours import half_plane
 from camzoo.refine.pair_affinity import PairAffinity, affinity_from_edges
 
@@ -73,3 +73,9 @@ def test_sums_stay_finite_at_certain_affinities():
 def test_grids_must_agree():
     with pytest.raises(ConfigError, match=r"labels \[1, 6, 4\] and affinities of \[1, 4, 6\]"):
         affinity_loss(affinity_from_edges(torch.rand(1, 4, 6), 3), torch.zeros(1, 6, 4))
+
+
+def test_a_mean_over_chosen_losses_by_hand():
+    losses = torch.tensor([[1.0, 2.0, 6.0]])
+    assert mean_over(losses, torch.tensor([[True, False, True]])) == 3.5
+    assert mean_over(losses, torch.zeros(1, 3, dtype=torch.bool)) == 0

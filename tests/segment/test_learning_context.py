@@ -2,24 +2,11 @@
 
 from dataclasses import replace
 
-import torch
-from torch import nn
-
 from camzoo.config import TrainingConfig
-from camzoo.network.backbone import Trainable
+from tests.learning.test_loop import Number
 from tests.segment.toy import toy_context
 
 RECIPE = TrainingConfig(epochs=3, batch=8, lr=0.5, head_factor=1.0, power=0, precision="fp32")
-
-
-class Number(Trainable):
-    def __init__(self):
-        super().__init__()
-        self.value = nn.Parameter(torch.tensor(4.0))
-
-    @property
-    def fresh(self):
-        return [self.value]
 
 
 class Square:

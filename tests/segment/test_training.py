@@ -5,7 +5,9 @@ from torch import nn
 
 from camzoo.core.errors import CamzooError
 from camzoo.data.labels import UNKNOWN
-from camzoo.segment.training import fit, train_unet, training_batches
+from camzoo.learning.loop import batches
+from camzoo.segment.losses import cross_entropy_and_dice
+from camzoo.segment.training import UNetLoss, fit, train_unet
 from camzoo.segment.unet import build_unet
 from tests.segment.toy import TINY, toy_context, toy_masks
 from tests.toy import toy_slices
@@ -26,7 +28,7 @@ def trained(tmp_path, name="u", *, tick=None, config=TINY, loss=None, labels=Non
     network = build_unet(3, config.widths, seed=0)
     return fit(
         network, slices, toy_masks(slices) if labels is None else labels, config, seed=0,
-        device=CPU, path=tmp_path / f"{name}.safetensors",
+        device=CPU, checkpoint=tmp_path / f"{name}.safetensors",
         **({"tick": tick} if tick else {}), **({"loss": loss} if loss else {}),
     )  # fmt: skip
 
@@ -51,16 +53,15 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path):
     whole = trained(tmp_path, "whole")
 
     def kill(done, _total):
-        if done > 20:
+        if done > 5:
             raise Killed
 
     with pytest.raises(Killed):
         trained(tmp_path, "killed", tick=kill)
-    assert (tmp_path / "killed.checkpoint").exists()
+    assert (tmp_path / "killed.safetensors").exists()
     resumed = trained(tmp_path, "killed")
     assert torch.equal(weights(resumed.network), weights(whole.network))
     assert resumed.losses == whole.losses
-    assert not (tmp_path / "killed.checkpoint").exists()
 
 
 def test_what_a_network_draws_is_seeded_and_goes_on_where_it_was(tmp_path):
@@ -70,13 +71,13 @@ def test_what_a_network_draws_is_seeded_and_goes_on_where_it_was(tmp_path):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(4, 3, 1))
         torch.manual_seed(len(name))  # whatever has been drawn before
-        path = tmp_path / f"{name}.safetensors"
         return fit(
-            network, slices, toy_masks(slices), TINY, seed=0, device=CPU, path=path, tick=tick
-        )
+            network, slices, toy_masks(slices), TINY, seed=0, device=CPU,
+            checkpoint=tmp_path / name, tick=tick,
+        )  # fmt: skip
 
     def kill(done, _total):
-        if done > 20:
+        if done > 5:
             raise Killed
 
     whole = run("whole")
@@ -129,11 +130,18 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     assert torch.equal(weights(first.network), weights(again.network))
 
 
+def first_batch(slices, labels, config, seed=0):
+    """Views, labels and tags of the first slices of an epoch."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(slices), generator=generator)
+    loss = UNetLoss.of(None, labels, config, cross_entropy_and_dice, sided=slices.sided)
+    indices, images, tags = next(batches(slices, order, config.batch, CPU))
+    return *loss.views(images, indices, generator), tags
+
+
 def test_the_seed_fixes_the_views():
     slices = toy_slices(8)
-    one, same, other = (
-        next(training_batches(slices, toy_masks(slices), TINY, seed, CPU)) for seed in (1, 1, 2)
-    )
+    one, same, other = (first_batch(slices, toy_masks(slices), TINY, seed) for seed in (1, 1, 2))
     for a, b in zip(one, same, strict=True):
         assert torch.equal(a, b)
     assert not torch.equal(one[0], other[0])
@@ -142,7 +150,7 @@ def test_the_seed_fixes_the_views():
 def test_views_and_labels_move_together():
     slices = toy_slices(8, organs=("bright",))
     config = TINY.model_copy(update={"rotate": 15.0, "jitter": 0.0, "batch": 8, "side": 64})
-    views, labels, _ = next(training_batches(slices, toy_masks(slices), config, 0, CPU))
+    views, labels, _ = first_batch(slices, toy_masks(slices), config)
     bright = views[:, 0] > 0.8  # the square is 250 / 255, all else below 0.52
     agreement = (bright == (labels == 1)).float().mean()
     assert agreement > 0.99
@@ -153,7 +161,7 @@ def test_views_and_labels_move_together():
 def test_organs_with_a_side_are_not_mirrored(sided, flips):
     slices = toy_slices(16, organs=("bright",), sided=sided)
     config = TINY.model_copy(update={"rotate": 0.0, "jitter": 0.0, "batch": 16})
-    _, labels, tags = next(training_batches(slices, toy_masks(slices), config, 0, CPU))
+    _, labels, tags = first_batch(slices, toy_masks(slices), config)
     at_the_right = labels[tags[:, 0] > 0][:, :, 16:].bool().any(dim=(1, 2))
     assert bool(at_the_right.any()) is flips
 
@@ -162,8 +170,8 @@ def test_labels_may_be_coarser_than_the_network():
     slices = toy_slices(8)
     config = TINY.model_copy(update={"rotate": 0.0, "flip": "never"})
     coarse = toy_masks(slices)[:, ::4, ::4]
-    _, labels, _ = next(training_batches(slices, coarse, config, 0, CPU))
-    _, fine, _ = next(training_batches(slices, toy_masks(slices), config, 0, CPU))
+    _, labels, _ = first_batch(slices, coarse, config)
+    _, fine, _ = first_batch(slices, toy_masks(slices), config)
     assert torch.equal(labels, fine)
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from camzoo.cams.base import CamMethod
 from camzoo.cams.view.feature_view import FeatureView
-from camzoo.config import TrainingConfig
+from camzoo.config import Precision
 from camzoo.core.precision import autocast
-from camzoo.learning.augmentation import augment_planes
+from camzoo.learning.augmentation import Augmentation, augment_planes
 from camzoo.network.backbone import Classifier, Trainable
 from camzoo.steps.ccam.category import CategoryAttention, blend
 
@@ -26,7 +26,7 @@ class CausalClassifier(Trainable):
     Args:
         classifier: P-CAM, which is copied; its head starts anew.
         attention: Phi and Theta.
-        seed: Of the head.
+        seed: Seed of the head.
 
     Attributes:
         classifier: The copy.
@@ -72,27 +72,23 @@ class CausalLoss:
         context: M_GC [C, g, g].
         aligned: Whether M_GC is cropped and mirrored with the slice. The authors' later code leaves
             it as it is, so that it lies on another part of the body in every view.
-        config: Recipe.
-        flip: Whether slices may be mirrored.
+        ranges: What views are drawn from.
+        precision: Precision of the network.
     """
 
     network: CausalClassifier
     coarse: Tensor
     context: Tensor
     aligned: bool
-    config: TrainingConfig
-    flip: bool
+    ranges: Augmentation
+    precision: Precision
 
     def __call__(
-        self,
-        images: Tensor,
-        indices: NDArray[np.int64],
-        tags: Tensor,
-        generator: torch.Generator,
+        self, images: Tensor, indices: NDArray[np.int64], tags: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
         views, coarse, context = self._views(images, indices, generator)
-        with autocast(images.device, self.config.precision):
+        with autocast(images.device, self.precision):
             logits = self.network(self.network.classifier.normalise(views), coarse, context)
         return F.binary_cross_entropy_with_logits(logits.float(), tags), logits
 
@@ -104,9 +100,7 @@ class CausalLoss:
         fixed = self.context.expand(len(images), -1, -1, -1)
         one_hot = F.one_hot(self.coarse[indices].long(), classes + 1).permute(0, 3, 1, 2)[:, 1:]
         planes = torch.cat([one_hot.to(fixed), fixed], dim=1)
-        views, planes = augment_planes(
-            images, planes, self.config, flip=self.flip, generator=generator
-        )
+        views, planes = augment_planes(images, planes, self.ranges, generator)
         moved = planes[:, classes:] if self.aligned else fixed
         return views, numbered(planes[:, :classes]), moved
 
@@ -123,8 +117,8 @@ class CausalCam(CamMethod):
     For CAM that is the CAM of the head with the added channel: sum_k w_ck F_k + w_c M_c.
 
     Args:
-        method: Of the trunk.
-        weight: Of the added channel, [C].
+        method: CAM method that reads the trunk.
+        weight: Weight of the added channel for each class, [C].
         shares: Attention of every slice, [N, C].
         context: M_GC, [C, g, g].
         aligned: Whether a mirrored view gets a mirrored prior.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 
 from camzoo.cams.map_arrays import MapArrays
@@ -17,7 +15,10 @@ from camzoo.config import TrainingConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import cams
 from camzoo.core.supervision import Supervision
-from camzoo.learning.loop import minimise, mirrored
+from camzoo.learning.augmentation import Augmentation
+from camzoo.learning.checkpoint import CHECKPOINT, save_tensors
+from camzoo.learning.loop import minimise
+from camzoo.learning.recipe import sgd
 from camzoo.steps.base import MapStep, StepContext, StepReport, register_step
 from camzoo.steps.ccam.category import CategoryAttention
 from camzoo.steps.ccam.causal import CausalCam, CausalClassifier, CausalLoss
@@ -104,7 +105,8 @@ class CategoryCausality(MapStep):
         self._train(context, network, prior, coarse)
         shares = self._attention(network, coarse, prior)
         method = self._map(context, network, shares, prior, out)
-        _checkpoint(context).unlink()  # only now: whoever is killed before this need not retrain
+        # Only now: whoever is killed before this need not retrain.
+        (context.folder / CHECKPOINT).unlink()
         if self._without:
             return StepReport()
         return StepReport(
@@ -142,17 +144,16 @@ class CategoryCausality(MapStep):
         rows = context.positives
         slices = context.slices.at(rows)
         config = retraining(context.config.training, self._rate)
-        flip = mirrored(config.flip, slices)
-        loss = CausalLoss(network, coarse[rows], prior, self._aligned, config, flip)
+        ranges = Augmentation.of(config, sided=slices.sided)
+        loss = CausalLoss(network, coarse[rows], prior, self._aligned, ranges, config.precision)
         title = f"retraining on {len(rows)} positive slices, seed {context.seed}"
         with context.reporter.stage(title) as tick:
             minimise(
-                loss, network, slices, config,
+                loss, network, slices, sgd(config),
                 seed=context.seed, device=context.device,
-                checkpoint=_checkpoint(context), tick=tick,
+                checkpoint=context.folder / CHECKPOINT, tick=tick,
             )  # fmt: skip
-        state = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
-        save_file(state, context.folder / "network.safetensors")
+        save_tensors(context.folder / "network.safetensors", network.state_dict())
         network.eval()
 
     @torch.inference_mode()
@@ -189,10 +190,6 @@ def _notes(classes: int, method: str) -> tuple[str, ...]:
     constant = ("attention constant",) if classes == 1 else ()
     scale = () if method in _SAME_SCALE else ("prior on another scale",)
     return (*constant, *scale)
-
-
-def _checkpoint(context: StepContext) -> Path:
-    return context.folder / "checkpoint.safetensors"
 
 
 def retraining(config: TrainingConfig, rate: float) -> TrainingConfig:

@@ -11,7 +11,9 @@ from camzoo.cams.pipeline import make_maps
 from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BackboneConfig, MapsConfig, TrainingConfig
 from camzoo.core.registries import cams
+from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.loop import minimise
+from camzoo.learning.recipe import sgd
 from camzoo.network.backbone import build_classifier
 from camzoo.steps.ccam.category import CategoryAttention
 from camzoo.steps.ccam.causal import CausalCam, CausalClassifier, CausalLoss, Strength, numbered
@@ -157,10 +159,11 @@ def test_training_learns_the_tags_and_the_weight_of_the_prior(tmp_path: Path):
     causal = network()
     before = causal.weight.detach().clone()
     coarse = torch.randint(0, 3, (len(slices), GRID, GRID), dtype=torch.uint8)
-    loss = CausalLoss(causal, coarse, torch.rand(2, GRID, GRID), True, recipe, False)
+    ranges = Augmentation.of(recipe, sided=slices.sided)
+    loss = CausalLoss(causal, coarse, torch.rand(2, GRID, GRID), True, ranges, "fp32")
     history = minimise(
-        loss, causal, slices, recipe, seed=0, device=CPU, checkpoint=tmp_path / "state.safetensors"
-    )
+        loss, causal, slices, sgd(recipe), seed=0, device=CPU, checkpoint=tmp_path / "state"
+    ).epochs
     assert history[-1].loss < 0.7 * history[0].loss
     assert not torch.equal(before, causal.weight)
 
@@ -168,12 +171,12 @@ def test_training_learns_the_tags_and_the_weight_of_the_prior(tmp_path: Path):
 @pytest.mark.parametrize("aligned", [True, False])
 def test_the_context_moves_with_the_slice_where_it_is_aligned(aligned):
     """A prior that is the slice itself stays so in every view only if it moves along."""
-    recipe = TrainingConfig(crop=GRID, resize=(12, 24), precision="fp32")
+    ranges = Augmentation(GRID, (12, 24), flip=True)
     torch.manual_seed(0)
     blob = F.interpolate(torch.rand(1, 1, 4, 4), size=(GRID, GRID), mode="bilinear")[0]
     images = blob.expand(5, -1, -1)
     coarse = torch.zeros(5, GRID, GRID, dtype=torch.uint8)
-    loss = CausalLoss(network(1), coarse, blob, aligned, recipe, True)
+    loss = CausalLoss(network(1), coarse, blob, aligned, ranges, "fp32")
     generator = torch.Generator().manual_seed(3)
     views, _, context = loss._views(images, np.arange(5), generator)
     difference = (views - context[:, 0]).abs().mean().item()
