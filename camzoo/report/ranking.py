@@ -11,9 +11,9 @@ from camzoo.core.protocol import Protocol
 from camzoo.evaluate.score_options import GIVEN, PROTOCOLS
 from camzoo.metrics.comparison import compare_to_best
 from camzoo.metrics.definitions import get_metric
-from camzoo.metrics.protocols import add_optimism_gap
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
+from camzoo.metrics.threshold_choice import add_optimism_gap
 from camzoo.report.cells import p_value
 from camzoo.report.escaping import escape
 from camzoo.report.markdown import table as markdown

@@ -5,14 +5,14 @@ import pytest
 from camzoo.core.errors import ConfigError
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.overlap import dice
-from camzoo.metrics.protocols import (
+from camzoo.metrics.summary import summarise
+from camzoo.metrics.sweep import threshold_sweep
+from camzoo.metrics.threshold_choice import (
     Protocol,
     add_optimism_gap,
     apply_protocol,
     choose_threshold,
 )
-from camzoo.metrics.summary import summarise
-from camzoo.metrics.sweep import threshold_sweep
 
 THRESHOLDS = np.round(np.arange(0.05, 1, 0.05), 2)
 COUNTS = ["tp", "n_pred", "n_ref"]
