@@ -1,4 +1,4 @@
-"""The ways of choosing a threshold, by name; :mod:`camzoo.metrics.protocols` applies them."""
+"""The ways of choosing a threshold, by name; :mod:`camzoo.metrics.threshold_choice` has them."""
 
 from __future__ import annotations
 

@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 
 from camzoo.core.protocol import Protocol
-from camzoo.metrics.protocols import apply_protocol
+from camzoo.metrics.threshold_choice import apply_protocol
 
-#: The subsets that are reported: where pseudo-masks are used, and patients nobody has seen.
+#: The subsets that a run reports: where pseudo-masks are used, and patients nobody has seen.
 SCORED: Final = ("train", "test")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A threshold for a case, and how it was chosen."""
+    """A threshold for a case, and how it was chosen; None where there is no map to cut."""
 
     subset: str
     protocol: str
-    threshold: float
+    threshold: float | None
+
+
+#: The thresholds of a method by case; a case that is not reported has none.
+Choices = Mapping[str, Sequence[Choice]]
 
 
 def choose(
-    curves: pd.DataFrame, protocols: Sequence[Protocol], fixed: float
+    curves: pd.DataFrame,
+    protocols: Iterable[Protocol],
+    fixed: float,
+    scored: Sequence[str] = SCORED,
 ) -> dict[str, list[Choice]]:
     """Choose thresholds for every case that is reported.
 
     Args:
-        curves: Of one method of one cell.
+        curves: The counts of one method of one cell, with the subset of each case.
         protocols: Which to apply.
         fixed: Threshold of the protocol of that name.
+        scored: Subsets that are reported.
 
     Returns:
         By case: its thresholds, one per protocol.
     """
     chosen: dict[str, list[Choice]] = {}
-    for subset in SCORED:
+    for subset in scored:
         for protocol in protocols:
-            scored = apply_protocol(curves, protocol, scored=subset, fixed=fixed)
-            for case, threshold in zip(scored["case"], scored["threshold"], strict=True):
+            found = apply_protocol(curves, protocol, scored=subset, fixed=fixed)
+            for case, threshold in zip(found["case"], found["threshold"], strict=True):
                 choice = Choice(subset, protocol.value, float(threshold))
                 if choice not in chosen.setdefault(str(case), []):
                     chosen[str(case)].append(choice)

@@ -1,10 +1,10 @@
-"""The cases that are scored: what all methods share, checked before anything is computed."""
+"""The cases of a scoring: anyone's files, checked before anything is computed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from camzoo.core.errors import ConfigError, DataError, GeometryError
 from camzoo.data.notes import Note, listed, told
 from camzoo.data.plane import choose_plane, describe_slices, slice_stack
 from camzoo.data.volume import FloatArray
+from camzoo.evaluate.cases import Case
 from camzoo.evaluate.normalisation import Normalisation
 from camzoo.evaluate.prediction_files import (
     SUFFIXES,
@@ -29,43 +30,49 @@ from camzoo.evaluate.prediction_files import (
 from camzoo.evaluate.row_checks import require_sound
 from camzoo.evaluate.rows import make_rows
 from camzoo.evaluate.score_options import ScoreOptions, read_patients
-from camzoo.metrics.case import CaseReference, Record
-from camzoo.metrics.subregions import thirds
+from camzoo.metrics.case import Record
 
 
 class Cohort:
     """The references and the files of all methods.
 
-    Iterating reads one reference at a time, with the file of each method (None where missing).
-
     Args:
         predictions: Folder of one method, or of one folder per method.
         masks: Folder of reference labels.
         options: Settings.
+        heat_maps: Whether predictions are maps; labels otherwise.
 
     Attributes:
         organs: Names of the classes 1..C.
+        methods: Names of all methods.
+        with_thirds: Organs that are scored by apex, mid and base, too.
         slices: In which plane the columns per slice are measured, in words.
 
     Raises:
         DataError: Files do not pair up, or the references do not hold labels 1..C.
-        GeometryError: The spacing of a reference is given twice or not at all.
+        GeometryError: The spacing of a reference is given twice or not at all, or apex and base
+            are asked for where orientation is unknown.
         ConfigError: ``options.organs`` names too few classes.
     """
 
-    def __init__(self, predictions: Path, masks: Path, options: ScoreOptions) -> None:
-        self.options = options
+    def __init__(
+        self, predictions: Path, masks: Path, options: ScoreOptions, *, heat_maps: bool
+    ) -> None:
+        self._options = options
+        self._read = self._maps if heat_maps else self._labels
         self._dataset = masks.resolve().name
         self._paths = find_cases(masks)
         if not self._paths:
             raise DataError(f"{masks} holds no reference; put a volume or npy file per case there")
-        self._methods = find_methods(predictions)
-        require_pairs(self._paths, self._methods, allow_missing=options.allow_missing)
+        self._files = find_methods(predictions)
+        require_pairs(self._paths, self._files, allow_missing=options.allow_missing)
+        self.methods = list(self._files)
         self._patients = read_patients(options.patients, list(self._paths))
         # Notes on files, in the order in which they are read; a file may be read more than once.
         self._noted: dict[tuple[str, Note], None] = {}
         self._said = (*_say_what_is_ignored(masks, predictions), *self._say_what_is_missing())
         self.organs, self.slices = self._read_all()
+        self.with_thirds = self.organs if options.with_thirds else ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -75,11 +82,42 @@ class Cohort:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def __iter__(self) -> Iterator[tuple[Reference, dict[str, Path | None]]]:
-        for case in self._paths:
-            yield self._reference(case), {m: files.get(case) for m, files in self._methods.items()}
+    def __iter__(self) -> Iterator[Case]:
+        for name in self._paths:
+            reference = self._reference(name)
+            label = reference.label
+            yield Case(
+                id=name,
+                patient=label.patient,
+                label=label.array,
+                spacing=label.spacing,
+                affine=label.affine,
+                plane=choose_plane(label.spacing, self._options.slices),
+                predicted={
+                    method: partial(self._read, files[name], reference) if name in files else None
+                    for method, files in self._files.items()
+                },
+            )
 
-    def labels(self, path: Path, reference: Reference) -> NDArray[np.uint8]:
+    def missing(self, method: str) -> list[str]:
+        """Name the cases for which a method has no file."""
+        return [name for name in self._paths if name not in self._files[method]]
+
+    def rows(self, records: Mapping[str, Iterable[Record]], **common: str) -> pd.DataFrame:
+        """Return the records of all methods as result rows.
+
+        Args:
+            records: By method.
+            common: Columns that are the same in all rows.
+        """
+        common |= {"run": "score", "dataset": self._dataset, "subset": "test"}
+        rows = make_rows(
+            common | {"method": method} | row for method, some in records.items() for row in some
+        )
+        require_sound(rows, "the rows of this scoring")
+        return rows
+
+    def _labels(self, path: Path, reference: Reference) -> NDArray[np.uint8]:
         """Read the predicted labels [z, y, x] of one method.
 
         Raises:
@@ -96,7 +134,7 @@ class Cohort:
             )
         return labels
 
-    def maps(self, path: Path, reference: Reference) -> FloatArray:
+    def _maps(self, path: Path, reference: Reference) -> FloatArray:
         """Read the maps [C, z, y, x] of one method, normalised.
 
         Raises:
@@ -109,40 +147,16 @@ class Cohort:
                 f"{path} holds {len(maps)} maps, the references have {len(self.organs)} classes "
                 f"({', '.join(self.organs)}); write one map per class"
             )
-        return _normalised(maps, self.options.normalisation, path)
-
-    def surfaces(self, reference: Reference) -> dict[str, CaseReference]:
-        """Prepare every organ of a case.
-
-        Raises:
-            GeometryError: Apex and base are asked for where orientation is unknown.
-        """
-        label, with_thirds = reference.label, self.options.with_thirds
-        if with_thirds and not reference.has_header:
-            raise GeometryError(
-                f"{label.source} does not say which end is the head, so apex and base cannot be "
-                "told apart; save the references as NIfTI"
-            )
-        plane = choose_plane(label.spacing, self.options.slices)
-        found = {}
-        for c, organ in enumerate(self.organs, start=1):
-            mask = label.array == c
-            regions = thirds(mask, label.affine) if with_thirds else None
-            found[organ] = CaseReference(
-                mask, label.spacing, regions=regions, slicewise=True, slice_axis=plane.axis
-            )
-        return found
-
-    def rows(self, records: list[Record], stage: str) -> pd.DataFrame:
-        """Return the records as result rows."""
-        common = {"run": "score", "dataset": self._dataset, "stage": stage, "subset": "test"}
-        rows = make_rows(common | record for record in records)
-        require_sound(rows, "the rows of this scoring")
-        return rows
+        return _normalised(maps, self._options.normalisation, path)
 
     def _reference(self, case: str) -> Reference:
         path, patient = self._paths[case], self._patients[case]
-        reference = read_reference(path, case, patient, self.options.spacing)
+        reference = read_reference(path, case, patient, self._options.spacing)
+        if self._options.with_thirds and not reference.has_header:
+            raise GeometryError(
+                f"{path} does not say which end is the head, so apex and base cannot be told "
+                "apart; save the references as NIfTI"
+            )
         self._note(case, reference.notes)
         return reference
 
@@ -156,17 +170,16 @@ class Cohort:
         for case in self._paths:
             label = self._reference(case).label
             present |= set(np.unique(label.array).tolist())
-            plane = choose_plane(label.spacing, self.options.slices)
+            plane = choose_plane(label.spacing, self._options.slices)
             stacks.append(slice_stack(label.affine, plane))
-        organs = _organs(sorted(present - {0}), self.options.organs)
-        return organs, describe_slices(stacks, self.options.slices)
+        organs = _organs(sorted(present - {0}), self._options.organs)
+        return organs, describe_slices(stacks, self._options.slices)
 
     def _say_what_is_missing(self) -> tuple[str, ...]:
-        lacking = {m: len(self) - len(files) for m, files in self._methods.items()}
         return tuple(
-            f"{method}: {count} of {len(self)} cases have no prediction and count as failures"
-            for method, count in lacking.items()
-            if count
+            f"{method}: {len(gone)} of {len(self)} cases have no prediction and count as failures"
+            for method in self.methods
+            if (gone := self.missing(method))
         )
 
 
@@ -178,11 +191,6 @@ def _say_what_is_ignored(*folders: Path) -> Iterator[str]:
                 f"{folder}: ignored {listed(ignored)}; files that end in {', '.join(SUFFIXES)} are "
                 "read"
             )
-
-
-def key_of(reference: Reference, **more: Any) -> Record:
-    """Return the columns that name a case, and ``more``."""
-    return {"case": reference.label.case, "patient": reference.label.patient, **more}
 
 
 def _organs(labels: list[int], names: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -1,125 +1,118 @@
-"""Overlap and distances in millimetres: of maps at chosen thresholds, and of labels."""
+"""From maps and labels to numbers: overlap at every threshold, all metrics at chosen ones.
+
+Cases are walked through one by one, so that memory holds one of them, and each reference surface
+is built once for all methods and thresholds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from torch import Tensor
 
-from camzoo.cams.map_files import MapFiles
 from camzoo.core.progress import Tick, silent
-from camzoo.core.stored import read_frame
-from camzoo.data.slices import CaseInfo, Prepared
-from camzoo.evaluate.choose import Choice
-from camzoo.metrics.case import CaseReference
-from camzoo.metrics.subregions import thirds
-from camzoo.metrics.sweep import apply_threshold
-
-#: File of partial result rows in the folder of a stage.
-SCORES: Final = "scores.parquet"
-#: Organs that are also scored by apex, mid and base (PROMISE12).
-THIRDS: Final = frozenset({"prostate"})
+from camzoo.evaluate.cases import Case, Cases
+from camzoo.evaluate.choose import Choice, Choices
+from camzoo.evaluate.result_files import COLUMNS
+from camzoo.metrics.case import CaseReference, Record
+from camzoo.metrics.curves import curve_records
+from camzoo.metrics.sweep import apply_threshold, threshold_sweep
 
 
-def score_cases(
-    prepared: Prepared,
-    maps: Mapping[str, MapFiles],
-    choices: Mapping[str, Mapping[str, Sequence[Choice]]],
-    tick: Tick = silent,
-) -> dict[str, list[dict[str, Any]]]:
-    """Score all methods case by case, so that each reference surface is built once.
+def sweep_maps(
+    cases: Cases, thresholds: Sequence[float], tick: Tick = silent
+) -> dict[str, pd.DataFrame]:
+    """Count the overlap of each case and organ at each threshold, on the grid of the scan.
 
     Args:
-        prepared: Cases and their masks.
-        maps: By method.
-        choices: By method and case; a case without any is left out.
+        cases: With maps on [0, 1].
+        thresholds: Ascending.
         tick: Told (cases done, cases in all).
 
     Returns:
-        By method: partial result rows (organ, case, numbers), without the columns of the cell.
+        By method: the columns organ, case, patient, threshold, tp, n_pred, n_ref; a row per
+        threshold. A case without a map has no rows.
     """
-    masks = prepared.vault.for_evaluation()
-    records: dict[str, list[dict[str, Any]]] = {name: [] for name in maps}
-    for done, info in enumerate(prepared.index.cases):
-        wanted = {name: choices[name][info.id] for name in maps if info.id in choices[name]}
-        if wanted:
-            reference = _Reference(info, masks.label(info.id), prepared.index.organs)
-            for name, chosen in wanted.items():
-                records[name] += reference.score(maps[name].volume(info), chosen)
-        tick(done + 1, len(prepared.index.cases))
-    return records
-
-
-def score_labels(
-    prepared: Prepared,
-    predicted: Mapping[str, Callable[[CaseInfo], NDArray[np.uint8]]],
-    cases: Sequence[str],
-    tick: Tick = silent,
-) -> dict[str, list[dict[str, Any]]]:
-    """Score label volumes case by case.
-
-    Args:
-        prepared: Cases and their masks.
-        predicted: By method: gives the labels [z, y, x] of a case on the grid of its scan.
-        cases: Which to score.
-        tick: Told (cases done, cases in all).
-
-    Returns:
-        By method: partial result rows (organ, case, numbers), without the columns of the cell.
-    """
-    masks = prepared.vault.for_evaluation()
-    records: dict[str, list[dict[str, Any]]] = {name: [] for name in predicted}
+    parts: dict[str, list[pd.DataFrame]] = {method: [] for method in cases.methods}
     for done, case in enumerate(cases):
-        info = prepared.cases[case]
-        reference = _Reference(info, masks.label(case), prepared.index.organs)
-        for name, labels_of in predicted.items():
-            records[name] += reference.measure(labels_of(info))
+        for method, read in case.predicted.items():
+            if read is not None:
+                counts = threshold_sweep(read(), case.label, thresholds)
+                key = {"case": case.id, "patient": case.patient}
+                parts[method].append(curve_records(counts, cases.organs, **key)[list(COLUMNS)])
+        tick(done + 1, len(cases))
+    return {method: pd.concat(frames, ignore_index=True) for method, frames in parts.items()}
+
+
+def measure_maps(
+    cases: Cases, choices: Mapping[str, Choices], tick: Tick = silent
+) -> dict[str, list[Record]]:
+    """Measure maps at the thresholds that were chosen for them.
+
+    Args:
+        cases: With maps on [0, 1].
+        choices: By method; a case without any is left out.
+        tick: Told (cases done, cases in all).
+
+    Returns:
+        By method: partial result rows (organ, case, protocol, numbers), without the columns of
+        the cell; one per choice, organ and region.
+    """
+    records: dict[str, list[Record]] = {method: [] for method in cases.methods}
+    for done, case in enumerate(cases):
+        wanted = {m: choices[m][case.id] for m in case.predicted if case.id in choices[m]}
+        if wanted:
+            references = case.references(cases.organs, cases.with_thirds)
+            for method, chosen in wanted.items():
+                records[method] += _measure_choices(case, references, method, chosen)
         tick(done + 1, len(cases))
     return records
 
 
-def read_scores(folder: Path) -> list[dict[str, Any]]:
-    """Read the partial result rows that a stage stored in ``folder``."""
-    frame = read_frame(folder / SCORES, {"organ": "text", "case": "text", "tp": "int"})
-    return [{str(column): v for column, v in row.items()} for row in frame.to_dict("records")]
+def measure_labels(cases: Cases, tick: Tick = silent) -> dict[str, list[Record]]:
+    """Measure label volumes.
+
+    Args:
+        cases: With labels.
+        tick: Told (cases done, cases in all).
+
+    Returns:
+        By method: partial result rows (organ, case, numbers), without the columns of the cell; one
+        per organ and region.
+    """
+    records: dict[str, list[Record]] = {method: [] for method in cases.methods}
+    for done, case in enumerate(cases):
+        references = case.references(cases.organs, cases.with_thirds)
+        for method, read in case.predicted.items():
+            records[method] += _measure(case, references, None if read is None else read())
+        tick(done + 1, len(cases))
+    return records
 
 
-class _Reference:
-    """The masks of a case, ready to be compared with."""
-
-    def __init__(self, info: CaseInfo, label: NDArray[np.uint8], organs: Sequence[str]) -> None:
-        self._info = info
-        self._organs = {
-            organ: _organ(organ, label == c, info) for c, organ in enumerate(organs, start=1)
-        }
-
-    def score(self, maps: Tensor, choices: Sequence[Choice]) -> list[dict[str, Any]]:
-        """Rows of one method: one per choice, organ and region."""
-        rows = []
-        for threshold in dict.fromkeys(choice.threshold for choice in choices):
-            measured = self.measure(apply_threshold(maps.numpy(), threshold))
-            rows += [
-                row | {"subset": c.subset, "protocol": c.protocol, "threshold": threshold}
-                for c in choices
-                if c.threshold == threshold
-                for row in measured
-            ]
-        return rows
-
-    def measure(self, label: NDArray[np.uint8]) -> list[dict[str, Any]]:
-        """Rows of a label volume [z, y, x]: one per organ and region."""
-        case = {"case": self._info.id, "patient": self._info.patient}
-        return [
-            case | {"organ": organ} | row
-            for c, (organ, reference) in enumerate(self._organs.items(), start=1)
-            for row in reference.measure(label == c)
-        ]
+def _measure_choices(
+    case: Case,
+    references: Mapping[str, CaseReference],
+    method: str,
+    chosen: Sequence[Choice],
+) -> Iterator[Record]:
+    """Rows of one method in one case; equal thresholds are measured once."""
+    read = case.predicted[method]
+    maps = None if read is None else read()
+    for threshold in dict.fromkeys(choice.threshold for choice in chosen):
+        labels = None if maps is None or threshold is None else apply_threshold(maps, threshold)
+        rows = list(_measure(case, references, labels))
+        for choice in chosen:
+            if choice.threshold == threshold:
+                how = {"subset": choice.subset, "protocol": choice.protocol}
+                yield from (row | how | {"threshold": threshold} for row in rows)
 
 
-def _organ(organ: str, mask: NDArray[np.bool_], info: CaseInfo) -> CaseReference:
-    regions = thirds(mask, np.array(info.affine)) if organ in THIRDS and mask.any() else None
-    return CaseReference(mask, info.spacing, regions=regions)
+def _measure(
+    case: Case, references: Mapping[str, CaseReference], labels: NDArray[Any] | None
+) -> Iterator[Record]:
+    """Rows of labels [z, y, x], one per organ and region; without labels, of a missing one."""
+    for c, (organ, reference) in enumerate(references.items(), start=1):
+        rows = reference.missing() if labels is None else reference.measure(labels == c)
+        yield from ({"case": case.id, "patient": case.patient, "organ": organ} | r for r in rows)

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from camzoo.core.choices import parse_choice
 from camzoo.core.errors import ConfigError
 from camzoo.core.progress import Quiet, Reporter
 from camzoo.core.protocol import Protocol
-from camzoo.evaluate.cohort import Cohort, key_of
+from camzoo.evaluate.choose import Choice, choose
+from camzoo.evaluate.cohort import Cohort
+from camzoo.evaluate.measure import measure_labels, measure_maps, sweep_maps
 from camzoo.evaluate.normalisation import parse_normalisation
-from camzoo.evaluate.prediction_files import Reference, Spacing
+from camzoo.evaluate.prediction_files import Spacing
+from camzoo.evaluate.rows import PSEUDO_MASK, SEGMENTATION
 from camzoo.evaluate.score_options import GIVEN, PROTOCOLS, ScoreOptions
-from camzoo.metrics.case import CaseReference, Record
-from camzoo.metrics.curves import curve_records
-from camzoo.metrics.protocols import apply_protocol
-from camzoo.metrics.sweep import apply_threshold, threshold_sweep
-
-Files = Mapping[str, Path | None]
-#: Threshold by method and case.
-Thresholds = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,13 +117,11 @@ def score_masks(
     Raises:
         CamzooError: Files do not pair up, lie on other grids, or hold other things than labels.
     """
-    cohort = Cohort(preds, masks, options or ScoreOptions())
-    records: list[Record] = []
+    cohort = Cohort(preds, masks, options or ScoreOptions(), heat_maps=False)
     with (reporter or Quiet()).stage("score") as tick:
-        for done, (reference, files) in enumerate(cohort):
-            records += _mask_rows(cohort, reference, files)
-            tick(done + 1, len(cohort))
-    return Scores(cohort.rows(records, stage="segmentation"), None, cohort.slices, cohort.notes)
+        records = measure_labels(cohort, tick)
+    rows = cohort.rows(records, stage=SEGMENTATION, protocol=GIVEN)
+    return Scores(rows, None, cohort.slices, cohort.notes)
 
 
 def score_maps(
@@ -154,22 +145,27 @@ def score_maps(
         CamzooError: Files do not pair up, lie on other grids, or hold NaN or values that the
             normalisation does not bring between 0 and 1.
     """
-    cohort = Cohort(maps, masks, options or ScoreOptions())
-    reporter = reporter or Quiet()
-    parts: list[pd.DataFrame] = []
+    options, reporter = options or ScoreOptions(), reporter or Quiet()
+    cohort = Cohort(maps, masks, options, heat_maps=True)
     with reporter.stage("sweep") as tick:
-        for done, (reference, files) in enumerate(cohort):
-            parts += _case_curves(cohort, reference, files)
-            tick(done + 1, len(cohort))
-    curves = pd.concat(parts, ignore_index=True)
-    chosen, notes = _choose(curves, cohort.options.fixed)
-    records: list[Record] = []
+        curves = sweep_maps(cohort, options.thresholds, tick)
+    curves = {
+        method: frame.assign(method=method, subset="test") for method, frame in curves.items()
+    }
+    protocols, notes = _protocols(curves)
+    choices = {
+        method: choose(frame, protocols, options.fixed, scored=["test"])
+        | {
+            case: [Choice("test", p.value, None) for p in protocols]
+            for case in cohort.missing(method)
+        }
+        for method, frame in curves.items()
+    }
     with reporter.stage("measure") as tick:
-        for done, (reference, files) in enumerate(cohort):
-            records += _map_rows(cohort, reference, files, chosen)
-            tick(done + 1, len(cohort))
-    rows = cohort.rows(records, stage="pseudo-mask")
-    return Scores(rows, curves, cohort.slices, (*cohort.notes, *notes))
+        records = measure_maps(cohort, choices, tick)
+    rows = cohort.rows(records, stage=PSEUDO_MASK)
+    together = pd.concat(curves.values(), ignore_index=True)
+    return Scores(rows, together, cohort.slices, (*cohort.notes, *notes))
 
 
 def _as_spacing(values: Sequence[float]) -> Spacing:
@@ -179,65 +175,11 @@ def _as_spacing(values: Sequence[float]) -> Spacing:
     return numbers[0], numbers[1], numbers[2]
 
 
-def _mask_rows(cohort: Cohort, reference: Reference, files: Files) -> Iterator[Record]:
-    """Rows of all methods in one case."""
-    surfaces = cohort.surfaces(reference)
-    for method, path in files.items():
-        key = key_of(reference, method=method, protocol=GIVEN)
-        labels = None if path is None else cohort.labels(path, reference)
-        yield from _measure(surfaces, labels, key)
-
-
-def _map_rows(
-    cohort: Cohort, reference: Reference, files: Files, chosen: Mapping[Protocol, Thresholds]
-) -> Iterator[Record]:
-    """Rows of all methods and protocols in one case; equal thresholds are measured once."""
-    surfaces = cohort.surfaces(reference)
-    for method, path in files.items():
-        key = key_of(reference, method=method)
-        if path is None:
-            lacking = list(_measure(surfaces, None, key))
-            yield from (row | {"protocol": p.value} for p in chosen for row in lacking)
-            continue
-        maps = cohort.maps(path, reference)
-        wanted = {p: thresholds[method, key["case"]] for p, thresholds in chosen.items()}
-        for threshold in sorted(set(wanted.values())):
-            rows = list(_measure(surfaces, apply_threshold(maps, threshold), key))
-            same = {"threshold": threshold}
-            for protocol in (p for p, t in wanted.items() if t == threshold):
-                yield from (row | same | {"protocol": protocol.value} for row in rows)
-
-
-def _case_curves(cohort: Cohort, reference: Reference, files: Files) -> Iterator[pd.DataFrame]:
-    """Curves of all methods in one case; a missing map gives none."""
-    for method, path in files.items():
-        if path is not None:
-            maps = cohort.maps(path, reference)
-            counts = threshold_sweep(maps, reference.label.array, cohort.options.thresholds)
-            key = key_of(reference, method=method, subset="test")
-            yield curve_records(counts, cohort.organs, **key)
-
-
-def _measure(
-    surfaces: Mapping[str, CaseReference], labels: NDArray[np.uint8] | None, key: Mapping[str, Any]
-) -> Iterator[Record]:
-    """Rows of all organs and regions; without labels, those of a missing prediction."""
-    for c, (organ, surface) in enumerate(surfaces.items(), start=1):
-        rows = surface.missing() if labels is None else surface.measure(labels == c)
-        yield from ({**key, **row, "organ": organ} for row in rows)
-
-
-def _choose(
-    curves: pd.DataFrame, fixed: float
-) -> tuple[dict[Protocol, Thresholds], tuple[str, ...]]:
-    """Thresholds of every protocol that these patients allow, and why others are not among them."""
-    protocols, notes = list(PROTOCOLS), []
-    if curves.groupby("method")["patient"].nunique().min() < 2:
-        protocols.remove(Protocol.CROSS_VALIDATED)
-        notes.append("one patient only: no threshold can be cross-validated")
-    chosen: dict[Protocol, Thresholds] = {}
-    for protocol in protocols:
-        rows = apply_protocol(curves, protocol, fixed=fixed)
-        names = zip(rows["method"], rows["case"], strict=True)
-        chosen[protocol] = dict(zip(names, rows["threshold"].astype(float), strict=True))
-    return chosen, tuple(notes)
+def _protocols(
+    curves: Mapping[str, pd.DataFrame],
+) -> tuple[tuple[Protocol, ...], tuple[str, ...]]:
+    """Protocols that these patients allow, and why others are not among them."""
+    if min(frame["patient"].nunique() for frame in curves.values()) > 1:
+        return PROTOCOLS, ()
+    rest = tuple(p for p in PROTOCOLS if p is not Protocol.CROSS_VALIDATED)
+    return rest, ("one patient only: no threshold can be cross-validated",)

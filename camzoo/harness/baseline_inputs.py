@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -17,13 +16,13 @@ from torch import Tensor
 from camzoo.cams.map_arrays import MapArrays
 from camzoo.cams.map_files import MapFiles
 from camzoo.core.errors import ConfigError
-from camzoo.data.slices import Prepared, ReferenceMasks, TaggedSlices
+from camzoo.data.slices import CaseInfo, Prepared, ReferenceMasks, TaggedSlices
 from camzoo.data.splits import Split
+from camzoo.evaluate.measure import sweep_maps
+from camzoo.evaluate.prepared_cases import PreparedCases
 from camzoo.harness.stages import Context
 from camzoo.harness.store import Artifact
-from camzoo.metrics.curves import curve_records
-from camzoo.metrics.protocols import choose_threshold
-from camzoo.metrics.sweep import threshold_sweep
+from camzoo.metrics.threshold_choice import choose_threshold
 from camzoo.network.backbone import Classifier
 from camzoo.segment.base import Baseline
 from camzoo.segment.learning_context import BaselineContext
@@ -121,13 +120,11 @@ def best_threshold(
         maps: float [n, C, s, s], rows as in ``slices``.
         thresholds: To choose from.
     """
-    masks = prepared.vault.for_evaluation()
-    parts = []
-    for case, start, stop in slices.cases:
-        info = prepared.cases[case]
-        volume = info.on_scan(maps[start:stop].cpu())
-        counts = threshold_sweep(volume, torch.from_numpy(masks.label(case)), thresholds)
-        parts.append(
-            curve_records(counts, slices.organs, case=case, patient=info.patient, subset="val")
-        )
-    return choose_threshold(pd.concat(parts, ignore_index=True))
+    spans = {case: slice(start, stop) for case, start, stop in slices.cases}
+
+    def on_scan(info: CaseInfo) -> NDArray[np.float32]:
+        volume: NDArray[np.float32] = info.on_scan(maps[spans[info.id]].cpu()).numpy()
+        return volume
+
+    curves = sweep_maps(PreparedCases(prepared, {"maps": on_scan}, list(spans)), thresholds)
+    return choose_threshold(curves["maps"].assign(subset="val"))

@@ -32,8 +32,7 @@ from camzoo.data.plane import describe_slices, mixed_planes
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split, make_split
 from camzoo.evaluate.choose import choose
-from camzoo.evaluate.measure import read_scores
-from camzoo.evaluate.overlap_curves import CURVES, read_curves
+from camzoo.evaluate.result_files import CURVES, read_curves, read_scores
 from camzoo.evaluate.row_checks import require_sound
 from camzoo.evaluate.rows import PSEUDO_MASK, ROWS, SEGMENTATION, line_name, make_rows, write_rows
 from camzoo.harness.cells import Cell, cells

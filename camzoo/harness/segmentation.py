@@ -32,8 +32,8 @@ from camzoo.harness.stages import Context, Trained
 from camzoo.harness.store import Artifact, Key
 from camzoo.harness.work import segment_work
 from camzoo.metrics.curves import curve_records
-from camzoo.metrics.protocols import choose_threshold
 from camzoo.metrics.sweep import threshold_sweep
+from camzoo.metrics.threshold_choice import choose_threshold
 from camzoo.segment.base import Baseline, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume

@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from camzoo.core.stored import read_array, reading, write_frame
 from camzoo.data.readers import read_volume
 from camzoo.data.slices import CaseInfo
-from camzoo.evaluate.measure import SCORES, read_scores, score_labels
+from camzoo.evaluate.measure import measure_labels
+from camzoo.evaluate.prepared_cases import PreparedCases
+from camzoo.evaluate.result_files import SCORES, read_scores
 from camzoo.evaluate.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
 from camzoo.harness.baseline_inputs import BaselineCell
 from camzoo.harness.store import Artifact, Key
 from camzoo.harness.work import labels_work
 
 #: Raised whenever the result changes for the same key.
-VERSION: Final = 1
+VERSION: Final = 2
 #: In the folder of a baseline: label volumes of the test cases, and labels of training slices.
 PREDICTIONS: Final = "predictions"
 PSEUDO_MASKS: Final = "pseudo-masks.npy"
@@ -48,9 +50,9 @@ def segmentation_scores(
         drawn = {name: place for name, place in places.items() if (place / PSEUDO_MASKS).exists()}
         with cell.context.reporter.stage(f"scoring {', '.join(folders)}") as tick:
             volumes = {name: _stored_labels(place) for name, place in places.items()}
-            test = score_labels(cell.prepared, volumes, cell.split.test, tick)
+            test = measure_labels(PreparedCases(cell.prepared, volumes, cell.split.test), tick)
             pseudo = {name: _drawn_labels(cell, place) for name, place in drawn.items()}
-            train = score_labels(cell.prepared, pseudo, cell.split.train, tick)
+            train = measure_labels(PreparedCases(cell.prepared, pseudo, cell.split.train), tick)
         for name, folder in folders.items():
             rows = [{"stage": SEGMENTATION, "subset": "test"} | row for row in test[name]]
             rows += [{"stage": PSEUDO_MASK, "subset": "train"} | row for row in train.get(name, [])]

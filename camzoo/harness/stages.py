@@ -34,9 +34,10 @@ from camzoo.data.datasets import Dataset
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared, TaggedSlices
 from camzoo.data.splits import Split
-from camzoo.evaluate.choose import Choice
-from camzoo.evaluate.measure import SCORES, score_cases
-from camzoo.evaluate.overlap_curves import CURVES, sweep_cases
+from camzoo.evaluate.choose import Choices
+from camzoo.evaluate.measure import measure_maps, sweep_maps
+from camzoo.evaluate.prepared_cases import mapped_cases
+from camzoo.evaluate.result_files import CURVES, SCORES
 from camzoo.harness.guarded import Guarded
 from camzoo.harness.source import source_digest
 from camzoo.harness.store import Artifact, Key, Store
@@ -46,7 +47,7 @@ from camzoo.learning.loop import fit, require_both_tags
 from camzoo.network.backbone import Classifier, build_classifier
 
 VERSIONS: Final = {
-    "prepare": 2, "train": 1, "maps": 3, "fitting": 2, "curves": 1, "scores": 2,
+    "prepare": 2, "train": 1, "maps": 3, "fitting": 2, "curves": 1, "scores": 3,
 }  # fmt: skip
 #: Loss and tag accuracies per epoch, as they are stored.
 _HISTORY: Final = TypeAdapter(list[dict[str, Any]])
@@ -299,8 +300,9 @@ def curves_stage(context: Context, prepared: Prepared, mapped: Artifact, name: s
 
     def make(folder: Path) -> None:
         with context.reporter.stage(f"threshold sweep of {name}") as tick:
-            curves = sweep_cases(prepared, MapFiles.open(mapped.folder), thresholds, tick)
-        write_frame(curves, folder / CURVES)
+            cases = mapped_cases(prepared, {name: MapFiles.open(mapped.folder)})
+            curves = sweep_maps(cases, thresholds, tick)
+        write_frame(curves[name], folder / CURVES)
 
     slices = prepared.tagged()
     return context.store.get(
@@ -312,9 +314,7 @@ def curves_stage(context: Context, prepared: Prepared, mapped: Artifact, name: s
     )
 
 
-def scores_keys(
-    mapped: Mapping[str, Artifact], choices: Mapping[str, Mapping[str, Sequence[Choice]]]
-) -> dict[str, Key]:
+def scores_keys(mapped: Mapping[str, Artifact], choices: Mapping[str, Choices]) -> dict[str, Key]:
     """What the distances at the chosen thresholds depend on, by method."""
     return {
         name: {
@@ -330,14 +330,14 @@ def scores_stage(
     context: Context,
     prepared: Prepared,
     mapped: Mapping[str, Artifact],
-    choices: Mapping[str, Mapping[str, Sequence[Choice]]],
+    choices: Mapping[str, Choices],
 ) -> dict[str, Artifact]:
     """Measure distances of all methods at their chosen thresholds."""
 
     def make(folders: dict[str, Path]) -> set[str]:
         files = {name: MapFiles.open(mapped[name].folder) for name in folders}
         with context.reporter.stage(f"surface distances of {', '.join(folders)}") as tick:
-            scored = score_cases(prepared, files, choices, tick)
+            scored = measure_maps(mapped_cases(prepared, files), choices, tick)
         for name, folder in folders.items():
             write_frame(pd.DataFrame.from_records(scored[name]), folder / SCORES)
         return set(folders)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.metrics.definitions import metrics_table as metrics_table
     from camzoo.metrics.overlap import dice as dice
     from camzoo.metrics.overlap import overlap_counts as overlap_counts
-    from camzoo.metrics.protocols import apply_protocol as apply_protocol
     from camzoo.metrics.summary import summarise as summarise
     from camzoo.metrics.surface import ReferenceSurface as ReferenceSurface
     from camzoo.metrics.surface import SurfaceDistances as SurfaceDistances
@@ -23,6 +22,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.metrics.sweep import SweepCounts as SweepCounts
     from camzoo.metrics.sweep import apply_threshold as apply_threshold
     from camzoo.metrics.sweep import threshold_sweep as threshold_sweep
+    from camzoo.metrics.threshold_choice import apply_protocol as apply_protocol
 else:  # a module with __getattr__ would have every name to a type checker
     __getattr__, __dir__, __all__ = lazily(
         __name__,
@@ -31,7 +31,7 @@ else:  # a module with __getattr__ would have every name to a type checker
             "camzoo.metrics.comparison": ("compare_to_best",),
             "camzoo.metrics.definitions": ("metrics_table",),
             "camzoo.metrics.overlap": ("dice", "overlap_counts"),
-            "camzoo.metrics.protocols": ("apply_protocol",),
+            "camzoo.metrics.threshold_choice": ("apply_protocol",),
             "camzoo.metrics.summary": ("summarise",),
             "camzoo.metrics.surface": ("ReferenceSurface", "SurfaceDistances", "surface_distances"),
             "camzoo.metrics.sweep": ("SweepCounts", "apply_threshold", "threshold_sweep"),

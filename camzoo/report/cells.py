@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from camzoo.evaluate.rows import line_name
 from camzoo.metrics.comparison import compare_to_best
+from camzoo.metrics.definitions import get_metric
+from camzoo.metrics.frames import groups
 from camzoo.metrics.summary import summarise
 
 #: Where there is no number.
 NONE: Final = "n/a"
+#: Metrics of volumes that every table shows.
+SHOWN: Final = ("dsc", "asd_mm", "mad_mm")
 #: What a difference has to reach to be believed.
 _LEVEL: Final = 0.05
 
 
-def comparison(rows: pd.DataFrame) -> dict[Any, dict[str, str]]:
-    """How sure the order is: Holm-corrected p against the best, and how often each is first."""
+def methods(rows: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """Yield for each method the cells that name it, and its rows."""
+    for key, mine in groups(rows, ["method", "variant", "supervision"]):
+        name = line_name(key["method"], key["variant"])
+        yield {"method": name, "supervision": key["supervision"]}, mine
+
+
+def comparison(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """How sure the order is, by method as :func:`methods` calls it; empty for a single one.
+
+    Holm-corrected p against the best, and how often each is first.
+    """
     if rows["method"].nunique() < 2:
         return {}
     compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc")
     enough = _smallest_p(int(compared["n_patients"].min()), len(compared)) < _LEVEL
     return {
-        (line["method"], line["variant"]): {
+        line_name(line["method"], line["variant"]): {
             "p (Holm)": "best"
             if line["best"]
             else p_value(line["p_holm"])
@@ -47,10 +62,44 @@ def _smallest_p(patients: int, lines: int) -> float:
     return float(pairs * 2 / 2**patients)
 
 
-def summary(rows: pd.DataFrame, metric: str) -> dict[str, float]:
+def summary(rows: pd.DataFrame, metric: str) -> Mapping[str, float]:
     """One line over all cases; organs of a case are averaged first."""
     line = summarise(rows, metric, ["method"]).iloc[0]
     return {str(name): value for name, value in line.items()}
+
+
+def title(metric: str) -> str:
+    """What the column of a metric is called: its name and unit."""
+    chosen = get_metric(metric)
+    return f"{chosen.label} ({chosen.unit or '%'})"
+
+
+def measured(rows: pd.DataFrame, *names: str) -> dict[str, str]:
+    """Mean ± sample standard deviation over cases, by title; of :data:`SHOWN` without ``names``."""
+    return {
+        title(name): spread(summary(rows, name), 1 if get_metric(name).unit else 100)
+        for name in names or SHOWN
+    }
+
+
+def certainty(line: Mapping[str, float]) -> dict[str, str]:
+    """How far a :func:`summary` may be trusted, in percent: over patients, and over seeds."""
+    return {"95 % interval": interval(line), **over_seeds(line)}
+
+
+def coverage(rows: pd.DataFrame, dsc: Mapping[str, float]) -> dict[str, str]:
+    """How many volumes count, and what those that failed would cost; ``dsc`` sums them up."""
+    return {
+        "ASD with failures": number(summary(rows, "asd_mm")["mean_with_failures"]),
+        "volumes": f"{int(dsc['n'])}",
+        "nothing there": f"{int(dsc['n_empty'])}",
+        "failed": f"{int(dsc['n_failed'])}",
+    }
+
+
+def number(value: float) -> str:
+    """Two decimals."""
+    return f"{value:.2f}" if np.isfinite(value) else NONE
 
 
 def mean_std(values: pd.Series[float]) -> str:
@@ -78,7 +127,7 @@ def spread(line: Mapping[str, float], factor: float) -> str:
     if not np.isfinite(line["mean"]):
         return NONE
     std = f" ± {factor * line['std']:.2f}" if np.isfinite(line["std"]) else ""
-    return f"{factor * line['mean']:.2f}{std}"
+    return f"{number(factor * line['mean'])}{std}"
 
 
 def ranked(lines: list[dict[str, Any]]) -> pd.DataFrame:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from camzoo.core.protocol import Protocol
 from camzoo.evaluate.score_options import GIVEN, PROTOCOLS
-from camzoo.metrics.comparison import compare_to_best
-from camzoo.metrics.definitions import get_metric
-from camzoo.metrics.protocols import add_optimism_gap
 from camzoo.metrics.subregions import WHOLE
-from camzoo.metrics.summary import summarise
-from camzoo.report.cells import p_value
+from camzoo.report.cells import (
+    SHOWN,
+    certainty,
+    comparison,
+    coverage,
+    measured,
+    methods,
+    number,
+    ranked,
+    summary,
+)
 from camzoo.report.escaping import escape
 from camzoo.report.markdown import table as markdown
+from camzoo.report.words import meanings
 
 _DISTANCES: Final = ("asd_mm", "mad_mm", "hd95_mm")
-_SHOWN: Final = ("dsc", *_DISTANCES)
 
 
 def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFrame:
@@ -32,31 +37,32 @@ def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFr
         protocol: One that the rows hold.
         region: Whole, apex, mid or base.
     """
-    here = rows[rows["region"] == region]
-    lines = add_optimism_gap(summarise(here, "dsc", ["method", "protocol"]))
-    lines = lines[lines["protocol"] == protocol].set_index("method")
-    mine = here[here["protocol"] == protocol]
-    distances = {m: summarise(mine, m, ["method"]).set_index("method") for m in _DISTANCES}
-    sure = compare_to_best(mine.drop(columns=["organ", "region", "variant"]), "dsc")
-    sure = sure.set_index("method")
-    ranked = lines.sort_values("mean_with_failures", ascending=False, kind="stable").index
-    table = pd.DataFrame(
-        {
-            "rank": position,
-            "method": name,
-            **_overlap_cells(lines.loc[name]),
-            **{_title(m): _spread(distances[m].loc[name]) for m in _DISTANCES},
-            "ASD with failures": _number(distances["asd_mm"].loc[name, "mean_with_failures"]),
-            **{c: f"{lines.loc[name, f'n{s}']:.0f}" for c, s in _COVERAGE.items()},
-            "p (Holm)": "best" if sure.loc[name, "best"] else p_value(sure.loc[name, "p_holm"]),
-            "first": f"{100 * sure.loc[name, 'p_first']:.0f} %",
-        }
-        for position, name in enumerate(ranked, start=1)
-    )
-    return table.drop(columns="gap") if protocol == GIVEN else table
+    rows = rows[rows["region"] == region].assign(variant="", supervision="")
+    mine = rows[rows["protocol"] == protocol]
+    order = comparison(mine)
+    best = rows[rows["protocol"] == Protocol.ORACLE.value]
+    lines = []
+    for line, part in methods(mine):
+        dsc = summary(part, "dsc")
+        lines.append(
+            {"method": line["method"]}
+            | measured(part, "dsc")
+            | certainty(dsc)
+            | {"pooled DSC (%)": number(100 * dsc["pooled"])}
+            | _gap(best[best["method"] == line["method"]], dsc["mean"])
+            | measured(part, *_DISTANCES)
+            | coverage(part, dsc)
+            | order.get(line["method"], {})
+            | {"_rank": -dsc["mean_with_failures"]}
+        )
+    table = ranked(lines)
+    table.insert(0, "rank", range(1, len(table) + 1))
+    return table
 
 
-_COVERAGE: Final = {"cases": "", "empty": "_empty", "failed": "_failed"}
+def _gap(best: pd.DataFrame, mean: float) -> dict[str, str]:
+    """How much better the oracle looks; no cell for masks, which have none."""
+    return {"gap": number(100 * (summary(best, "dsc")["mean"] - mean))} if len(best) else {}
 
 
 def page(rows: pd.DataFrame, notes: tuple[str, ...] = ()) -> str:
@@ -79,42 +85,7 @@ def protocols(rows: pd.DataFrame) -> list[str]:
 
 
 def definitions(rows: pd.DataFrame) -> str:
-    """Say what each protocol and metric of the tables means, a line each."""
-    known = {p.value: p.meaning for p in Protocol}
-    lines = [f"- {name}: {known[name]}" for name in protocols(rows) if name in known]
-    for metric in map(get_metric, _SHOWN):
-        unit = f" ({metric.unit})" if metric.unit else ""
-        lines.append(
-            f"- {metric.label}{unit}: {metric.definition}; {metric.direction}; one mask empty: "
-            f"{metric.one_empty}; a failure counts as: {metric.worst}"
-        )
-    lines.append(
-        "- p (Holm): paired Wilcoxon test over patients against the best, corrected over all "
-        "pairs; first: how often a method is best when patients are resampled"
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _overlap_cells(line: pd.Series[Any]) -> dict[str, str]:
-    return {
-        "DSC (%)": _spread(line, 100),
-        "95 % interval": f"{100 * line['ci_low']:.1f} to {100 * line['ci_high']:.1f}",
-        "pooled DSC (%)": _number(100 * line["pooled"]),
-        "gap": _number(100 * line["optimism_gap"]),
-    }
-
-
-def _title(metric: str) -> str:
-    chosen = get_metric(metric)
-    return f"{chosen.label} ({chosen.unit})"
-
-
-def _spread(line: pd.Series[Any], factor: float = 1) -> str:
-    if np.isnan(line["mean"]):
-        return "n/a"
-    std = f" ± {factor * line['std']:.2f}" if np.isfinite(line["std"]) else ""
-    return f"{factor * line['mean']:.2f}{std}"
-
-
-def _number(value: float) -> str:
-    return "n/a" if np.isnan(value) else f"{value:.2f}"
+    """Say what the words of the tables mean, a line each."""
+    named = protocols(rows)
+    no_gap = ("gap",) if named == [GIVEN] else ()
+    return meanings(named, dict.fromkeys((*SHOWN, *_DISTANCES)), without=("seeds", *no_gap))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from camzoo.core.errors import DamagedError
 from camzoo.core.text import plain
-from camzoo.evaluate.overlap_curves import COLUMNS, CURVES
+from camzoo.evaluate.result_files import COLUMNS, CURVES
 from camzoo.evaluate.rows import KEY, NO_THRESHOLD, ROWS, line_name, run_again
 from camzoo.harness.manifest import COSTS, MANIFEST, SUBSETS, Cost, Manifest, dataset_name
 from camzoo.metrics.subregions import WHOLE

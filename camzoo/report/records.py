@@ -10,7 +10,7 @@ import pandas as pd
 
 from camzoo.core.checksums import SUMS, verify_sums
 from camzoo.core.errors import ConfigError
-from camzoo.evaluate.overlap_curves import CURVES, read_curves
+from camzoo.evaluate.result_files import CURVES, read_curves
 from camzoo.evaluate.row_checks import require_sound
 from camzoo.evaluate.rows import ROWS, read_rows, run_again
 from camzoo.harness.manifest import (

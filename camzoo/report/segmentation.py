@@ -10,23 +10,12 @@ import pandas as pd
 
 from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION, line_name
-from camzoo.metrics.frames import groups
 from camzoo.metrics.subregions import THIRDS, WHOLE
-from camzoo.report.cells import (
-    NONE,
-    comparison,
-    interval,
-    mean_std,
-    over_seeds,
-    ranked,
-    spread,
-    summary,
-)
+from camzoo.report import cells
+from camzoo.report.cells import NONE, methods, ranked
 from camzoo.report.reported_volumes import reported_volumes
-from camzoo.report.tables import pooled_dsc
+from camzoo.report.tables import pooled_means
 
-_BASELINE: Final = ["method", "variant", "supervision"]
-_METRICS: Final = {"dsc": ("DSC (%)", 100), "asd_mm": ("ASD (mm)", 1), "mad_mm": ("MAD (mm)", 1)}
 #: What is measured of a baseline, in time.
 _STAGES: Final = ("maps", "fit", "predict")
 #: In the place of a number, for baselines of the paper that the run left out.
@@ -53,22 +42,20 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
     rows = rows[(rows["stage"] == SEGMENTATION) & (rows["region"] == WHOLE)]
     paper = reported_volumes(*_subject(rows))
     order, complete = _order(rows), _complete(rows)
-    lines = []
-    for key, mine in groups(rows, _BASELINE):
-        dsc = summary(mine, "dsc")
+    lines: list[dict[str, Any]] = []
+    for line, mine in methods(rows):
+        dsc, name = cells.summary(mine, "dsc"), line["method"]
+        counts = cells.coverage(mine, dsc)
+        del counts["nothing there"]
+        counts["volumes"] += "" if name in complete else " (incomplete)"
         lines.append(
-            _baseline(key)
-            | _measured(mine)
-            | {
-                "95 % interval": interval(dsc),
-                **over_seeds(dsc),
-                "ASD with failures": f"{summary(mine, 'asd_mm')['mean_with_failures']:.2f}",
-                "volumes": f"{int(dsc['n'])}{'' if _name(key) in complete else ' (incomplete)'}",
-                "failed": f"{int(dsc['n_failed'])}",
-            }
-            | order.get((key["method"], key["variant"]), {})
-            | _paper(paper, _name(key))
-            | {"_rank": (_name(key) not in complete, -dsc["mean"])}
+            line
+            | cells.measured(mine)
+            | cells.certainty(dsc)
+            | counts
+            | order.get(name, {})
+            | _paper(paper, name)
+            | {"_rank": (name not in complete, -dsc["mean"])}
         )
     there = {line["method"] for line in lines}
     absent = dict.fromkeys((*failed, *paper))
@@ -86,9 +73,12 @@ def segmentation_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
     """DSC of the test volumes by organ, in the order of their mean."""
     rows = rows[(rows["stage"] == SEGMENTATION) & (rows["region"] == WHOLE)]
     lines = []
-    for key, mine in groups(rows, _BASELINE):
-        organs = {str(o): spread(summary(part, "dsc"), 100) for o, part in mine.groupby("organ")}
-        lines.append(_baseline(key) | organs | {"_rank": -summary(mine, "dsc")["mean"]})
+    for line, mine in methods(rows):
+        organs = {
+            str(o): cells.measured(part, "dsc")[cells.title("dsc")]
+            for o, part in mine.groupby("organ")
+        }
+        lines.append(line | organs | {"_rank": -cells.summary(mine, "dsc")["mean"]})
     return ranked(lines)
 
 
@@ -101,14 +91,14 @@ def segmentation_region_table(rows: pd.DataFrame) -> pd.DataFrame:
     for position, region in enumerate((WHOLE, *THIRDS)):
         part = rows[rows["region"] == region]
         paper = reported_volumes(*_subject(rows), region)
-        for key, mine in groups(part, _BASELINE):
+        for line, mine in methods(part):
             lines.append(
                 {"region": region}
-                | _baseline(key)
-                | _measured(mine)
-                | {"failed": f"{int(summary(mine, 'dsc')['n_failed'])}"}
-                | _paper(paper, _name(key))
-                | {"_rank": (position, -summary(mine, "dsc")["mean"])}
+                | line
+                | cells.measured(mine)
+                | {"failed": f"{int(cells.summary(mine, 'dsc')['n_failed'])}"}
+                | _paper(paper, line["method"])
+                | {"_rank": (position, -cells.summary(mine, "dsc")["mean"])}
             )
     return ranked(lines)
 
@@ -117,11 +107,11 @@ def learnt_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Labels of the training slices that baselines learnt, as volumes; empty where none has any."""
     rows = rows[(rows["stage"] == PSEUDO_MASK) & (rows["region"] == WHOLE)]
     lines = []
-    for key, mine in groups(rows, _BASELINE):
-        pooled = pooled_dsc(mine, ["fold", "seed"]).groupby(["fold", "seed"])["dsc"].mean() * 100
+    for line, mine in methods(rows):
+        pooled, volumes = pooled_means(mine), cells.measured(mine, "dsc")[cells.title("dsc")]
         lines.append(
-            _baseline(key)
-            | {"pooled DSC (%)": mean_std(pooled), "DSC of volumes (%)": _measured(mine)["DSC (%)"]}
+            line
+            | {"pooled DSC (%)": cells.mean_std(pooled), "DSC of volumes (%)": volumes}
             | {"_rank": -float(pooled.mean())}
         )
     return ranked(lines) if lines else pd.DataFrame()
@@ -153,36 +143,22 @@ def _subject(rows: pd.DataFrame) -> tuple[str, tuple[str, ...]]:
     return str(rows["dataset"].iloc[0]), tuple(sorted(rows["organ"].unique()))
 
 
-def _baseline(key: Mapping[str, Any]) -> dict[str, Any]:
-    return {"method": _name(key), "supervision": key["supervision"]}
-
-
-def _name(key: Mapping[str, Any]) -> str:
-    return line_name(key["method"], key["variant"])
-
-
-def _measured(rows: pd.DataFrame) -> dict[str, str]:
-    return {
-        label: spread(summary(rows, metric), factor) for metric, (label, factor) in _METRICS.items()
-    }
-
-
 def _paper(paper: Mapping[str, Mapping[str, str]], name: str) -> dict[str, str]:
     """The paper's columns; none where it has no such table."""
     if not paper:
         return {}
     numbers = paper.get(name, {})
-    return {f"paper {label}": numbers.get(metric, NONE) for metric, (label, _) in _METRICS.items()}
+    return {f"paper {cells.title(metric)}": numbers.get(metric, NONE) for metric in cells.SHOWN}
 
 
-def _order(rows: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
+def _order(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
     """How sure the order of those is that see no masks, not even marks cut from them.
 
     A baseline that failed in some folds or seeds has no pairs for the others' cases, and is left
     out.
     """
     weak = rows[~rows["supervision"].map(lambda name: Supervision(name).opens_masks).astype(bool)]
-    return comparison(weak[_names(weak).isin(_complete(rows))])
+    return cells.comparison(weak[_names(weak).isin(_complete(rows))])
 
 
 def _complete(rows: pd.DataFrame) -> list[str]:

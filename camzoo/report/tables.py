@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from camzoo.core.protocol import Protocol
 from camzoo.core.supervision import Supervision
-from camzoo.evaluate.rows import line_name
-from camzoo.metrics.frames import groups
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report import reported
 from camzoo.report.cells import (
     NONE,
+    certainty,
     comparison,
-    interval,
+    coverage,
     mean_std,
-    over_seeds,
+    measured,
+    methods,
     ranked,
-    spread,
     summary,
 )
 from camzoo.report.equivalents import EQUALS
 
 #: The protocol that numbers are believed by: thresholds from patients that are not scored.
 HEADLINE: Final = Protocol.VALIDATED
-_RIVAL: Final = ["method", "variant", "supervision"]
 
 
 def of_weak(rows: pd.DataFrame) -> pd.DataFrame:
@@ -52,11 +50,11 @@ def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
     organs = tuple(sorted(rows["organ"].unique()))
     dataset = str(rows["dataset"].iloc[0])
     lines = []
-    for key, mine in groups(rows, _RIVAL):
+    for line, mine in methods(rows):
         values = {protocol: _cell_means(mine, protocol) for protocol in _protocols(rows)}
-        paper = [reported.pooled_dsc(dataset, name, organs) for name in _names(key)]
+        paper = [reported.pooled_dsc(dataset, name, organs) for name in _names(mine)]
         lines.append(
-            _method(key)
+            line
             | {protocol: mean_std(value) for protocol, value in values.items()}
             | {
                 "gap": _gap(values),
@@ -73,17 +71,18 @@ def pooled_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
     rows = _whole(rows, "train")
     dataset = str(rows["dataset"].iloc[0])
     lines = []
-    for key, mine in groups(rows, _RIVAL):
-        line = _method(key) | {"_rank": -float(_cell_means(mine, HEADLINE.value).mean())}
+    for line, mine in methods(rows):
+        cells = {}
         for organ, part in mine.groupby("organ"):
             validated = _cell_means(part, HEADLINE.value).mean()
             oracle = _cell_means(part, Protocol.ORACLE.value).mean()
             paper = _paper(
-                reported.pooled_dsc_of_organ(dataset, name, str(organ)) for name in _names(key)
+                reported.pooled_dsc_of_organ(dataset, name, str(organ)) for name in _names(mine)
             )
             beside = f", paper {paper}" if paper else ""
-            line[str(organ)] = f"{validated:.2f} (oracle {oracle:.2f}{beside})"
-        lines.append(line)
+            cells[str(organ)] = f"{validated:.2f} (oracle {oracle:.2f}{beside})"
+        mean = float(_cell_means(mine, HEADLINE.value).mean())
+        lines.append(line | cells | {"_rank": -mean})
     return ranked(lines)
 
 
@@ -93,22 +92,15 @@ def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["protocol"] == HEADLINE.value]
     order = comparison(rows)
     lines = []
-    for key, mine in groups(rows, _RIVAL):
-        dsc, asd, mad = (summary(mine, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
+    for line, mine in methods(rows):
+        dsc = summary(mine, "dsc")
         lines.append(
-            _method(key)
-            | {
-                "DSC (%)": spread(dsc, 100),
-                "95 % interval": interval(dsc),
-                **over_seeds(dsc),
-                "ASD (mm)": spread(asd, 1),
-                "MAD (mm)": spread(mad, 1),
-                "ASD with failures": f"{asd['mean_with_failures']:.2f}",
-                "volumes": f"{int(dsc['n'])}",
-                "nothing there": f"{int(dsc['n_empty'])}",
-                "failed": f"{int(dsc['n_failed'])}",
-            }
-            | order.get((key["method"], key["variant"]), {})
+            line
+            | measured(mine, "dsc")
+            | certainty(dsc)
+            | measured(mine, "asd_mm", "mad_mm")
+            | coverage(mine, dsc)
+            | order.get(line["method"], {})
             | {"_rank": -dsc["mean"]}
         )
     return ranked(lines)
@@ -118,21 +110,12 @@ def protocol_table(rows: pd.DataFrame) -> pd.DataFrame:
     """DSC, ASD and MAD of the test patients' volumes by method and protocol."""
     rows = _whole(rows, "test")
     lines = []
-    for key, mine in groups(rows, _RIVAL):
+    for line, mine in methods(rows):
         headline = mine[mine["protocol"] == HEADLINE.value]["dsc"].mean()
         for position, protocol in enumerate(_protocols(rows)):
             part = mine[mine["protocol"] == protocol]
-            dsc, asd, mad = (summary(part, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
-            lines.append(
-                _method(key)
-                | {
-                    "protocol": protocol,
-                    "DSC (%)": spread(dsc, 100),
-                    "ASD (mm)": spread(asd, 1),
-                    "MAD (mm)": spread(mad, 1),
-                    "_rank": (-headline, position),
-                }
-            )
+            rank = (-headline, position)
+            lines.append(line | {"protocol": protocol} | measured(part) | {"_rank": rank})
     return ranked(lines)
 
 
@@ -144,19 +127,14 @@ def region_table(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows[(rows["subset"] == "test") & (rows["protocol"] == HEADLINE.value)]
     rows = rows[rows["region"] != WHOLE]
     lines = []
-    for key, mine in groups(rows, _RIVAL):
+    for line, mine in methods(rows):
         for region, part in mine.groupby("region"):
-            dsc, asd, mad = (summary(part, metric) for metric in ("dsc", "asd_mm", "mad_mm"))
+            failed = f"{int(summary(part, 'dsc')['n_failed'])}"
             lines.append(
-                _method(key)
-                | {
-                    "region": region,
-                    "DSC (%)": spread(dsc, 100),
-                    "ASD (mm)": spread(asd, 1),
-                    "MAD (mm)": spread(mad, 1),
-                    "failed": f"{int(dsc['n_failed'])}",
-                    "_rank": (-mine["dsc"].mean(), region),
-                }
+                line
+                | {"region": region}
+                | measured(part)
+                | {"failed": failed, "_rank": (-mine["dsc"].mean(), region)}
             )
     return ranked(lines) if lines else pd.DataFrame()
 
@@ -173,19 +151,19 @@ def pooled_dsc(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return sums.assign(dsc=dice(*counts))["dsc"].reset_index()
 
 
+def pooled_means(rows: pd.DataFrame) -> pd.Series[float]:
+    """Pooled DSC in percent, averaged over organs: a value per fold and seed."""
+    return pooled_dsc(rows, ["fold", "seed"]).groupby(["fold", "seed"])["dsc"].mean() * 100
+
+
 def _whole(rows: pd.DataFrame, subset: str) -> pd.DataFrame:
     """Rows of one subset about whole organs."""
     return rows[(rows["subset"] == subset) & (rows["region"] == WHOLE)]
 
 
-def _method(key: Mapping[str, Any]) -> dict[str, Any]:
-    name = line_name(key["method"], key["variant"])
-    return {"method": name, "supervision": key["supervision"]}
-
-
-def _names(key: Mapping[str, Any]) -> list[str]:
+def _names(rows: pd.DataFrame) -> list[str]:
     """Methods of a line, which several may share."""
-    return str(key["method"]).split(EQUALS)
+    return str(rows["method"].iloc[0]).split(EQUALS)
 
 
 def _paper(numbers: Iterable[float | None]) -> str:
@@ -200,9 +178,7 @@ def _protocols(rows: pd.DataFrame) -> list[str]:
 
 
 def _cell_means(rows: pd.DataFrame, protocol: str) -> pd.Series[float]:
-    """Pooled DSC in percent, averaged over organs: a value per fold and seed."""
-    pooled = pooled_dsc(rows[rows["protocol"] == protocol], ["fold", "seed"])
-    return pooled.groupby(["fold", "seed"])["dsc"].mean() * 100
+    return pooled_means(rows[rows["protocol"] == protocol])
 
 
 def _thresholds(rows: pd.DataFrame) -> str:

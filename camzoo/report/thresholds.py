@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camzoo.evaluate.rows import line_name
-from camzoo.metrics.frames import groups
-from camzoo.metrics.overlap import dice
-from camzoo.report.cells import mean_std, ranked
+from camzoo.report.cells import mean_std, methods, ranked
+from camzoo.report.tables import pooled_dsc
 
 #: A threshold is as good as the best one within so many points of DSC.
 WITHIN: Final = 5.0
@@ -31,14 +29,13 @@ def threshold_table(curves: pd.DataFrame) -> pd.DataFrame:
     """
     curves = curves[curves["subset"] == "train"]
     lines: list[dict[str, Any]] = []
-    for key, mine in groups(curves, ["method", "variant", "supervision"]):
+    for line, mine in methods(curves):
         scores = pooled_curves(mine)
         widths = pd.Series([width(scores.columns.to_numpy(), row) for row in scores.to_numpy()])
         mean = scores.mean()
         lines.append(
-            {
-                "method": line_name(key["method"], key["variant"]),
-                "supervision": key["supervision"],
+            line
+            | {
                 f"within {WITHIN:g} points": mean_std(widths),
                 "best": f"{mean.max():.2f}",
                 "at": f"{mean.idxmax():.2f}",
@@ -51,16 +48,9 @@ def threshold_table(curves: pd.DataFrame) -> pd.DataFrame:
 
 def pooled_curves(curves: pd.DataFrame) -> pd.DataFrame:
     """Pooled DSC in percent, mean over organs: a row per fold and seed, a column per threshold."""
-    keys = ["fold", "seed", "organ", "threshold"]
-    sums = curves.groupby(keys)[["tp", "n_pred", "n_ref"]].sum()
-    sums = sums[sums["n_ref"] > 0]
-    counts = (sums[name].to_numpy(np.float64) for name in ("tp", "n_pred", "n_ref"))
-    dsc = pd.Series(100 * dice(*counts), index=sums.index)
-    return (
-        dsc.rename("dsc")
-        .reset_index()
-        .pivot_table(index=["fold", "seed"], columns="threshold", values="dsc")
-    )
+    pooled = pooled_dsc(curves, ["fold", "seed", "threshold"])
+    index = ["fold", "seed"]
+    return 100 * pooled.pivot_table(index=index, columns="threshold", values="dsc")
 
 
 def width(thresholds: NDArray[np.float64], scores: NDArray[np.float64]) -> float:

@@ -90,11 +90,23 @@ def test_methods_are_ranked_and_the_better_one_wins(maps, masks):
         table = ranking(scores.rows, protocol)
         assert table["method"].tolist() == ["good", "nested/noisy"]
         assert table["p (Holm)"].tolist()[0] == "best"
-        assert table["gap"].tolist() == ["0.00", "0.00"] if protocol == "oracle" else True
-        mean = summarise(
-            scores.rows[scores.rows["protocol"] == protocol], "dsc", ["method"]
-        ).set_index("method")["mean"]
-        assert table["DSC (%)"][0].startswith(f"{100 * mean['good']:.2f}")
+        means = summarise(scores.rows, "dsc", ["protocol", "method"])
+        means = means.set_index(["protocol", "method"])["mean"]
+        assert table["DSC (%)"][0].startswith(f"{100 * means[protocol, 'good']:.2f}")
+        gaps = 100 * (means["oracle"] - means[protocol])
+        assert table["gap"].tolist() == [f"{gap:.2f}" for gap in gaps]
+
+
+def test_few_patients_cannot_tell_methods_apart(maps, masks):
+    """Four patients and one pair: no Wilcoxon test gets below 2 / 2^4."""
+    table = ranking(score_maps(maps, masks).rows, "oracle")
+    assert table["p (Holm)"].tolist() == ["best", "too few"]
+
+
+def test_one_method_is_compared_with_none(maps, masks):
+    table = ranking(score_maps(maps / "good", masks).rows, "oracle")
+    assert table["rank"].tolist() == [1]
+    assert "p (Holm)" not in table
 
 
 def test_the_page_says_what_its_words_mean(maps, masks):
@@ -102,7 +114,9 @@ def test_the_page_says_what_its_words_mean(maps, masks):
     assert text.startswith("# Scores on masks\n\n- a note\n")
     assert text.index("## cross-validated") < text.index("## oracle")
     for words in (
-        "- oracle: best on the masks being scored",
+        "- `oracle`: best on the masks being scored",
+        "- HD95 (mm): 95th percentile",
+        "- `p (Holm)`: two-sided Wilcoxon test",
         "- ASD (mm): mean over the surface points of both masks, pooled",
         "a failure counts as: diagonal of the volume",
     ):

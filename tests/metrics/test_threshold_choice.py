@@ -5,14 +5,12 @@ import pytest
 from camzoo.core.errors import ConfigError
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.overlap import dice
-from camzoo.metrics.protocols import (
+from camzoo.metrics.sweep import threshold_sweep
+from camzoo.metrics.threshold_choice import (
     Protocol,
-    add_optimism_gap,
     apply_protocol,
     choose_threshold,
 )
-from camzoo.metrics.summary import summarise
-from camzoo.metrics.sweep import threshold_sweep
 
 THRESHOLDS = np.round(np.arange(0.05, 1, 0.05), 2)
 COUNTS = ["tp", "n_pred", "n_ref"]
@@ -177,26 +175,6 @@ def test_seeds_and_folds_get_thresholds_of_their_own(curves):
     both = pd.concat([mine.assign(method="a", seed=0), other.assign(method="a", seed=1)])
     by_seed = apply_protocol(both, Protocol.VALIDATED).groupby("seed")["threshold"].unique()
     assert by_seed[0] != by_seed[1]
-
-
-def test_the_optimism_gap_is_what_the_oracle_adds(curves):
-    rows = pd.concat([apply_protocol(curves, p, fixed=0.2) for p in Protocol])
-    lines = add_optimism_gap(summarise(rows, "dsc")).set_index(["method", "organ", "protocol"])
-    gap = lines["optimism_gap"]
-    for method in ("a", "b"):
-        oracle, fixed = (lines.loc[(method, "l", p), "mean"] for p in ("oracle", "fixed"))
-        assert gap[method, "l", "fixed"] == pytest.approx(oracle - fixed)
-        assert gap[method, "l", "oracle"] == 0
-        assert gap[method, "l", "fixed"] > 0
-    distances = summarise(rows.assign(asd_mm=rows["threshold"], diagonal_mm=9.0), "asd_mm")
-    turned = add_optimism_gap(distances, "asd_mm").set_index(["method", "organ", "protocol"])
-    by_hand = turned.loc[("a", "l", "fixed"), "mean"] - turned.loc[("a", "l", "oracle"), "mean"]
-    assert turned.loc[("a", "l", "fixed"), "optimism_gap"] == pytest.approx(by_hand)
-
-
-def test_without_an_oracle_line_there_is_no_gap(curves):
-    lines = summarise(apply_protocol(curves, Protocol.VALIDATED), "dsc")
-    assert add_optimism_gap(lines)["optimism_gap"].isna().all()
 
 
 def test_every_protocol_says_what_it_means():

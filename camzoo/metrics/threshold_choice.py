@@ -16,7 +16,6 @@ import pandas as pd
 from camzoo.core.errors import ConfigError
 from camzoo.core.protocol import Protocol
 from camzoo.metrics.curves import Curves, FloatArray
-from camzoo.metrics.definitions import Direction, get_metric
 from camzoo.metrics.frames import groups, present
 
 #: Columns that tell one method of one run from another; each gets thresholds of its own.
@@ -73,24 +72,6 @@ def apply_protocol(
     ]
     frame = pd.concat(parts, ignore_index=True).assign(protocol=protocol.value)
     return frame[[*keys, *(name for name in frame if name not in keys)]]
-
-
-def add_optimism_gap(summary: pd.DataFrame, metric: str = "dsc") -> pd.DataFrame:
-    """Add to a summary how much better the oracle looks than each protocol.
-
-    Args:
-        summary: From :func:`camzoo.metrics.summary.summarise`, with a column ``protocol``.
-        metric: The metric that was summarised.
-
-    Returns:
-        The summary with ``optimism_gap``: the oracle's mean minus the line's, turned so that a
-        positive gap means that the oracle flatters; NaN where there is no oracle line.
-    """
-    keys = present(summary, [*METHOD_KEYS, "subset", "organ", "region"])
-    oracle = summary.loc[summary["protocol"] == Protocol.ORACLE, [*keys, "mean"]]
-    joined = summary[keys].merge(oracle, on=keys, how="left", validate="many_to_one")
-    sign = -1.0 if get_metric(metric).direction is Direction.LOWER else 1.0
-    return summary.assign(optimism_gap=sign * (joined["mean"].to_numpy() - summary["mean"]))
 
 
 def _score(
