@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from camzoo.cams.pipeline import resize
 from camzoo.config import SegmentationConfig
 from camzoo.core.precision import autocast
-from camzoo.data.slices import TaggedSlices
+from camzoo.data.slices import TaggedSlices, as_grey
 from camzoo.learning.augmentation import Augmentation, mirrored
 from camzoo.learning.loop import Session, minimise
 from camzoo.learning.objectives import LabelLoss, Loss
