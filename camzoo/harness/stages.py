@@ -38,7 +38,7 @@ from camzoo.evaluate.choose import Choice
 from camzoo.evaluate.measure import SCORES, score_cases
 from camzoo.evaluate.overlap_curves import CURVES, sweep_cases
 from camzoo.harness.guarded import Guarded
-from camzoo.harness.source import source_digest
+from camzoo.harness.source import metrics_code, source_digest
 from camzoo.harness.store import Artifact, Key, Store
 from camzoo.harness.work import curves_work, maps_work, prepare_work, scores_work, train_work
 from camzoo.learning.loop import fit, mirrored, require_both_tags
@@ -318,11 +318,13 @@ def scores_keys(
     mapped: Mapping[str, Artifact], choices: Mapping[str, Mapping[str, Sequence[Choice]]]
 ) -> dict[str, Key]:
     """What the distances at the chosen thresholds depend on, by method."""
+    metrics = metrics_code()
     return {
         name: {
             "version": VERSIONS["scores"],
             "maps": artifact.digest,
             "choices": {c: [asdict(x) for x in chosen] for c, chosen in choices[name].items()},
+            "metrics": metrics,
         }
         for name, artifact in mapped.items()
     }
