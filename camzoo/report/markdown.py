@@ -12,6 +12,7 @@ from camzoo.report.context_maps import context_table
 from camzoo.report.equivalents import EQUALS, merge_equivalents
 from camzoo.report.escaping import escape
 from camzoo.report.facts import facts, listed
+from camzoo.report.further import defined, further_metrics, further_table
 from camzoo.report.records import Record
 from camzoo.report.segmentation import (
     cost_table,
@@ -83,6 +84,11 @@ _COSTS = (
     "taken. The memory is the largest of the whole process. `*`: went on after an interruption, "
     "whose time is not counted.\n"
 )
+_FURTHER = (
+    "Metrics of other packages than camzoo: mean ± sample standard deviation over volumes, of maps "
+    f"at the protocol {HEADLINE.value}. Where a package was not there when this page was written, "
+    "the heading is the column of its metric, and the mean runs over rows.\n"
+)
 _COLUMNS = {
     "±": "sample standard deviation over volumes; seeds of a volume are averaged first.",
     "95 % interval": "bootstrap over patients. Neither it nor ± holds what another training would "
@@ -120,6 +126,9 @@ def _section(record: Record) -> str:
     if len(context):
         parts += ["### What became of the context map\n", _CONTEXT, table(context)]
     parts += _baselines(record)
+    further = further_table(record.rows)
+    if len(further):
+        parts += ["### Further metrics: volumes of the test patients\n", _FURTHER, table(further)]
     return "\n".join(part for part in parts if part)
 
 
@@ -207,11 +216,9 @@ def _unet(record: Record) -> str:
 def _definitions(records: list[Record]) -> str:
     names = sorted({str(p) for r in records for p in of_maps(r.rows)["protocol"].unique()})
     protocols = [f"- `{name}`: {Protocol(name).meaning}." for name in names]
-    metrics = [
-        f"- {m.label}{f' ({m.unit})' if m.unit else ''}: {m.definition}; {m.direction.value}. "
-        f"One mask empty: {m.one_empty}; a failure counts as: {m.worst}."
-        for m in (get_metric(name) for name in ("dsc", "asd_mm", "mad_mm"))
-    ]
+    further = {name for record in records for name in further_metrics(record.rows)}
+    metrics = [f"- {defined(get_metric(name))}" for name in ("dsc", "asd_mm", "mad_mm")]
+    metrics += [f"- {escape(defined(get_metric(name)))}" for name in sorted(further)]
     columns = [f"- `{name}`: {meaning}" for name, meaning in _COLUMNS.items()]
     return "## What the words mean\n\n" + "\n".join([*protocols, *metrics, *columns]) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,15 +15,17 @@ from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.protocols import add_optimism_gap
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
-from camzoo.report.cells import p_value
+from camzoo.report.cells import p_value, spread
 from camzoo.report.escaping import escape
+from camzoo.report.further import defined, further_metrics, title
 from camzoo.report.markdown import table as markdown
 
-_DISTANCES: Final = ("asd_mm", "mad_mm", "hd95_mm")
-_SHOWN: Final = ("dsc", *_DISTANCES)
+_SHOWN: Final = ("dsc", "asd_mm", "mad_mm", "hd95_mm")
 
 
-def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFrame:
+def ranking(
+    rows: pd.DataFrame, protocol: str, region: str = WHOLE, more: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return the methods under one protocol, best DSC (failures counted) first, as text.
 
     Organs of a case are averaged first. ``p (Holm)`` and ``first`` compare with the best.
@@ -31,12 +34,14 @@ def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFr
         rows: From :func:`camzoo.evaluate.scoring.score`.
         protocol: One that the rows hold.
         region: Whole, apex, mid or base.
+        more: Metrics to show besides DSC, ASD, MAD, HD95 and those of plug-ins.
     """
     here = rows[rows["region"] == region]
     lines = add_optimism_gap(summarise(here, "dsc", ["method", "protocol"]))
     lines = lines[lines["protocol"] == protocol].set_index("method")
     mine = here[here["protocol"] == protocol]
-    distances = {m: summarise(mine, m, ["method"]).set_index("method") for m in _DISTANCES}
+    metrics = shown(mine, more)[1:]
+    others = {m: summarise(mine, m, ["method"]).set_index("method") for m in metrics}
     sure = compare_to_best(mine.drop(columns=["organ", "region", "variant"]), "dsc")
     sure = sure.set_index("method")
     ranked = lines.sort_values("mean_with_failures", ascending=False, kind="stable").index
@@ -45,8 +50,8 @@ def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFr
             "rank": position,
             "method": name,
             **_overlap_cells(lines.loc[name]),
-            **{_title(m): _spread(distances[m].loc[name]) for m in _DISTANCES},
-            "ASD with failures": _number(distances["asd_mm"].loc[name, "mean_with_failures"]),
+            **{title(m): spread(line.loc[name], 1) for m, line in others.items()},
+            "ASD with failures": _number(others["asd_mm"].loc[name, "mean_with_failures"]),
             **{c: f"{lines.loc[name, f'n{s}']:.0f}" for c, s in _COVERAGE.items()},
             "p (Holm)": "best" if sure.loc[name, "best"] else p_value(sure.loc[name, "p_holm"]),
             "first": f"{100 * sure.loc[name, 'p_first']:.0f} %",
@@ -56,10 +61,15 @@ def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFr
     return table.drop(columns="gap") if protocol == GIVEN else table
 
 
+def shown(rows: pd.DataFrame, more: Sequence[str] = ()) -> list[str]:
+    """Return the metrics that tables of these rows have, DSC first."""
+    return list(dict.fromkeys([*_SHOWN, *further_metrics(rows), *more]))
+
+
 _COVERAGE: Final = {"cases": "", "empty": "_empty", "failed": "_failed"}
 
 
-def page(rows: pd.DataFrame, notes: tuple[str, ...] = ()) -> str:
+def page(rows: pd.DataFrame, notes: Sequence[str] = (), more: Sequence[str] = ()) -> str:
     """Return all rankings as markdown, with the definitions of what they show."""
     title = f"# Scores on {escape(rows['dataset'].iloc[0])}\n"
     parts = [title, *(f"- {escape(note)}" for note in notes)]
@@ -68,8 +78,8 @@ def page(rows: pd.DataFrame, notes: tuple[str, ...] = ()) -> str:
             heading = f"{protocol}" if region == WHOLE else f"{protocol}, {region}"
             part = rows[(rows["protocol"] == protocol) & (rows["region"] == region)]
             if len(part):
-                parts.append(f"\n## {heading}\n\n{markdown(ranking(rows, protocol, region))}")
-    return "\n".join([*parts, f"\n## What the words mean\n\n{definitions(rows)}"])
+                parts.append(f"\n## {heading}\n\n{markdown(ranking(rows, protocol, region, more))}")
+    return "\n".join([*parts, f"\n## What the words mean\n\n{definitions(rows, more)}"])
 
 
 def protocols(rows: pd.DataFrame) -> list[str]:
@@ -78,16 +88,11 @@ def protocols(rows: pd.DataFrame) -> list[str]:
     return [name for name in (GIVEN, *PROTOCOLS) if name in there]
 
 
-def definitions(rows: pd.DataFrame) -> str:
+def definitions(rows: pd.DataFrame, more: Sequence[str] = ()) -> str:
     """Say what each protocol and metric of the tables means, a line each."""
     known = {p.value: p.meaning for p in Protocol}
     lines = [f"- {name}: {known[name]}" for name in protocols(rows) if name in known]
-    for metric in map(get_metric, _SHOWN):
-        unit = f" ({metric.unit})" if metric.unit else ""
-        lines.append(
-            f"- {metric.label}{unit}: {metric.definition}; {metric.direction}; one mask empty: "
-            f"{metric.one_empty}; a failure counts as: {metric.worst}"
-        )
+    lines += [f"- {defined(get_metric(name))}" for name in shown(rows, more)]
     lines.append(
         "- p (Holm): paired Wilcoxon test over patients against the best, corrected over all "
         "pairs; first: how often a method is best when patients are resampled"
@@ -97,23 +102,11 @@ def definitions(rows: pd.DataFrame) -> str:
 
 def _overlap_cells(line: pd.Series[Any]) -> dict[str, str]:
     return {
-        "DSC (%)": _spread(line, 100),
+        "DSC (%)": spread(line, 100),
         "95 % interval": f"{100 * line['ci_low']:.1f} to {100 * line['ci_high']:.1f}",
         "pooled DSC (%)": _number(100 * line["pooled"]),
         "gap": _number(100 * line["optimism_gap"]),
     }
-
-
-def _title(metric: str) -> str:
-    chosen = get_metric(metric)
-    return f"{chosen.label} ({chosen.unit})"
-
-
-def _spread(line: pd.Series[Any], factor: float = 1) -> str:
-    if np.isnan(line["mean"]):
-        return "n/a"
-    std = f" ± {factor * line['std']:.2f}" if np.isfinite(line["std"]) else ""
-    return f"{factor * line['mean']:.2f}{std}"
 
 
 def _number(value: float) -> str:
