@@ -44,6 +44,13 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.evaluate.scoring import score as score
     from camzoo.harness.call import bench as bench
     from camzoo.harness.run import BenchResult as BenchResult
+    from camzoo.metrics.base import CountMetric as CountMetric
+    from camzoo.metrics.base import Direction as Direction
+    from camzoo.metrics.base import Metric as Metric
+    from camzoo.metrics.base import Needs as Needs
+    from camzoo.metrics.base import VoxelCounts as VoxelCounts
+    from camzoo.metrics.base import register_metric as register_metric
+    from camzoo.metrics.mask_pair import MaskPair as MaskPair
     from camzoo.network.backbone import Classifier as Classifier
     from camzoo.segment.base import Baseline as Baseline
     from camzoo.segment.base import PseudoMaskBaseline as PseudoMaskBaseline
@@ -80,6 +87,10 @@ else:  # a module with __getattr__ would have every name to a type checker
             "camzoo.harness.call": ("bench",),
             "camzoo.harness.run": ("BenchResult",),
             "camzoo.evaluate.scoring": ("Scores", "score"),
+            "camzoo.metrics.base": (
+                "CountMetric", "Direction", "Metric", "Needs", "VoxelCounts", "register_metric",
+            ),
+            "camzoo.metrics.mask_pair": ("MaskPair",),
             "camzoo.segment.base": (
                 "Baseline", "PseudoMaskBaseline", "UNetBaseline", "register_baseline",
             ),

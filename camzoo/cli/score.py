@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -48,6 +49,9 @@ def score(
         str, typer.Option(help="Of maps, by class over the volume: none, max or minmax.")
     ] = "none",
     fixed: Annotated[float, typer.Option(help="Threshold of the protocol fixed.")] = 0.5,
+    metrics: Annotated[
+        str, typer.Option(help="Further columns of the tables: names of camzoo list metrics.")
+    ] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for rows, curves and tables.")] = None,
     as_json: AsJson = False,
     quiet: BeQuiet = False,
@@ -58,6 +62,7 @@ def score(
     from camzoo.evaluate.normalisation import parse_normalisation
 
     parse_normalisation(normalise)  # before what takes seconds to import
+    more = _metrics(metrics)
 
     from camzoo.evaluate.prediction_files import parse_spacing
     from camzoo.evaluate.scoring import score as score_files
@@ -79,13 +84,26 @@ def score(
             reporter=reporter,
         )
     if out is not None:
-        _write(scores, out)
+        _write(scores, out, more)
     if as_json:
         output.document(_document(scores, out))
         return
-    _show(scores, output)
+    _show(scores, output, more)
     if out is not None:
         output.say(f"rows, curves, tables: {out}")
+
+
+def _metrics(text: str) -> list[str]:
+    """Names of metrics, from names and places of classes; those are registered."""
+    from camzoo.core.pairs import split_names
+    from camzoo.core.registries import metrics
+    from camzoo.harness.plugins import with_plugins
+    from camzoo.metrics.definitions import get_metric
+
+    names = split_names(with_plugins(text, metrics)[0])
+    for name in names:
+        get_metric(name)
+    return names
 
 
 def _document(scores: Scores, out: Path | None) -> dict[str, Any]:
@@ -95,20 +113,22 @@ def _document(scores: Scores, out: Path | None) -> dict[str, Any]:
     return {"results": numbers(scores.rows), "notes": list(scores.notes), "folder": folder}
 
 
-def _show(scores: Scores, output: Output) -> None:
+def _show(scores: Scores, output: Output, more: Sequence[str]) -> None:
+    from camzoo.report.further import heading
     from camzoo.report.ranking import definitions, protocols, ranking
     from camzoo.report.terminal import text_table
 
     output.say(f"slices: {scores.slices}")
     for note in scores.notes:
         output.say(f"note: {note}")
+    asked = [heading(name) for name in more]
     for protocol in protocols(scores.rows):
-        frame = ranking(scores.rows, protocol).filter(_ON_SCREEN)
+        frame = ranking(scores.rows, protocol, more=more).filter(_ON_SCREEN + asked)
         output.show(text_table(f"protocol: {protocol}", frame))
-    output.say(f"\n{definitions(scores.rows)}")
+    output.say(f"\n{definitions(scores.rows, more)}")
 
 
-def _write(scores: Scores, out: Path) -> None:
+def _write(scores: Scores, out: Path, more: Sequence[str]) -> None:
     from camzoo.core.files import storing, write_text
     from camzoo.evaluate.rows import write_rows
     from camzoo.report.ranking import page
@@ -119,4 +139,4 @@ def _write(scores: Scores, out: Path) -> None:
         if scores.curves is not None:
             scores.curves.to_parquet(out / "curves.parquet", index=False)
         notes = (f"slices: {scores.slices}", *scores.notes)
-        write_text(out / "scores.md", page(scores.rows, notes))
+        write_text(out / "scores.md", page(scores.rows, notes, more))

@@ -25,7 +25,7 @@ def list_(
     what: Annotated[
         str,
         typer.Argument(
-            help="cams, steps, baselines or datasets; or a name or pattern of any.",
+            help="cams, steps, baselines, datasets or metrics; or a name or pattern of any.",
             autocompletion=cli_complete.kind_or_name,
         ),
     ] = "cams",

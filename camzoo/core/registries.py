@@ -1,4 +1,4 @@
-"""The four registries. Importing them costs nothing: what they hold is imported when it is used."""
+"""All registries. Importing them costs nothing: what they hold is imported when it is used."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from camzoo.core.registry import Place, Registry, built_in, describe_class
 if TYPE_CHECKING:
     from camzoo.cams.base import CamMethod
     from camzoo.data.datasets.base import Dataset
+    from camzoo.metrics.base import Metric
     from camzoo.segment.base import Baseline
     from camzoo.steps.base import MapStep
 
@@ -59,7 +60,15 @@ datasets: Registry[type[Dataset]] = Registry(
     facts=("facts.title", "facts.licence", "facts.where", "facts.citation"),
     sources=[built_in("camzoo.data.datasets", "register_dataset")],
 )
+metrics: Registry[type[Metric]] = Registry(
+    "metric",
+    group="camzoo.metrics",
+    base="camzoo.metrics.base:Metric",
+    facts=("label", "unit", "direction", "definition", "needs", "paper"),
+    sources=[built_in("camzoo.metrics", "register_metric")],
+)
 #: By the word that the command line has for each.
 REGISTRIES: Final[dict[str, Registry[Any]]] = {
     "cams": cams, "steps": steps, "baselines": baselines, "datasets": datasets,
+    "metrics": metrics,
 }  # fmt: skip

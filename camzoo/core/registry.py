@@ -1,4 +1,4 @@
-"""One registry for everything that can be plugged in: CAM methods, steps, data sets, baselines.
+"""One registry for everything that can be plugged in: CAM methods, steps, data sets, and so on.
 
 A name is known from where it is written down: from ``@register_…("name")`` in the source of
 camzoo's own modules, and from the entry points of installed packages. So there is no list to edit,

@@ -1,7 +1,7 @@
 """What every table of result rows holds to: asked when rows are made, written and read.
 
 A row that breaks a rule is a wrong number, whatever made it: a damaged file, an edit, a fault of
-camzoo. The rules follow from what the metrics mean (:mod:`camzoo.metrics.definitions`) and from how
+camzoo. The rules follow from what the metrics mean (:mod:`camzoo.metrics.base`) and from how
 voxel counts and distances hang together.
 """
 
@@ -17,8 +17,9 @@ from camzoo.core.errors import DataError
 from camzoo.core.protocol import Protocol
 from camzoo.core.supervision import Supervision
 from camzoo.core.text import plain
-from camzoo.evaluate.rows import AS_GIVEN, COLUMNS, KEY, NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
-from camzoo.metrics.definitions import METRICS, Metric
+from camzoo.evaluate.rows import AS_GIVEN, KEY, NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
+from camzoo.metrics.base import UNDEFINED, Metric, Needs
+from camzoo.metrics.definitions import stored_metrics
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.status import Status
 from camzoo.metrics.subregions import THIRDS, WHOLE
@@ -34,8 +35,6 @@ _WORDS: Final[dict[str, frozenset[str]]] = {
     "supervision": frozenset(kind.value for kind in Supervision),
     "status": frozenset(status.value for status in Status),
 }
-#: Metrics that have a column.
-_METRICS: Final = tuple(METRICS[name] for name in COLUMNS if name in METRICS)
 _COUNTS: Final = ("tp", "n_pred", "n_ref")
 _SPACING: Final = ("spacing_z", "spacing_y", "spacing_x")
 #: Distances of which the second can be no larger than the first.
@@ -47,8 +46,6 @@ _ORDERED: Final = (
 _UNDEFINED: Final = frozenset(
     {Status.EMPTY_PRED.value, Status.EMPTY_REF.value, Status.MISSING.value}
 )
-#: Points of a region without a counterpart leave these undefined even where both masks are there.
-_OF_REGIONS: Final = frozenset({"asd_full_mm", "mad_full_mm"})
 #: What is the same in all rows of a case, of an organ's region in it, of a case in a fold.
 _SHARED: Final = (
     (("dataset", "case"), ("patient", *_SPACING)),
@@ -121,29 +118,29 @@ def _counts(rows: pd.DataFrame) -> Iterator[Broken]:
 
 
 def _ranges(rows: pd.DataFrame) -> Iterator[Broken]:
-    for metric in _METRICS:
+    for metric in _measured_metrics(rows):
         values, (low, high) = rows[metric.name].astype("float64"), metric.range
         outside = (values < low) | (values > high) | np.isinf(values)
         yield f"{metric.name} is outside {low:g} to {high:g}", outside
 
 
 def _measured(rows: pd.DataFrame) -> Iterator[Broken]:
-    for metric in _METRICS:
-        if rows[metric.name].notna().any():
-            rule = f"{metric.name} is missing and its status does not say why"
-            yield rule, _unexplained(metric, rows)
+    for metric in _measured_metrics(rows):
+        # Means over slices, and what is measured in regions alone, may be undefined anywhere.
+        if metric.needs is Needs.PAIR:
+            excused = _UNDEFINED if metric.one_empty == UNDEFINED else {Status.MISSING.value}
+            lacking = rows[metric.name].isna() & ~rows["status"].isin(excused)
+            yield f"{metric.name} is missing and its status does not say why", lacking
 
 
-def _unexplained(metric: Metric, rows: pd.DataFrame) -> pd.Series[bool]:
-    """Which rows lack a metric for no reason."""
-    missing, status = rows[metric.name].isna(), rows["status"]
-    if metric.slicewise or metric.name in _OF_REGIONS or metric.name == "dsc_2d":
-        return missing & False
-    excused = _UNDEFINED if metric.unit == "mm" else {Status.MISSING.value}
-    return missing & ~status.isin(excused)
+def _measured_metrics(rows: pd.DataFrame) -> list[Metric]:
+    """The registered metrics that some row has."""
+    return [m for m in stored_metrics() if m.name in rows and rows[m.name].notna().any()]
 
 
 def _distances(rows: pd.DataFrame) -> Iterator[Broken]:
+    names = [name for pair in _ORDERED for name in pair] + ["assd_mm"]
+    rows = rows.reindex(columns=list(dict.fromkeys(names)))
     for larger, smaller in _ORDERED:
         yield f"{smaller} is larger than {larger}", rows[smaller] > rows[larger] * (1 + _SAME)
     there, back = rows["mad_mm"], rows["mad_reverse_mm"]

@@ -1,7 +1,9 @@
 """The one tidy table that everything is reported from: a row per case, class, region and protocol.
 
-Tables, figures and pages are made from these rows alone. A column is never renamed or given another
-meaning without raising :data:`SCHEMA_VERSION`.
+Tables, figures and pages are made from these rows alone. Rows have fixed columns, which name them
+and count their voxels, and a column for every registered metric (:mod:`camzoo.metrics.base`). A
+fixed column is never renamed or given another meaning without raising :data:`SCHEMA_VERSION`; which
+other columns are metrics, and what they mean, stands in the file.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camzoo.core.errors import ConfigError
+from camzoo.core.outline import first_line
+from camzoo.core.registries import metrics as registry
 from camzoo.core.stored import reading
 from camzoo.core.text import plain
+from camzoo.metrics.definitions import stored_metrics
 
 SCHEMA_VERSION: Final = 1
 #: File of rows, in the folder of a run.
@@ -30,8 +35,8 @@ NO_THRESHOLD: Final = "none"
 #: The same of masks that came from elsewhere.
 AS_GIVEN: Final = "as given"
 
-#: Column -> (Arrow type, meaning).
-COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
+#: Fixed column -> (Arrow type, meaning): before the metrics, and behind them.
+_FIRST: Final[dict[str, tuple[pa.DataType, str]]] = {
     "run": (pa.string(), "run the row belongs to: data set, preset and hash of the configuration"),
     "dataset": (pa.string(), "name of the data set, with its variant where it has several"),
     "split": (pa.string(), "patient or paper-like"),
@@ -49,41 +54,31 @@ COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
     "case": (pa.string(), "id of the volume"),
     "patient": (pa.string(), "id of the patient; statistics resample patients"),
     "protocol": (pa.string(), "how the threshold was chosen"),
-    "threshold": (
-        pa.float64(),
-        "background threshold on normalised maps, or null",
-    ),
+    "threshold": (pa.float64(), "background threshold on normalised maps, or null"),
     "tp": (pa.int64(), "voxels in both prediction and reference"),
     "n_pred": (pa.int64(), "voxels in the prediction"),
     "n_ref": (pa.int64(), "voxels in the reference"),
-    "dsc": (pa.float64(), "Dice similarity coefficient, 0 to 1"),
-    "asd_mm": (pa.float64(), "average surface distance: pooled over both surfaces"),
-    "mad_mm": (pa.float64(), "mean absolute distance: from the prediction to the reference"),
-    "mad_reverse_mm": (pa.float64(), "mean distance from the reference to the prediction"),
-    "assd_mm": (pa.float64(), "unweighted mean of the two directed means"),
-    "hd_mm": (pa.float64(), "Hausdorff distance"),
-    "hd95_mm": (pa.float64(), "95th percentile of both directed distances pooled"),
-    "nsd_2mm": (pa.float64(), "share of both surfaces within 2 mm of the other, 0 to 1"),
-    "dsc_2d": (pa.float64(), "mean DSC of slices with either mask"),
-    "asd_2d_mm": (pa.float64(), "mean over slices of the ASD of their outlines"),
-    "mad_2d_mm": (pa.float64(), "mean over slices of the MAD of their outlines"),
-    "hd95_2d_mm": (pa.float64(), "mean over slices of the HD95 of their outlines"),
-    "slices": (pa.int64(), "slices with both masks: those the means over slices run over"),
-    "slices_failed": (pa.int64(), "slices with exactly one of the masks"),
-    "asd_full_mm": (pa.float64(), "ASD of a region's points to the uncropped other surface"),
-    "mad_full_mm": (pa.float64(), "MAD of a region's points to the uncropped reference"),
+}
+_LAST: Final[dict[str, tuple[pa.DataType, str]]] = {
     "diagonal_mm": (pa.float64(), "diagonal of the volume: the distance a failure is counted as"),
     "status": (pa.string(), "ok, or why a number is missing or extreme"),
     "spacing_z": (pa.float64(), "mm"),
     "spacing_y": (pa.float64(), "mm"),
     "spacing_x": (pa.float64(), "mm"),
 }
-#: Columns that rows written by earlier versions lack.
+#: Counts that say how much a mean over slices runs over, behind the metric that ends these means.
+_SLICES: Final[dict[str, tuple[pa.DataType, str]]] = {
+    "slices": (pa.int64(), "slices with both masks: those the means over slices run over"),
+    "slices_failed": (pa.int64(), "slices with exactly one of the masks"),
+}
+_BEHIND: Final = "hd95_2d_mm"
+_FIXED: Final = {**_FIRST, **_SLICES, **_LAST}
+#: Fixed columns that rows written by earlier versions lack.
 _ADDED: Final = frozenset({"computed_in"})
-SCHEMA: Final = pa.schema(
-    [pa.field(name, kind, metadata={"meaning": text}) for name, (kind, text) in COLUMNS.items()],
-    metadata={"camzoo.schema": str(SCHEMA_VERSION)},
-)
+#: Metrics that every table is made of; others may be absent from rows.
+_HEADLINE: Final = frozenset({"dsc", "asd_mm", "mad_mm"})
+#: Key in the metadata of a column that says that it is a metric, and how tables call it.
+_METRIC: Final = "metric"
 #: Rows are sorted by these, so that equal results are equal files.
 KEY: Final = (
     "run", "dataset", "split", "fold", "seed", "backbone", "stage", "method", "variant",
@@ -96,6 +91,41 @@ def line_name(method: str, variant: str) -> str:
     return f"{method} {variant}".strip()
 
 
+def schema(more: Iterable[str] = ()) -> pa.Schema:
+    """Return the columns of result rows with their types and meanings.
+
+    Args:
+        more: Metrics that are not registered here, behind those that are.
+
+    Raises:
+        ConfigError: A metric is called as a fixed column.
+    """
+    fields = [_fixed(name) for name in _FIRST]
+    for metric in stored_metrics():
+        if metric.name in _FIXED:
+            raise ConfigError(
+                f"the metric {metric.name!r} of {registry.package(metric.name) or 'this program'} "
+                "is called as a column of result rows is; it needs another name"
+            )
+        meaning = first_line(type(metric).__doc__)
+        fields.append(_metric_field(metric.name, metric.label, meaning))
+        fields += [_fixed(name) for name in _SLICES if metric.name == _BEHIND]
+    fields += [_metric_field(name, name, "a metric that was not registered") for name in more]
+    fields += [_fixed(name) for name in _LAST]
+    return pa.schema(fields, metadata={"camzoo.schema": str(SCHEMA_VERSION)})
+
+
+def columns() -> list[str]:
+    """Return the names of the columns, in order."""
+    return list(schema().names)
+
+
+def unknown_metrics(rows: pd.DataFrame) -> list[str]:
+    """Return the columns of metrics that rows have and this program has not."""
+    known = set(columns())
+    return [name for name in rows.columns if name not in known]
+
+
 def make_rows(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Build the table from records; columns a record lacks are null.
 
@@ -104,10 +134,10 @@ def make_rows(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             same key.
     """
     frame = pd.DataFrame.from_records(list(records))
-    unknown = sorted(set(frame.columns) - set(COLUMNS))
+    unknown = sorted(unknown_metrics(frame))
     if unknown:
         raise ConfigError(f"columns {', '.join(unknown)} are not in the schema of result rows")
-    frame = frame.reindex(columns=list(COLUMNS))
+    frame = frame.reindex(columns=columns())
     twice = frame.duplicated(list(KEY), keep=False)
     if twice.any():
         raise ConfigError(f"two rows share a key: {frame.loc[twice, list(KEY)].iloc[0].to_dict()}")
@@ -116,14 +146,18 @@ def make_rows(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 def write_rows(frame: pd.DataFrame, path: Path) -> None:
     """Write rows as Parquet, in the types of the schema, with checksums of the pages."""
+    full = schema(unknown_metrics(frame))
+    kept = pa.schema([field for field in full if field.name in frame], full.metadata)
     table = pa.Table.from_pandas(
-        frame.replace({np.nan: None}), schema=SCHEMA, preserve_index=False
-    ).replace_schema_metadata(SCHEMA.metadata)
+        frame.replace({np.nan: None}), schema=kept, preserve_index=False
+    ).replace_schema_metadata(kept.metadata)
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def read_rows(path: Path) -> pd.DataFrame:
     """Read rows that :func:`write_rows` wrote.
+
+    Metrics that are not registered here are kept as they are.
 
     Raises:
         DamagedError: The file is no table of result rows.
@@ -139,14 +173,30 @@ def read_rows(path: Path) -> pd.DataFrame:
             f"{run_again(path)}"
         )
     with reading(path, run_again):
-        wrong = set(map(str, table.schema)) - set(map(str, SCHEMA))
-        missing = set(COLUMNS) - set(table.schema.names) - _ADDED
-        if wrong or missing:
-            differ = ", ".join(sorted(wrong | missing))
-            raise ValueError(f"its columns differ from the schema: {differ}")
+        types = {field.name: field.type for field in schema()}
+        wrong = {str(field) for field in table.schema if not _fits(field, types)}
+        wrong |= {*_FIXED, *_HEADLINE} - _ADDED - set(table.schema.names)
+        if wrong:
+            raise ValueError(f"its columns differ from the schema: {', '.join(sorted(wrong))}")
         frame: pd.DataFrame = table.to_pandas()
     # Rows that were written before a column was added have it empty.
-    return frame.reindex(columns=[*frame.columns, *(c for c in COLUMNS if c not in frame.columns)])
+    return frame.reindex(columns=[*frame.columns, *(_ADDED - set(frame.columns))])
+
+
+def _fixed(name: str) -> pa.Field:
+    kind, meaning = _FIXED[name]
+    return pa.field(name, kind, metadata={"meaning": meaning})
+
+
+def _metric_field(name: str, label: str, meaning: str) -> pa.Field:
+    return pa.field(name, pa.float64(), metadata={"meaning": meaning, _METRIC: label})
+
+
+def _fits(field: pa.Field, types: Mapping[str, pa.DataType]) -> bool:
+    """Whether a column is of the type that it has here, or says that it is a metric elsewhere."""
+    if field.name in types:
+        return bool(field.type == types[field.name])
+    return field.type == pa.float64() and _METRIC.encode() in (field.metadata or {})
 
 
 def run_again(_path: Path) -> str:

@@ -111,13 +111,15 @@ def hyphenated(name: str) -> str:
 
 def _registry_of(found: type, place: str) -> Registry[Any]:
     from camzoo.cams.base import CamMethod
-    from camzoo.core.registries import baselines, cams, datasets, steps
+    from camzoo.core.registries import baselines, cams, datasets, metrics, steps
     from camzoo.data.datasets.base import Dataset
+    from camzoo.metrics.base import Metric
     from camzoo.segment.base import Baseline
     from camzoo.steps.base import MapStep
 
     kinds: tuple[tuple[type, Registry[Any]], ...] = (
         (CamMethod, cams), (MapStep, steps), (Baseline, baselines), (Dataset, datasets),
+        (Metric, metrics),
     )  # fmt: skip
     for kind, registry in kinds:
         if issubclass(found, kind):

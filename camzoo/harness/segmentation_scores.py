@@ -20,6 +20,7 @@ from camzoo.evaluate.prepared_cases import PreparedCases
 from camzoo.evaluate.result_files import SCORES, read_scores
 from camzoo.evaluate.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION
 from camzoo.harness.baseline_inputs import BaselineCell
+from camzoo.harness.source import metrics_code
 from camzoo.harness.store import Artifact, Key
 from camzoo.harness.work import labels_work
 
@@ -73,7 +74,7 @@ def segmentation_scores(
 
 def labels_key(segmented: Artifact) -> Key:
     """What the scores of a baseline's predictions depend on."""
-    return {"version": VERSION, "segment": segmented.digest}
+    return {"version": VERSION, "segment": segmented.digest, "metrics": metrics_code()}
 
 
 def _stored_labels(folder: Path) -> LabelsOf:

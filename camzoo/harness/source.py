@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from camzoo.core.lazy import homes_of
+from camzoo.metrics.definitions import stored_metrics
 
 _OWN: Final = "camzoo"
 #: Modules whose values stand in the keys of results, or from which no number comes.
@@ -72,6 +73,14 @@ def source_digest(written: type | Callable[..., object]) -> str:
             parts[name] = _bare(text)
             todo.update(_imported(text, name))
     return _hash(json.dumps(parts, sort_keys=True))
+
+
+def metrics_code() -> dict[str, str]:
+    """Return the hash of the code of every metric that result rows have a column for, by name.
+
+    It is part of the keys of scores: a metric that is new or changed has them measured again.
+    """
+    return {metric.name: source_digest(type(metric)) for metric in stored_metrics()}
 
 
 @cache

@@ -39,7 +39,7 @@ from camzoo.evaluate.measure import measure_maps, sweep_maps
 from camzoo.evaluate.prepared_cases import mapped_cases
 from camzoo.evaluate.result_files import CURVES, SCORES
 from camzoo.harness.guarded import Guarded
-from camzoo.harness.source import source_digest
+from camzoo.harness.source import metrics_code, source_digest
 from camzoo.harness.store import Artifact, Key, Store
 from camzoo.harness.work import curves_work, maps_work, prepare_work, scores_work, train_work
 from camzoo.learning.augmentation import mirrored
@@ -316,11 +316,13 @@ def curves_stage(context: Context, prepared: Prepared, mapped: Artifact, name: s
 
 def scores_keys(mapped: Mapping[str, Artifact], choices: Mapping[str, Choices]) -> dict[str, Key]:
     """What the distances at the chosen thresholds depend on, by method."""
+    metrics = metrics_code()
     return {
         name: {
             "version": VERSIONS["scores"],
             "maps": artifact.digest,
             "choices": {c: [asdict(x) for x in chosen] for c, chosen in choices[name].items()},
+            "metrics": metrics,
         }
         for name, artifact in mapped.items()
     }

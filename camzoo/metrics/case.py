@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from camzoo.metrics.definitions import NSD_TOLERANCE_MM
-from camzoo.metrics.overlap import as_mask, dice, overlap_counts, slice_counts
+from camzoo.metrics.base import Needs
+from camzoo.metrics.definitions import stored_metrics
+from camzoo.metrics.mask_pair import MaskPair
+from camzoo.metrics.overlap import as_mask
 from camzoo.metrics.slicewise import ReferenceSlices
 from camzoo.metrics.status import Status
 from camzoo.metrics.subregions import WHOLE, crop
-from camzoo.metrics.surface import ReferenceSurface, SurfaceDistances
+from camzoo.metrics.surface import ReferenceSurface
 
 Record = dict[str, Any]
 
@@ -51,7 +54,7 @@ class CaseReference:
         slicewise: bool = False,
         slice_axis: int = 0,
     ) -> None:
-        self._slice_axis = slice_axis
+        self._metrics = stored_metrics()
         self._whole = ReferenceSurface(mask, spacing)
         self._slices = ReferenceSlices(mask, spacing, slice_axis) if slicewise else None
         self._regions = {
@@ -66,12 +69,10 @@ class CaseReference:
             pred: Shape [z, y, x], binary.
 
         Raises:
-            DataError: The prediction is not binary or has another shape.
+            DataError: The prediction is not binary or has another shape, or a metric failed.
         """
         mask = as_mask(pred, "prediction")
-        whole = _measure(mask, self._whole, WHOLE)
-        if self._slices is not None:
-            whole |= _slice_columns(self._slices, mask, self._slice_axis)
+        whole = self._row(MaskPair(mask, self._whole, slices=self._slices), self._whole, WHOLE)
         return [whole, *(self._measure_region(name, mask) for name in self._regions)]
 
     def missing(self) -> list[Record]:
@@ -85,9 +86,20 @@ class CaseReference:
 
     def _measure_region(self, name: str, mask: NDArray[np.bool_]) -> Record:
         region = self._regions[name]
-        full = self._whole.distances(mask, within=region.slices)
-        row = _measure(crop(mask, region.slices), region.surface, name)
-        return row | {"asd_full_mm": full.asd, "mad_full_mm": full.mad}
+        uncropped = partial(self._whole.distances, mask, within=region.slices)
+        pair = MaskPair(crop(mask, region.slices), region.surface, uncropped=uncropped)
+        return self._row(pair, region.surface, name)
+
+    def _row(self, pair: MaskPair, reference: ReferenceSurface, region: str) -> Record:
+        row = {
+            **_place(reference, region),
+            **pair.counts._asdict(),
+            **{m.name: m.value_of(pair) for m in self._metrics if m.needs in pair.offers},
+            "status": pair.status.value,
+        }
+        if Needs.SLICES in pair.offers:
+            row |= {"slices": pair.slices.n, "slices_failed": pair.slices.n_failed}
+        return row
 
 
 @dataclass(frozen=True)
@@ -96,47 +108,7 @@ class _Region:
     surface: ReferenceSurface
 
 
-def _measure(mask: NDArray[np.bool_], reference: ReferenceSurface, region: str) -> Record:
-    counts = overlap_counts(mask, reference.mask)
-    distances = reference.distances(mask)
-    return {
-        **_place(reference, region),
-        **counts._asdict(),
-        "dsc": float(dice(*counts)),
-        **_surface_columns(distances),
-        "status": distances.status.value,
-    }
-
-
 def _place(reference: ReferenceSurface, region: str) -> Record:
     """Columns that hold whatever the prediction is."""
     spacing = dict(zip(("spacing_z", "spacing_y", "spacing_x"), reference.spacing, strict=True))
     return {"region": region, "diagonal_mm": reference.diagonal_mm, **spacing}
-
-
-def _surface_columns(distances: SurfaceDistances) -> Record:
-    return {
-        "asd_mm": distances.asd,
-        "mad_mm": distances.mad,
-        "mad_reverse_mm": distances.mad_reverse,
-        "assd_mm": distances.assd,
-        "hd_mm": distances.hd,
-        "hd95_mm": distances.hd95,
-        "nsd_2mm": distances.nsd(NSD_TOLERANCE_MM),
-    }
-
-
-def _slice_columns(reference: ReferenceSlices, mask: NDArray[np.bool_], axis: int) -> Record:
-    slices = reference.distances(mask)
-    tp, n_pred, n_ref = slice_counts(mask, reference.mask, axis).T
-    either = n_pred + n_ref > 0
-    means = {"asd_2d_mm": slices.asd, "mad_2d_mm": slices.mad, "hd95_2d_mm": slices.hd95}
-    return {
-        **{
-            name: float(np.nanmean(values)) if slices.n else np.nan
-            for name, values in means.items()
-        },
-        "dsc_2d": float(np.mean(dice(tp, n_pred, n_ref), where=either)) if either.any() else 1.0,
-        "slices": slices.n,
-        "slices_failed": slices.n_failed,
-    }

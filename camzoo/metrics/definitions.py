@@ -1,88 +1,21 @@
-"""What every metric means: the one table that reports, docs and statistics read.
-
-A number without its definition cannot be compared with another tool's: "ASD" is directed in one
-and symmetric in the next. So name, unit, direction, range, definition and the rule for empty masks
-live here and are printed beside the numbers.
-"""
+"""What every metric means: reports, docs and statistics look metrics up here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from camzoo.core.errors import ConfigError, UnknownNameError
-from camzoo.metrics.overlap import dice, iou, precision, recall, volume_difference_ml
+from camzoo.core.errors import ConfigError
+from camzoo.core.plugin_import import said
+from camzoo.core.registries import metrics
+from camzoo.metrics.base import Direction as Direction
+from camzoo.metrics.base import Metric
 
-#: Tolerance of the normalised surface distance, in mm.
-NSD_TOLERANCE_MM: Final = 2.0
-
-FromRows = Callable[[pd.DataFrame], "pd.Series[float]"]
-
-
-class Direction(StrEnum):
-    """Which values are good."""
-
-    HIGHER = "higher is better"
-    LOWER = "lower is better"
-    ZERO = "nearer to 0 is better"
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric.
-
-    Attributes:
-        name: Its column in the result rows, or the name it is derived under.
-        label: As tables print it.
-        unit: "mm", "ml", or empty for a ratio.
-        direction: Which values are good.
-        range: Smallest and largest value.
-        definition: In words, with the source where the name is used differently elsewhere.
-        one_empty: What it is when exactly one mask is empty.
-        both_empty: What it is when both are; means leave such cases out.
-        worst: What a failure counts as, in words.
-        worst_of: The same, for each of a frame of rows.
-        derive: Computes it from the counts of a row, for what has no column of its own.
-        slicewise: Whether it is a mean over slices, undefined where no slice has both masks.
-    """
-
-    name: str
-    label: str
-    unit: str
-    direction: Direction
-    range: tuple[float, float]
-    definition: str
-    one_empty: str
-    both_empty: float
-    worst: str
-    worst_of: FromRows
-    derive: FromRows | None = None
-    slicewise: bool = False
-
-    def values(self, rows: pd.DataFrame) -> pd.Series[float]:
-        """Return the metric of every row; NaN where it is undefined.
-
-        Raises:
-            ConfigError: The rows lack the column.
-        """
-        if self.name in rows:
-            return rows[self.name].astype("float64")
-        if self.derive is None:
-            raise ConfigError(
-                f"the rows have no column {self.name}; score the cases again to get {self.label}"
-            )
-        return self.derive(rows)
-
-    def goodness(self, values: pd.Series[float]) -> pd.Series[float]:
-        """Return ``values`` turned so that higher is better."""
-        if self.direction is Direction.ZERO:
-            return -values.abs()
-        return values if self.direction is Direction.HIGHER else -values
+_TEXTS: Final = ("label", "definition")
 
 
 def get_metric(name: str) -> Metric:
@@ -90,10 +23,30 @@ def get_metric(name: str) -> Metric:
 
     Raises:
         UnknownNameError: There is none; the message lists those that exist.
+        ConfigError: Its class cannot be imported, or does not say what it has to say.
     """
-    if name not in METRICS:
-        raise UnknownNameError(f"unknown metric {name!r}; known: {', '.join(METRICS)}")
-    return METRICS[name]
+    return _made(metrics.get(name))
+
+
+def all_metrics() -> list[Metric]:
+    """Return the metrics in the order in which tables list them, without those that are broken.
+
+    What is wrong with a broken one, ``camzoo list metrics`` and :func:`broken_metrics` say.
+    """
+    found = (_found(name) for name in metrics.names())
+    sound = [metric for metric in found if isinstance(metric, Metric)]
+    return sorted(sound, key=lambda metric: (metric.order, metric.name))
+
+
+def stored_metrics() -> list[Metric]:
+    """Return those that result rows have a column for, in the order of the columns."""
+    return [metric for metric in all_metrics() if metric.stored]
+
+
+def broken_metrics() -> list[str]:
+    """Say of every registered metric that cannot be used why, a line each."""
+    found = (_found(name) for name in metrics.names())
+    return [fault for fault in found if isinstance(fault, str)]
 
 
 def metrics_table() -> pd.DataFrame:
@@ -107,125 +60,59 @@ def metrics_table() -> pd.DataFrame:
                 "direction": m.direction.value,
                 "range": f"{_bound(m.range[0])} to {_bound(m.range[1])}",
                 "definition": m.definition,
-                "one mask empty": m.one_empty,
+                "one mask empty": one_empty(m),
                 "both empty": f"{m.both_empty:g}, left out of means",
                 "a failure counts as": m.worst,
             }
-            for m in METRICS.values()
+            for m in all_metrics()
         ]
     )
 
 
+def one_empty(metric: Metric) -> str:
+    """Say what a metric is where exactly one mask is empty."""
+    given = metric.one_empty
+    return given if isinstance(given, str) else f"{given:g}"
+
+
+def _found(name: str) -> Metric | str:
+    try:
+        return get_metric(name)
+    except ConfigError as error:
+        return str(error)
+
+
+@cache
+def _made(cls: type[Metric]) -> Metric:
+    """Make a metric, and hold it to what its class has to say."""
+    who = f"the metric {cls.name!r} ({cls.__module__}:{cls.__qualname__})"
+    try:
+        metric = cls()
+        fault = next(_faults(metric), "")
+    except Exception as error:  # the class may be anybody's
+        raise ConfigError(f"{who} cannot be used: {said(error)}") from error
+    if fault:
+        raise ConfigError(f"{who} {fault}")
+    return metric
+
+
+def _faults(metric: Metric) -> Iterator[str]:
+    """What is wrong with what a metric says of itself."""
+    for text in _TEXTS:
+        given = getattr(metric, text)
+        if not isinstance(given, str) or not given.strip() or "\n" in given:
+            yield f"needs a {text}, a line of text, got {given!r}"
+    if not isinstance(metric.direction, Direction):
+        yield f"needs a direction, one of Direction, got {metric.direction!r}"
+    low, high = map(float, metric.range)
+    if not low < high:
+        yield f"needs a range, its smallest and its largest value, got {low:g} and {high:g}"
+    if not np.isfinite(metric.both_empty):
+        yield "has no best value: say what it is for two empty masks, both_empty"
+    bad = low if metric.direction is Direction.HIGHER else high
+    if np.isinf(bad) and metric.unit != "mm" and type(metric).worst_of is Metric.worst_of:
+        yield f"can be as bad as {bad:g}: say what a failure counts as, worst_of(rows) and worst"
+
+
 def _bound(value: float) -> str:
     return f"{value:g}" if np.isfinite(value) else ("-∞" if value < 0 else "∞")
-
-
-def _zero(rows: pd.DataFrame) -> pd.Series[float]:
-    return pd.Series(0.0, index=rows.index)
-
-
-def _diagonal(rows: pd.DataFrame) -> pd.Series[float]:
-    return rows["diagonal_mm"].astype("float64")
-
-
-def _from_counts(formula: Callable[..., object]) -> FromRows:
-    def derive(rows: pd.DataFrame) -> pd.Series[float]:
-        counts = [rows[name].to_numpy("float64", na_value=np.nan) for name in _COUNTS]
-        return pd.Series(np.asarray(formula(*counts)), index=rows.index)
-
-    return derive
-
-
-_COUNTS: Final = ("tp", "n_pred", "n_ref")
-
-
-def _volume_difference(rows: pd.DataFrame) -> pd.Series[float]:
-    voxel = rows[["spacing_z", "spacing_y", "spacing_x"]].astype("float64").prod(axis=1)
-    n_pred, n_ref = (
-        rows[name].to_numpy("float64", na_value=np.nan) for name in ("n_pred", "n_ref")
-    )
-    return pd.Series(volume_difference_ml(n_pred, n_ref, voxel.to_numpy()), index=rows.index)
-
-
-def _all_missed(rows: pd.DataFrame) -> pd.Series[float]:
-    return _volume_difference(rows.assign(n_pred=0))
-
-
-def _ratio(name: str, label: str, definition: str, formula: Callable[..., object]) -> Metric:
-    return Metric(
-        name, label, "", Direction.HIGHER, (0, 1), definition,
-        one_empty="0", both_empty=1, worst="0", worst_of=_zero, derive=_from_counts(formula),
-    )  # fmt: skip
-
-
-def _distance(name: str, label: str, definition: str, *, slicewise: bool = False) -> Metric:
-    return Metric(
-        name, label, "mm", Direction.LOWER, (0, np.inf), definition,
-        one_empty="undefined", both_empty=0, worst="diagonal of the volume", worst_of=_diagonal,
-        slicewise=slicewise,
-    )  # fmt: skip
-
-
-_ALL: Final = (
-    _ratio("dsc", "DSC", "2|A∩B| / (|A|+|B|), in voxels", dice),
-    _ratio("iou", "IoU", "|A∩B| / (|A|+|B|-|A∩B|)", iou),
-    _ratio("precision", "precision", "|A∩B| / |A|", precision),
-    _ratio("recall", "recall", "|A∩B| / |B|", recall),
-    Metric(
-        "volume_difference_ml", "volume difference", "ml", Direction.ZERO, (-np.inf, np.inf),
-        "volume of the prediction minus volume of the reference",
-        one_empty="the other's volume, signed", both_empty=0,
-        worst="minus the volume of the reference", worst_of=_all_missed, derive=_volume_difference,
-    ),
-    _distance(
-        "asd_mm", "ASD",
-        "mean over the surface points of both masks, pooled, of the distance to the other surface "
-        "(symmetric; medpy 0.5.2 calls it ASSD)",
-    ),
-    _distance(
-        "mad_mm", "MAD",
-        "mean over the surface points of the prediction of the distance to the reference surface "
-        "(directed; medpy calls it ASD)",
-    ),
-    _distance(
-        "mad_reverse_mm", "MAD reverse",
-        "mean over the surface points of the reference of the distance to the predicted surface",
-    ),
-    _distance("assd_mm", "ASSD", "mean of MAD and MAD reverse, unweighted"),
-    _distance("hd_mm", "HD", "largest distance from any surface point to the other surface"),
-    _distance(
-        "hd95_mm", "HD95",
-        "95th percentile of the distances of both directions, pooled "
-        "(MONAI takes the larger of two percentiles)",
-    ),
-    Metric(
-        "nsd_2mm", f"NSD at {NSD_TOLERANCE_MM:g} mm", "", Direction.HIGHER, (0, 1),
-        f"share of the surface points of both masks within {NSD_TOLERANCE_MM:g} mm of the other "
-        "surface, each point counted once",
-        one_empty="0", both_empty=1, worst="0", worst_of=_zero,
-    ),
-    Metric(
-        "dsc_2d", "DSC per slice", "", Direction.HIGHER, (0, 1),
-        "mean of the DSC of all slices that have either mask",
-        one_empty="0", both_empty=1, worst="0", worst_of=_zero,
-    ),
-    *(
-        _distance(
-            f"{name.lower()}_2d_mm", f"{name} per slice",
-            f"mean of the {name} of the outlines in all slices that have both masks",
-            slicewise=True,
-        )
-        for name in ("ASD", "MAD", "HD95")
-    ),
-    _distance(
-        "asd_full_mm", "ASD to the full surface",
-        "as ASD, but only points inside the region count and the other surface is not cropped",
-    ),
-    _distance(
-        "mad_full_mm", "MAD to the full surface",
-        "as MAD, but only points inside the region count and the reference is not cropped",
-    ),
-)  # fmt: skip
-
-#: Metrics by name, in the order in which tables list them.
-METRICS: Final[dict[str, Metric]] = {metric.name: metric for metric in _ALL}

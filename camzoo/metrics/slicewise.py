@@ -64,7 +64,7 @@ class ReferenceSlices:
         if self.mask.ndim != 3:
             raise DataError(f"slices need a volume [z, y, x], got shape {self.mask.shape}")
         y, x = np.delete(require_spacing(spacing, self.mask.shape), axis)
-        self._axis = axis
+        self.axis = axis
         # All slices are measured at once: moved so far apart that no other slice is ever nearer.
         apart = 2.0 * float(np.hypot(*np.delete(self.mask.shape, axis) * (y, x)))
         self._spacing = np.array([apart, y, x])
@@ -78,7 +78,7 @@ class ReferenceSlices:
         """
         mask = as_mask(pred, "prediction")
         require_same_shape(mask, self.mask)
-        depth, points = mask.shape[self._axis], self._outlines(mask)
+        depth, points = mask.shape[self.axis], self._outlines(mask)
         both = _has(points, depth) & _has(self._points, depth)
         either = _has(points, depth) | _has(self._points, depth)
         ours, theirs = points[both[points[:, 0]]], self._points[both[self._points[:, 0]]]
@@ -96,7 +96,7 @@ class ReferenceSlices:
 
     def _outlines(self, mask: NDArray[np.bool_]) -> IntArray:
         """Points of all outlines: slice, row, column."""
-        return surface_points(np.moveaxis(mask, self._axis, 0), _IN_PLANE)
+        return surface_points(np.moveaxis(mask, self.axis, 0), _IN_PLANE)
 
     @cached_property
     def _nearest(self) -> NearestPoint:

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camzoo.core.errors import ConfigError
-from camzoo.metrics.definitions import Direction, Metric, get_metric
+from camzoo.metrics.base import CountMetric, Metric
+from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.frames import groups, present
 from camzoo.metrics.grouped import mean_by
 from camzoo.metrics.statistics import bootstrap_interval
@@ -45,7 +46,7 @@ def grade(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     empty = pd.Series((n_pred == 0) & (n_ref == 0), index=rows.index)
     fine = status.isna() | status.isin([Status.OK, Status.EMPTY_BOTH])
     failed = ~empty & ~(fine & (n_pred > 0) & (n_ref > 0))
-    if chosen.slicewise:
+    if chosen.undefined_without_slices:
         failed |= ~empty & (rows["slices"] == 0)
     missing = np.isnan(n_pred) | (status == Status.MISSING)
     value = chosen.values(rows).replace([np.inf, -np.inf], np.nan).where(~(empty | missing))
@@ -72,7 +73,7 @@ def summarise(
 
     Args:
         rows: Result rows.
-        metric: Name of a metric (:data:`camzoo.metrics.definitions.METRICS`).
+        metric: Name of a metric (``camzoo list metrics``).
         by: Columns that make a group; those of :data:`CELL` that the rows have, when left out.
         level: Of the confidence interval.
         seed: Of the bootstrap.
@@ -142,7 +143,7 @@ def _pooled(group: pd.DataFrame, metric: Metric) -> float:
 
     A missing prediction counts as one without voxels.
     """
-    if metric.derive is None or metric.direction is not Direction.HIGHER:
+    if not isinstance(metric, CountMetric) or not metric.pooled:
         return float("nan")
     counts = group[_COUNTS].astype("Float64").fillna(0).astype("float64")
     organs = group["organ"] if "organ" in group else pd.Series("", index=group.index)

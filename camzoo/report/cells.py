@@ -122,7 +122,7 @@ def over_seeds(line: Mapping[str, float]) -> dict[str, str]:
     return {"seeds": f"{100 * line['seed_low']:.1f} to {100 * line['seed_high']:.1f}"}
 
 
-def spread(line: Mapping[str, float], factor: float) -> str:
+def spread(line: Mapping[str, float] | pd.Series[Any], factor: float) -> str:
     """Mean ± sample standard deviation over cases of a :func:`summary`, times ``factor``."""
     if not np.isfinite(line["mean"]):
         return NONE

@@ -47,10 +47,16 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, str, bool], ...]]] = {
         ("options", "settings", True),
         ("licence", "facts.licence", True),
     ),
+    "metrics": (
+        ("label", "label", True),
+        ("unit", "unit", True),
+        ("what it does", "summary", True),
+        ("direction", "direction", False),
+    ),
 }
 _TITLES: Final = {
     "cams": "CAM methods", "steps": "Steps behind a method", "baselines": "Baselines",
-    "datasets": "Data sets",
+    "datasets": "Data sets", "metrics": "Metrics",
 }  # fmt: skip
 
 
@@ -58,7 +64,7 @@ def listing(what: str, pattern: str, width: int, *, every: bool = False) -> Iter
     """Show what there is.
 
     Args:
-        what: "cams", "steps", "baselines" or "datasets"; or a name, or a pattern of names, of any.
+        what: A kind ("cams", "datasets", ...); or a name, or a pattern of names, of any.
         pattern: Shell-style, of names.
         width: Columns of the terminal; narrow tables leave columns out.
         every: Show the wrapped classes of other libraries, too, where no pattern asks for them.

@@ -11,6 +11,7 @@ from camzoo.report.context_maps import context_table
 from camzoo.report.equivalents import EQUALS, merge_equivalents
 from camzoo.report.escaping import escape
 from camzoo.report.facts import facts, listed
+from camzoo.report.further import further_metrics, further_table
 from camzoo.report.records import Record
 from camzoo.report.segmentation import (
     cost_table,
@@ -83,6 +84,11 @@ _COSTS = (
     "taken. The memory is the largest of the whole process. `*`: went on after an interruption, "
     "whose time is not counted.\n"
 )
+_FURTHER = (
+    "Metrics of other packages than camzoo: mean ± sample standard deviation over volumes, of maps "
+    f"at the protocol {HEADLINE.value}. Where a package was not there when this page was written, "
+    "the heading is the column of its metric, and the mean runs over rows.\n"
+)
 
 
 def page(dataset: str, records: list[Record]) -> str:
@@ -107,6 +113,9 @@ def _section(record: Record) -> str:
     if len(context):
         parts += ["### What became of the context map\n", _CONTEXT, table(context)]
     parts += _baselines(record)
+    further = further_table(record.rows)
+    if len(further):
+        parts += ["### Further metrics: volumes of the test patients\n", _FURTHER, table(further)]
     return "\n".join(part for part in parts if part)
 
 
@@ -193,7 +202,8 @@ def _unet(record: Record) -> str:
 
 def _definitions(records: list[Record]) -> str:
     protocols = sorted({str(p) for r in records for p in of_maps(r.rows)["protocol"].unique()})
-    words = meanings(protocols, SHOWN, without=("pooled DSC (%)", "gap"))
+    further = sorted({name for record in records for name in further_metrics(record.rows)})
+    words = meanings(protocols, (*SHOWN, *further), without=("pooled DSC (%)", "gap"))
     return f"## What the words mean\n\n{words}"
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
+from camzoo.report.further import further_metrics
 
 _BY: Final = ["stage", "subset", "method", "variant", "supervision", "protocol"]
 _METRICS: Final = ("dsc", "asd_mm", "mad_mm")
@@ -28,7 +29,8 @@ def numbers(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """
     whole = rows[rows["region"] == WHOLE]
     by = [column for column in _BY if column in whole and whole[column].notna().all()]
-    parts = {metric: summarise(whole, metric, by).set_index(by) for metric in _METRICS}
+    metrics = [*_METRICS, *further_metrics(whole)]
+    parts = {metric: summarise(whole, metric, by).set_index(by) for metric in metrics}
     lines = []
     for key in parts["dsc"].index:
         names = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))

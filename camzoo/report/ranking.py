@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
@@ -18,16 +19,20 @@ from camzoo.report.cells import (
     methods,
     number,
     ranked,
+    spread,
     summary,
 )
 from camzoo.report.escaping import escape
+from camzoo.report.further import further_metrics, heading
 from camzoo.report.markdown import table as markdown
 from camzoo.report.words import meanings
 
 _DISTANCES: Final = ("asd_mm", "mad_mm", "hd95_mm")
 
 
-def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFrame:
+def ranking(
+    rows: pd.DataFrame, protocol: str, region: str = WHOLE, more: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return the methods under one protocol, best DSC (failures counted) first, as text.
 
     Organs of a case are averaged first. ``p (Holm)`` and ``first`` compare with the best.
@@ -36,10 +41,12 @@ def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFr
         rows: From :func:`camzoo.evaluate.scoring.score`.
         protocol: One that the rows hold.
         region: Whole, apex, mid or base.
+        more: Metrics to show besides DSC, ASD, MAD, HD95 and those of plug-ins.
     """
     rows = rows[rows["region"] == region].assign(variant="", supervision="")
     mine = rows[rows["protocol"] == protocol]
     order = comparison(mine)
+    others = others_shown(mine, more)
     best = rows[rows["protocol"] == Protocol.ORACLE.value]
     lines = []
     for line, part in methods(mine):
@@ -51,6 +58,7 @@ def ranking(rows: pd.DataFrame, protocol: str, region: str = WHOLE) -> pd.DataFr
             | {"pooled DSC (%)": number(100 * dsc["pooled"])}
             | _gap(best[best["method"] == line["method"]], dsc["mean"])
             | measured(part, *_DISTANCES)
+            | {heading(name): spread(summary(part, name), 1) for name in others}
             | coverage(part, dsc)
             | order.get(line["method"], {})
             | {"_rank": -dsc["mean_with_failures"]}
@@ -65,7 +73,13 @@ def _gap(best: pd.DataFrame, mean: float) -> dict[str, str]:
     return {"gap": number(100 * (summary(best, "dsc")["mean"] - mean))} if len(best) else {}
 
 
-def page(rows: pd.DataFrame, notes: tuple[str, ...] = ()) -> str:
+def others_shown(rows: pd.DataFrame, more: Sequence[str] = ()) -> list[str]:
+    """Return the metrics that tables show besides DSC and distances: of plug-ins, and ``more``."""
+    usual = {*SHOWN, *_DISTANCES}
+    return [n for n in dict.fromkeys([*further_metrics(rows), *more]) if n not in usual]
+
+
+def page(rows: pd.DataFrame, notes: Sequence[str] = (), more: Sequence[str] = ()) -> str:
     """Return all rankings as markdown, with the definitions of what they show."""
     title = f"# Scores on {escape(rows['dataset'].iloc[0])}\n"
     parts = [title, *(f"- {escape(note)}" for note in notes)]
@@ -74,8 +88,8 @@ def page(rows: pd.DataFrame, notes: tuple[str, ...] = ()) -> str:
             heading = f"{protocol}" if region == WHOLE else f"{protocol}, {region}"
             part = rows[(rows["protocol"] == protocol) & (rows["region"] == region)]
             if len(part):
-                parts.append(f"\n## {heading}\n\n{markdown(ranking(rows, protocol, region))}")
-    return "\n".join([*parts, f"\n## What the words mean\n\n{definitions(rows)}"])
+                parts.append(f"\n## {heading}\n\n{markdown(ranking(rows, protocol, region, more))}")
+    return "\n".join([*parts, f"\n## What the words mean\n\n{definitions(rows, more)}"])
 
 
 def protocols(rows: pd.DataFrame) -> list[str]:
@@ -84,8 +98,9 @@ def protocols(rows: pd.DataFrame) -> list[str]:
     return [name for name in (GIVEN, *PROTOCOLS) if name in there]
 
 
-def definitions(rows: pd.DataFrame) -> str:
+def definitions(rows: pd.DataFrame, more: Sequence[str] = ()) -> str:
     """Say what the words of the tables mean, a line each."""
     named = protocols(rows)
     no_gap = ("gap",) if named == [GIVEN] else ()
-    return meanings(named, dict.fromkeys((*SHOWN, *_DISTANCES)), without=("seeds", *no_gap))
+    metrics = dict.fromkeys((*SHOWN, *_DISTANCES, *others_shown(rows, more)))
+    return meanings(named, metrics, without=("seeds", *no_gap))

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from camzoo.core.protocol import Protocol
-from camzoo.metrics.definitions import get_metric
+from camzoo.metrics.base import Metric
+from camzoo.metrics.definitions import get_metric, one_empty
+from camzoo.report.escaping import escape
+from camzoo.report.further import heading
 
 _COLUMNS: Final = {
     "±": "sample standard deviation over volumes; seeds of a volume are averaged first.",
@@ -35,12 +38,15 @@ def meanings(protocols: Iterable[str], metrics: Iterable[str], *, without: Itera
     """
     known = {protocol.value: protocol.meaning for protocol in Protocol}
     lines = [f"- `{name}`: {known[name]}." for name in protocols if name in known]
-    for metric in map(get_metric, metrics):
-        unit = f" ({metric.unit})" if metric.unit else ""
-        lines.append(
-            f"- {metric.label}{unit}: {metric.definition}; {metric.direction.value}. "
-            f"One mask empty: {metric.one_empty}; a failure counts as: {metric.worst}."
-        )
+    lines += [f"- {escape(defined(get_metric(name)))}" for name in metrics]
     gone = set(without)
     lines += [f"- `{name}`: {text}" for name, text in _COLUMNS.items() if name not in gone]
     return "\n".join(lines) + "\n"
+
+
+def defined(metric: Metric) -> str:
+    """Say in a line what a metric means."""
+    return (
+        f"{heading(metric.name)}: {metric.definition}; {metric.direction.value}. One mask empty: "
+        f"{one_empty(metric)}; a failure counts as: {metric.worst}."
+    )

@@ -8,7 +8,7 @@ from camzoo.cams.map_files import MapFiles
 from camzoo.core.protocol import Protocol
 from camzoo.evaluate.measure import measure_labels
 from camzoo.evaluate.prepared_cases import PreparedCases
-from camzoo.evaluate.rows import COLUMNS
+from camzoo.evaluate.rows import columns as columns_of_rows
 from camzoo.evaluate.score_options import GIVEN, PROTOCOLS, ScoreOptions
 from camzoo.evaluate.scoring import score_maps, score_masks
 from camzoo.harness.run import bench
@@ -21,7 +21,7 @@ METHODS = ("cam", "eigen-cam")
 #: Columns that say which run a row is of, and not what was measured.
 OF_THE_RUN = ("run", "dataset", "split", "fold", "seed", "backbone", "computed_in", "variant",
               "supervision", "subset")  # fmt: skip
-MEASURED = [name for name in COLUMNS if name not in OF_THE_RUN]
+MEASURED = [name for name in columns_of_rows() if name not in OF_THE_RUN]
 KEY = ["stage", "method", "protocol", "organ", "region", "case"]
 
 
@@ -107,5 +107,7 @@ def test_labels_of_a_run_get_the_same_numbers_as_files(benched):
     ids = [info.id for info in infos(result)]
     (records,) = measure_labels(PreparedCases(result.prepared, {"cut": labels}, ids)).values()
     columns = {"stage": "segmentation", "method": "cut", "protocol": GIVEN}
-    expected = pd.DataFrame([columns | record for record in records]).reindex(columns=list(COLUMNS))
+    expected = pd.DataFrame([columns | record for record in records]).reindex(
+        columns=columns_of_rows()
+    )
     require_equal(score_masks(folder / "preds", folder / "masks", options).rows, expected)

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from camzoo.core.errors import ConfigError, DamagedError
-from camzoo.evaluate.rows import COLUMNS, KEY, make_rows, read_rows, write_rows
+from camzoo.evaluate.rows import KEY, columns, make_rows, read_rows, schema, write_rows
 
 
 def record(**changes):
@@ -21,7 +21,7 @@ def test_rows_survive_the_file_with_their_gaps(tmp_path):
     path = tmp_path / "rows.parquet"
     write_rows(rows, path)
     back = read_rows(path)
-    assert list(back.columns) == list(COLUMNS)
+    assert list(back.columns) == columns()
     assert back["case"].tolist() == ["c1", "c2"]  # sorted by key
     assert back["asd_mm"][0] == 1.25
     assert np.isnan(back["asd_mm"][1])
@@ -56,5 +56,5 @@ def test_foreign_files_are_refused(tmp_path):
 
 
 def test_every_column_has_a_meaning():
-    assert all(meaning for _, meaning in COLUMNS.values())
-    assert set(KEY) <= set(COLUMNS)
+    assert all(field.metadata[b"meaning"] for field in schema())
+    assert set(KEY) <= set(columns())

@@ -7,7 +7,7 @@ import pytest
 
 import camzoo
 from camzoo.core.errors import ConfigError, UnknownNameError
-from camzoo.evaluate.rows import COLUMNS, read_rows
+from camzoo.evaluate.rows import columns, read_rows
 from camzoo.harness import call
 from camzoo.presets import preset
 
@@ -100,7 +100,7 @@ def test_a_run_gives_rows_as_a_frame_and_its_second_call_finds_them(tmp_path, ca
     methods = ["cam", "gradcam:GradCAM", "cam[prior]", "cam[blend]:weight=0.1"]
     result = camzoo.bench(methods=methods, out=tmp_path, **WORDS)
     assert isinstance(result, camzoo.BenchResult)
-    assert list(result.rows.columns) == list(COLUMNS)
+    assert list(result.rows.columns) == columns()
     assert set(result.rows["method"]) == {"cam", "gradcam:GradCAM", "prior-only", "cam[blend]"}
     assert result.failures == {}
     assert len(read_rows(result.folder / "rows.parquet")) == len(result.rows)

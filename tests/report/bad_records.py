@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camzoo.core.checksums import SUMS
-from camzoo.evaluate.rows import SCHEMA, write_rows
+from camzoo.evaluate.rows import schema, write_rows
 
 HALVES = {"empty": 0.0, "a third": 0.33, "most": 0.9}
 #: Where bytes are flipped, as shares of a file.
@@ -295,7 +295,7 @@ OF_MEANING = {
     "rows of no schema": table(lambda found: found.replace_schema_metadata(None)),
     "rows of the future": table(versioned("99")),
     "rows of bytes": table(versioned(b"\xff\xfe")),
-    "rows of something else": table(lambda _: pa.table({"a": [1]}, metadata=SCHEMA.metadata)),
+    "rows of something else": table(lambda _: pa.table({"a": [1]}, metadata=schema().metadata)),
     "curves of another run": curves(lambda frame: frame.assign(run="r2")),
     "curves twice": curves(twice),
     "curves of nothing": curves(lambda frame: frame.iloc[:0]),
