@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pandas as pd
 
 from camzoo.core.protocol import Protocol
+from camzoo.core.text import plain
 from camzoo.evaluate.score_options import GIVEN, PROTOCOLS
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report.cells import (
@@ -89,7 +90,7 @@ def page(rows: pd.DataFrame, notes: Sequence[str] = (), more: Sequence[str] = ()
             part = rows[(rows["protocol"] == protocol) & (rows["region"] == region)]
             if len(part):
                 parts.append(f"\n## {heading}\n\n{markdown(ranking(rows, protocol, region, more))}")
-    return "\n".join([*parts, f"\n## What the words mean\n\n{definitions(rows, more)}"])
+    return "\n".join([*parts, f"\n## What the words mean\n\n{definitions(rows, more, escape)}"])
 
 
 def protocols(rows: pd.DataFrame) -> list[str]:
@@ -98,9 +99,11 @@ def protocols(rows: pd.DataFrame) -> list[str]:
     return [name for name in (GIVEN, *PROTOCOLS) if name in there]
 
 
-def definitions(rows: pd.DataFrame, more: Sequence[str] = ()) -> str:
-    """Say what the words of the tables mean, a line each."""
+def definitions(
+    rows: pd.DataFrame, more: Sequence[str] = (), foreign: Callable[[str], str] = plain
+) -> str:
+    """Say what the words of the tables mean, a line each (:func:`meanings`)."""
     named = protocols(rows)
     no_gap = ("gap",) if named == [GIVEN] else ()
     metrics = dict.fromkeys((*SHOWN, *_DISTANCES, *others_shown(rows, more)))
-    return meanings(named, metrics, without=("seeds", *no_gap))
+    return meanings(named, metrics, without=("seeds", *no_gap), foreign=foreign)

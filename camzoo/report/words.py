@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from camzoo.core.protocol import Protocol
+from camzoo.core.registries import metrics as registry
 from camzoo.metrics.base import Metric
 from camzoo.metrics.definitions import get_metric, one_empty
 from camzoo.report.escaping import escape
@@ -28,17 +29,26 @@ _COLUMNS: Final = {
 }
 
 
-def meanings(protocols: Iterable[str], metrics: Iterable[str], *, without: Iterable[str]) -> str:
-    """Return a list in markdown.
+def meanings(
+    protocols: Iterable[str],
+    metrics: Iterable[str],
+    *,
+    without: Iterable[str],
+    foreign: Callable[[str], str] = escape,
+) -> str:
+    """Return a list, a line each, in markdown that a terminal shows just as well.
 
     Args:
         protocols: Names; one that is no way of choosing a threshold needs no words.
         metrics: Names.
         without: Columns that the tables do not have.
+        foreign: What makes the words of other packages safe to show.
     """
     known = {protocol.value: protocol.meaning for protocol in Protocol}
     lines = [f"- `{name}`: {known[name]}." for name in protocols if name in known]
-    lines += [f"- {escape(defined(get_metric(name)))}" for name in metrics]
+    for name in metrics:
+        text = defined(get_metric(name))
+        lines.append(f"- {text if registry.package(name) == 'camzoo' else foreign(text)}")
     gone = set(without)
     lines += [f"- `{name}`: {text}" for name, text in _COLUMNS.items() if name not in gone]
     return "\n".join(lines) + "\n"
