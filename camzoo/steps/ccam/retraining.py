@@ -15,6 +15,7 @@ from camzoo.cams.pipeline import MapArrays, divide_by_volume_maximum, make_maps
 from camzoo.config import TrainingConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import cams
+from camzoo.core.spec import build
 from camzoo.core.supervision import Supervision
 from camzoo.learning.loop import minimise, mirrored
 from camzoo.steps.base import MapStep, StepContext, StepReport, register_step
@@ -90,7 +91,7 @@ class CategoryCausality(MapStep):
             ConfigError: The method at the head of the chain learns from slices itself.
             DataError: No training slice shows an organ.
         """
-        if cams.get(context.method).needs_fit:
+        if cams.get(context.method.name).needs_fit:
             raise ConfigError(
                 f"cc makes the maps of {context.method} again with another network, but "
                 f"{context.method} has to be fitted; put cc behind a method that has not"
@@ -107,7 +108,7 @@ class CategoryCausality(MapStep):
         if self._without:
             return StepReport()
         return StepReport(
-            notes=_notes(len(counted.organs), context.method),
+            notes=_notes(len(counted.organs), context.method.name),
             facts={
                 "weight": network.weight.tolist(),
                 "weight_start": start,
@@ -172,7 +173,7 @@ class CategoryCausality(MapStep):
         out: MapArrays,
     ) -> CausalCam:
         method = CausalCam(
-            cams.get(context.method)(), network.weight.detach(), shares, prior,
+            build(context.method, cams), network.weight.detach(), shares, prior,
             aligned=self._aligned,
         )  # fmt: skip
         config = context.config
