@@ -120,7 +120,7 @@ def all_settings(spec: Spec, registry: Registry[Any]) -> dict[str, Any]:
 
 
 def checked(
-    who: str, told: Mapping[str, Any], known: Mapping[str, Any], word: str = "setting"
+    who: str, told: Mapping[str, Any], known: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
     """Give the settings that differ from their defaults, by name, in one form of every value.
 
@@ -128,7 +128,6 @@ def checked(
         who: Whose they are, for messages: "step ac".
         told: By the user.
         known: All that there are, with their defaults.
-        word: What one of them is called.
 
     Raises:
         UnknownNameError: There is no such setting.
@@ -137,7 +136,7 @@ def checked(
     """
     for key, value in sorted(told.items()):
         if key not in known:
-            raise unknown(word, key, known, of=who)
+            raise unknown("setting", key, known, of=who)
         default = known[key]
         if not _is_like(value, default):
             kind = "list" if isinstance(default, tuple) else type(default).__name__
