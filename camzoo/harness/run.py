@@ -363,7 +363,7 @@ def _equivalent(context: Context, trained: Trained) -> list[tuple[str, ...]]:
     lines = {
         str(chain): line_name(chain.label, chain.variant)
         for chain in context.chains.values()
-        if not chain.steps
+        if not chain.steps and not chain.fault
     }
     groups = equivalent(lines, closed_form=view.closed_form)
     return [tuple(lines[text] for text in group) for group in groups]
