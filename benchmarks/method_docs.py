@@ -8,6 +8,8 @@ from pathlib import Path
 
 from benchmarks.results import table
 from camzoo.core.registries import cams
+from camzoo.core.registry import defaults
+from camzoo.core.spec import written
 
 DOCS = Path(__file__).parent.parent / "docs" / "methods.md"
 _PART = re.compile(r"(<!-- begin methods -->\n).*?(<!-- end methods -->)", re.DOTALL)
@@ -27,6 +29,7 @@ def rows():
                 "map": " ".join((inspect.getdoc(method) or "").split("\n\n")[0].split()),
                 "source": method.paper,
                 "runs besides the shared pass": method.cost,
+                "settings": " ".join(f"`{text}`" for text in written(defaults(method))) or "none",
                 "per class": "yes" if method.class_specific else "no",
                 "learns": "yes" if method.needs_fit else "no",
             }

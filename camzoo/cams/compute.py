@@ -20,6 +20,7 @@ from camzoo.cams.view.fusion import Fusion
 from camzoo.cams.view.targets import Layer
 from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import CamzooError, ConfigError
+from camzoo.core.spec import build, parse
 
 #: Faults of the machine, which end the call: no method is to blame for them.
 _MACHINE: Final = (MemoryError, OSError, torch.OutOfMemoryError)
@@ -51,8 +52,9 @@ def compute_cams(
         images: Normalised as the model wants it, [B, channels, H, W], floating point, on the
             model's device; a NumPy array is brought there. Grey images [B, H, W] are taken by a
             model of one channel, whose convolutions say so.
-        methods: Names from ``camzoo list cams``, or methods with settings of their own, such as
-            ``SmoothGradCamPlusPlus(samples=16)``. A method that must be trained is given fitted.
+        methods: Names from ``camzoo list cams``, with settings where one wants others than the
+            defaults (``smooth-grad-cam++:samples=16``), or methods themselves, such as
+            ``MyCam(samples=16)``. A method that must be trained is given fitted.
         layer: Target layer or layers, by name as in ``model.named_modules()`` (``camzoo layers
             MODEL``) or as modules. None is what the global pooling of a timm model sees; of other
             networks, the last layer that gives a feature map.
@@ -61,10 +63,10 @@ def compute_cams(
         fusion: How the maps of several layers become one.
 
     Returns:
-        Name to maps [B, C, h, w], float32, on the device of the images, in the order of
-        ``methods``. The grid is that of the features, or of the images for methods that do not
-        read features. Where some of several methods cannot be had on this network, those are
-        missing, and a :class:`MissingMapsWarning` says why.
+        Name, as it was asked for, to maps [B, C, h, w], float32, on the device of the images, in
+        the order of ``methods``. The grid is that of the features, or of the images for methods
+        that do not read features. Where some of several methods cannot be had on this network,
+        those are missing, and a :class:`MissingMapsWarning` says why.
 
     Raises:
         ConfigError: The images, a name, layer, class or fusion is wrong, or none of the methods can
@@ -128,17 +130,22 @@ def _instances(methods: str | CamMethod | Iterable[str | CamMethod]) -> dict[str
     if not listed:
         raise ConfigError("no method is asked for; camzoo list cams names them")
     chosen: dict[str, CamMethod] = {}
+    asked: set[str] = set()
     for method in listed:
         if not isinstance(method, str | CamMethod):
             raise ConfigError(
                 f"expected methods by name or as CamMethod objects, got {shorten(repr(method), 80)}"
             )
-        instance = cams.get(method)() if isinstance(method, str) else method
-        name = instance.name or type(instance).__name__
-        if name in chosen:
-            raise ConfigError(f"method {name!r} is asked for twice; ask once per call")
-        if isinstance(method, str) and instance.needs_fit:
-            instance = _Unfitted(name)
+        if isinstance(method, str):
+            spec = parse(method, cams)
+            name, one, instance = method, str(spec), build(spec, cams)
+            instance = _Unfitted(spec.name) if instance.needs_fit else instance
+        else:
+            name = one = method.name or type(method).__name__
+            instance = method
+        if one in asked:
+            raise ConfigError(f"method {one!r} is asked for twice; ask once per call")
+        asked.add(one)
         chosen[name] = instance
     return chosen
 

@@ -21,7 +21,7 @@ def equivalent(methods: Iterable[str], closed_form: bool) -> list[tuple[str, ...
     divided by the number of places, which weighs images of several sizes otherwise.
 
     Args:
-        methods: Names of methods.
+        methods: Names of methods, with settings or without: no setting makes a difference there.
         closed_form: Whether average pooling and one linear layer follow the target layer
             (:attr:`camzoo.cams.view.viewer.Viewer.closed_form`).
 
@@ -34,5 +34,5 @@ def equivalent(methods: Iterable[str], closed_form: bool) -> list[tuple[str, ...
     """
     names = list(dict.fromkeys(methods))
     groups = _SAME_IN_CLOSED_FORM if closed_form else ()
-    found = [tuple(name for name in names if name in group) for group in groups]
+    found = [tuple(name for name in names if name.partition(":")[0] in group) for group in groups]
     return [group for group in found if len(group) > 1]

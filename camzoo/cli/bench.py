@@ -12,7 +12,7 @@ from camzoo.cli import complete as cli_complete
 from camzoo.cli.ending import StopError
 from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, BeQuiet, BeVerbose, Output
-from camzoo.core.pairs import parse_pairs
+from camzoo.core.spec import parse_pairs
 from camzoo.harness.configure import configure
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rich.table import Table
 from camzoo.cli import complete as cli_complete
 from camzoo.core.choices import parse_choice
 from camzoo.core.output import AsJson, BeQuiet, Output
-from camzoo.core.pairs import parse_pairs
+from camzoo.core.spec import parse_pairs
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -12,6 +13,8 @@ from camzoo.cli import complete as cli_complete
 from camzoo.core.console import make_console
 from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, Output
+from camzoo.core.registry import defaults
+from camzoo.core.spec import checked, split_settings
 from camzoo.core.suggest import unknown
 
 if TYPE_CHECKING:
@@ -81,7 +84,8 @@ def check(
     place: Annotated[
         str,
         typer.Argument(
-            help="module:Class, path/to/file.py:Class, or a registered name.",
+            help="module:Class, path/to/file.py:Class, or a registered name; with "
+            "settings, as fem:sigmas=3.",
             autocompletion=cli_complete.plug_in,
         ),
     ],
@@ -90,9 +94,11 @@ def check(
     ] = "",
 ) -> None:
     """Run the conformance kit on a CAM method or a baseline; exit 1 if it fails anything."""
-    found = _found(place, kind)
+    where, told = split_settings(place)
+    found = _found(where, kind)
+    settings = dict(checked(where, told, defaults(found)))
     with Output().reporting():  # says that it is still at work
-        results = _checked(found, place)
+        results = _checked(found, where, settings)
     for result in results:
         mark = "[green]pass[/]" if result.passed else "[red]FAIL[/]"
         console.print(f"{mark}  {result.name}", highlight=False)
@@ -120,15 +126,17 @@ def _found(place: str, kind: str) -> type:
     return find_class(place)
 
 
-def _checked(found: type, place: str) -> list[Result]:
+def _checked(found: type, place: str, settings: Mapping[str, Any]) -> list[Result]:
     from camzoo.cams.base import CamMethod
     from camzoo.conformance.baselines import check_baseline
     from camzoo.conformance.cams import check_method
     from camzoo.segment.base import Baseline
 
     if issubclass(found, CamMethod):
-        return check_method(found)
+        return check_method(found, settings)
     if issubclass(found, Baseline):
+        if settings:
+            raise ConfigError(f"{place}: baselines are checked as they are; leave settings out")
         return check_baseline(found)
     raise ConfigError(
         f"{place!r} is no subclass of camzoo.cams.base.CamMethod or camzoo.segment.base.Baseline"

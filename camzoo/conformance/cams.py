@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -21,12 +22,20 @@ from camzoo.core.randomness import seeded
 from camzoo.data.slices import TaggedSlices
 from camzoo.network.backbone import Classifier
 
-Method = type[CamMethod]
+#: Makes a method with the settings that are to be checked.
+Method = Callable[[], CamMethod]
 
 
-def check_method(method: Method) -> list[Result]:
-    """Run all checks on a method; one that raises fails, and the others are still run."""
-    return run_checks(_CHECKS, method)
+def check_method(
+    method: type[CamMethod], settings: Mapping[str, Any] | None = None
+) -> list[Result]:
+    """Run all checks on a method; one that raises fails, and the others are still run.
+
+    Args:
+        method: Need not be registered.
+        settings: Arguments of its constructor.
+    """
+    return run_checks(_CHECKS, partial(method, **(settings or {})))
 
 
 def _shape(method: Method) -> None:
@@ -42,7 +51,7 @@ def _shape(method: Method) -> None:
 
 
 def _one_class_one_channel(method: Method) -> None:
-    classes = method.min_classes
+    classes = method().min_classes
     maps = _maps(method, _network(classes, channels=1), _images(2, channels=1))
     if maps.shape[:2] != (2, classes):
         raise BrokenError(f"expected [2, {classes}, h, w], got {list(maps.shape)}")
@@ -93,7 +102,7 @@ def _zero(method: Method) -> None:
 
 def _class_order(method: Method) -> None:
     """Classes exchanged in the classifier are exchanged in the maps."""
-    if method.control:
+    if method().control:
         return
     network, order = _network(4), [2, 0, 3, 1]
     before = _maps(method, network, _images(2))
@@ -103,7 +112,7 @@ def _class_order(method: Method) -> None:
         head.bias.copy_(head.bias[order])
     after = _maps(method, network, _images(2), tag_order=order)
     _expect_close(after, before[:, order], "exchanging classes does not exchange their maps")
-    if not method.class_specific and not torch.equal(before, before[:, :1].expand_as(before)):
+    if not method().class_specific and not torch.equal(before, before[:, :1].expand_as(before)):
         raise BrokenError("class_specific is False, but classes get different maps")
 
 
@@ -142,7 +151,7 @@ def _leaves_the_view_alone(method: Method) -> None:
         view = Viewer(network, layer)(images.clone())
         instance = method()
         try:
-            if method.needs_fit:
+            if instance.needs_fit:
                 instance.fit(_context(network, images, layer, None))
             instance(view)
         except ConfigError:  # refusing a layer is in order
@@ -173,7 +182,7 @@ def _maps(
 ) -> Tensor:
     """Run a fresh instance, fitted where it has to be."""
     instance = method()
-    if method.needs_fit:
+    if instance.needs_fit:
         instance.fit(_context(network, images, layer, tag_order))
     return instance(Viewer(network, layer)(images))
 

@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
+from camzoo.core.errors import ConfigError
+
 #: Key of a JSON schema under which a setting says what it takes.
 TAKES: Final = "takes"
 #: Type of the errors that are raised here; others are pydantic's own.
@@ -59,6 +61,19 @@ class Takes:
         """Carry the words into the schema that the page of all settings is made from."""
         return {**handler(schema), TAKES: self.text}
 
+    def require(self, setting: str, value: Any) -> None:
+        """Refuse an argument of a constructor in the words of a setting.
+
+        Args:
+            setting: Its name, with that of its owner: "fem: sigmas".
+            value: Of the right type.
+
+        Raises:
+            ConfigError: It is not one of the values that are taken.
+        """
+        if not self.allows(value):
+            raise ConfigError(f"{setting} takes {self.text}, got {shortly(value)}")
+
     def _check(self, value: object, inner: ValidatorFunctionWrapHandler) -> object:
         try:
             taken = inner(value)
@@ -89,6 +104,10 @@ class Real(Takes):
             return (low < value if above else low <= value) and value <= high  # NaN is in no range
 
         super().__init__(text if above else f"a number from {text}", allows)
+
+
+#: What generators are seeded with.
+SEED: Final = Whole(0, 2**32 - 1)
 
 
 class Name(Takes):

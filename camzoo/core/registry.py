@@ -9,6 +9,7 @@ used, and a package that is broken breaks its own names and no others.
 from __future__ import annotations
 
 import fnmatch
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,6 @@ from camzoo.core.outline import (
     outline_class,
 )
 from camzoo.core.plugin_import import import_object, one_line, said
-from camzoo.core.settings import defaults
 from camzoo.core.suggest import unknown
 
 T = TypeVar("T", bound=type[Any])
@@ -344,6 +344,12 @@ class Registry(Generic[T]):
     @property
     def _base_name(self) -> str:
         return self.base.replace(":", ".")
+
+
+def defaults(kind: Callable[..., object]) -> dict[str, Any]:
+    """Return the settings of a class with the values they have unless told."""
+    parameters = inspect.signature(kind).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
 
 
 def built_in(package: str, decorator: str) -> Source:

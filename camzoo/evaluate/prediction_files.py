@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camzoo.core.errors import ConfigError, DataError, GeometryError
-from camzoo.core.pairs import parse_pairs
+from camzoo.core.spec import parse_pairs
 from camzoo.data.disk import named_faults
 from camzoo.data.labels import shown, whole_numbers
 from camzoo.data.notes import Note, listed

@@ -6,7 +6,7 @@ Chains that begin alike share their steps' results, as they share the classifier
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from pydantic import TypeAdapter
 from camzoo.cams.map_files import MapFiles
 from camzoo.config import BenchConfig
 from camzoo.core.files import write_text
+from camzoo.core.registries import steps
+from camzoo.core.spec import Spec, all_settings
 from camzoo.core.stored import read_json
 from camzoo.data.slices import Prepared, labels_on_grid
 from camzoo.data.splits import Split
@@ -29,7 +31,7 @@ from camzoo.harness.stages import Context, Trained, maps_stage
 from camzoo.harness.store import Artifact, Key
 from camzoo.harness.work import step_work
 from camzoo.steps.base import MapStep, StepContext
-from camzoo.steps.chain import Chain, parse_chain
+from camzoo.steps.chain import Chain
 
 VERSION = 3
 _REPORT = "report.json"
@@ -64,8 +66,8 @@ class Mapped:
 
         Each step counts once. ``seconds`` is None where the time of a step is not known.
         """
-        steps = {a.digest: a for text in texts for a in self.made[text][1:]}
-        costs = [read_report(artifact.folder).get("cost") for artifact in steps.values()]
+        once = {a.digest: a for text in texts for a in self.made[text][1:]}
+        costs = [read_report(artifact.folder).get("cost") for artifact in once.values()]
         known = [cost for cost in costs if cost]
 
         def largest(what: str) -> float | None:
@@ -91,24 +93,29 @@ class Mapped:
 
 
 def chains_stage(
-    context: Context, prepared: Prepared, split: Split, trained: Trained, seed: int
+    context: Context,
+    prepared: Prepared,
+    split: Split,
+    trained: Trained,
+    seed: int,
+    chains: Mapping[str, Chain],
 ) -> Mapped:
-    """Make the maps of all methods of the run, chains included."""
-    chains = {text: parse_chain(text) for text in context.config.methods}
-    lost = {chain.head: fault for chain in chains.values() if (fault := chain.fault)}
-    heads = tuple(dict.fromkeys(c.head for c in chains.values() if c.head not in lost))
+    """Make the maps of chains, by their texts."""
+    lost = {str(chain.head): fault for chain in chains.values() if (fault := chain.fault)}
+    heads = tuple(dict.fromkeys(c.head for c in chains.values() if str(c.head) not in lost))
     plain = maps_stage(context, prepared, split, trained, seed, heads)
     unmapped = plain.failures | lost
     cell = _CellOfSteps(context, prepared, split, trained, seed)
     made: dict[str, tuple[Artifact, ...]] = {}
     failures: dict[str, str] = {}
     for text, chain in chains.items():
-        if chain.head in unmapped:
-            failures[text] = unmapped[chain.head]
+        head = str(chain.head)
+        if head in unmapped:
+            failures[text] = unmapped[head]
             continue
         try:
             with Kept(seed).apart():
-                made[text] = cell.run(chain, plain.artifacts[chain.head])
+                made[text] = cell.run(chain, plain.artifacts[head])
         except PLUGIN_FAULTS as error:
             failures[text] = require_own_fault(error, f"the method {text}", context.store.root)
     return Mapped(made, failures)
@@ -116,8 +123,7 @@ def chains_stage(
 
 def step_key(
     config: BenchConfig,
-    chain: Chain,
-    name: str,
+    spec: Spec,
     step: MapStep,
     *,
     source: Artifact,
@@ -129,9 +135,8 @@ def step_key(
 
     Args:
         config: Of the run.
-        chain: Whose step it is.
-        name: Of the step.
-        step: With its settings.
+        spec: The step as it is written.
+        step: The step, constructed.
         source: The maps that come in.
         base: Those of the method at the head.
         train: The classifier.
@@ -139,8 +144,8 @@ def step_key(
     """
     return {
         "version": VERSION,
-        "step": name,
-        "settings": chain.step_settings(name),
+        "step": spec.name,
+        "settings": all_settings(spec, steps),
         "code": source_digest(type(step)),
         "source": source.digest,
         "base": base.digest,
@@ -169,15 +174,15 @@ class _CellOfSteps:
     def run(self, chain: Chain, base: Artifact) -> tuple[Artifact, ...]:
         """Run the steps of a chain behind the maps ``base`` of its method: those, and all after."""
         made = [base]
-        for name, step in zip(chain.steps, chain.built, strict=True):
-            made.append(self._step(chain, name, step, base, made[-1]))
+        for spec, step in zip(chain.steps, chain.built, strict=True):
+            made.append(self._step(chain, spec, step, base, made[-1]))
         return tuple(made)
 
     def _step(
-        self, chain: Chain, name: str, step: MapStep, base: Artifact, source: Artifact
+        self, chain: Chain, spec: Spec, step: MapStep, base: Artifact, source: Artifact
     ) -> Artifact:
         key = step_key(
-            self.context.config, chain, name, step,
+            self.context.config, spec, step,
             source=source, base=base, train=self.trained.artifact, seed=self.seed,
         )  # fmt: skip
 
@@ -185,7 +190,7 @@ class _CellOfSteps:
             resumed = any(folder.iterdir())
             came = MapFiles.open(source.folder)
             out = MapFiles.create(folder, *came.maps.shape[:3])
-            view = self._view(chain, step, name, base, folder)
+            view = self._view(chain, step, spec.name, base, folder)
             with CostMeter(self.context.device) as meter:
                 report = step.apply(came, view, out)
             out.flush()
@@ -201,8 +206,8 @@ class _CellOfSteps:
             "steps",
             key,
             make,
-            title=f"{name} of {chain}, fold {self.split.fold}, seed {self.seed}",
-            work=step_work(self.context.config, name, slices),
+            title=f"{spec.name} of {chain}, fold {self.split.fold}, seed {self.seed}",
+            work=step_work(self.context.config, spec.name, slices),
             resumable=True,
         )
 

@@ -21,7 +21,8 @@ def configure(
     """Return a preset for a data set, or a configuration that is there, with changes.
 
     Args:
-        dataset: Registry name of the data set.
+        dataset: Registry name of the data set; options may stand behind it, as in
+            "phantom:variant=abdomen".
         preset: smoke, quick or paper; quick when nobody says.
         start: In the place of both: a configuration, the manifest of an earlier run, or a TOML or
             YAML file of settings, which may leave open what ``dataset`` and ``preset`` say.
@@ -33,6 +34,7 @@ def configure(
     """
     from camzoo.config import BenchConfig, read_config
     from camzoo.core.settings_files import is_manifest, read_settings
+    from camzoo.core.spec import split_settings
     from camzoo.presets import preset as named_preset
 
     changes = changes or {}
@@ -57,9 +59,23 @@ def configure(
             "a run starts from either --dataset or --config, the file of a run or of settings "
             "that name a dataset"
         )
+    dataset, options = split_settings(str(dataset))
+    changes = _with_options(changes, options)
     variant = str(changes.get("data.options.variant", ""))
-    preset_of = named_preset(preset or "quick", str(dataset), variant)
+    preset_of = named_preset(preset or "quick", dataset, variant)
     return preset_of.changed(_with_names(changes))
+
+
+def _with_options(changes: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The same changes with options of the data set.
+
+    Raises:
+        ConfigError: An option is given in both.
+    """
+    named = {f"data.options.{key}": value for key, value in options.items()}
+    for key in named.keys() & changes.keys():
+        raise ConfigError(f"the option {key.rpartition('.')[2]} of the data set is given twice")
+    return {**changes, **named}
 
 
 def _with_names(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +105,7 @@ def _with_names(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _require_once(text: str) -> None:
     """Refuse a method that a list names twice; sets and patterns may overlap with names."""
-    from camzoo.core.pairs import require_once, split_names
+    from camzoo.core.spec import require_once, split_names
     from camzoo.steps.chain import parse_chain
     from camzoo.steps.selection import is_several
 

@@ -18,6 +18,7 @@ from camzoo.cams.view.feature_view import FeatureView
 from camzoo.cams.view.viewer import Viewer
 from camzoo.core.precision import autocast
 from camzoo.core.registries import cams
+from camzoo.core.spec import Spec, build
 from camzoo.data.datasets import Dataset
 from camzoo.data.loading import LoadedCase, load_case
 from camzoo.data.slices import Prepared
@@ -109,8 +110,8 @@ class Estimator:
         flip = self._context.config.maps.flip
         return flip == "always" or (flip == "auto" and not self._dataset.sided)
 
-    def estimate(self, stage: str, work: Work, name: str) -> Estimate:
-        """Estimate what ``work`` takes in a stage, for the method or baseline ``name``."""
+    def estimate(self, stage: str, work: Work, name: str | Spec) -> Estimate:
+        """Estimate what ``work`` takes in a stage; for maps, ``name`` is the CAM method."""
         stored = self._stored(stage, work.kind)
         if stored:
             rate = statistics.median(
@@ -153,11 +154,11 @@ class Estimator:
                 found.setdefault(folder.parent.name, []).append(made)
         return found
 
-    def _measure(self, stage: str, work: Work, name: str) -> _Rate | None:
+    def _measure(self, stage: str, work: Work, name: str | Spec) -> _Rate | None:
         measure: dict[str, Callable[[], _Rate | None]] = {
             "prepare": lambda: _Rate(self._case[1]),
             "train": self._train,
-            "maps": lambda: self._maps(name),
+            "maps": lambda: self._maps(name) if isinstance(name, Spec) else None,
             "curves": self._curves,
             "scores": self._scores,
             "segment": self._unet,
@@ -195,10 +196,10 @@ class Estimator:
         seconds, marks = self._timed(step, training.batch / batch)
         return _Rate(seconds / (batch * training.crop**2), marks)
 
-    def _maps(self, name: str) -> _Rate | None:
+    def _maps(self, spec: Spec) -> _Rate | None:
         """A view of one slice at the largest scale; a method that must learn does not tell."""
         config, device = self._context.config, self._context.device
-        method = cams.get(name)
+        method = cams.get(spec.name)
         waited = time.monotonic() - self._began
         if method.needs_fit or len(self._dataset.organs) < method.min_classes or waited > _PATIENCE:
             return None
@@ -207,7 +208,7 @@ class Estimator:
         classifier = self._classifier.eval()
         viewer = Viewer(classifier.model, config.backbone.layer)
         grey = torch.rand(batch, side, side, device=device)
-        built = method()
+        built = build(spec, cams)
 
         def look() -> FeatureView:
             with autocast(device, config.training.precision):

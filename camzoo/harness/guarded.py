@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -31,6 +32,7 @@ class Guarded(CamMethod):
         store: Folder of the run's results.
         seed: Of what the method draws without a generator.
         seal: Of the classifier that the method is given.
+        settings: Arguments of the method's constructor.
 
     Attributes:
         failure: The error, or an empty string.
@@ -42,12 +44,14 @@ class Guarded(CamMethod):
         store: Path = Path(),
         seed: int = 0,
         seal: ModelSeal | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.failure = ""
         self._seal = seal
         self._store = store
         self._kept = Kept(seed)
         self._type = method
+        self._settings = settings or {}
         self._method: CamMethod | None = None
 
     def fit(self, context: FitContext) -> None:
@@ -59,7 +63,7 @@ class Guarded(CamMethod):
         try:
             with self._kept.apart(), self._unchanged():
                 self._require_classes(len(context.slices.organs))
-                self._method = self._type()
+                self._method = self._type(**self._settings)
                 if self._type.needs_fit:
                     self._method.fit(context)
         except PLUGIN_FAULTS as error:

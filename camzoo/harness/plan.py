@@ -16,8 +16,9 @@ import pandas as pd
 
 from camzoo.config import BenchConfig
 from camzoo.core.environment import choose_device, use_threads
-from camzoo.core.precision import Precisions
 from camzoo.core.progress import Quiet
+from camzoo.core.registries import baselines
+from camzoo.core.spec import Spec, build
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
 from camzoo.evaluate.choose import choose
@@ -47,8 +48,8 @@ from camzoo.harness.work import (
     step_work,
     train_work,
 )
-from camzoo.segment.written import parse_baseline
-from camzoo.steps.chain import parse_chain
+from camzoo.segment.selection import chains_read
+from camzoo.steps.chain import Chain
 
 #: Of a stage that all cells share.
 _ALL: Final = "all"
@@ -164,11 +165,11 @@ class _Planner:
     """Walks through a run as the run itself does, but looks results up only."""
 
     def __init__(self, config: BenchConfig, out: Path) -> None:
-        require_names(config)
         device = choose_device(config.device)
-        config = Precisions.of(config, device).settle(config)
-        self._config, self._out = config, out
         self._context = Context(config, Store(out / "store", device=device), device, Quiet())
+        require_names(self._context)
+        config, self._out = self._context.config, out
+        self._config = config
         self._dataset = open_limited(config)
         self._splits = splits_of(config, self._dataset)
         require_network(_without_weights(config), self._dataset)
@@ -204,7 +205,7 @@ class _Planner:
         organs = len(self._dataset.organs)
         work = train_work(config, self._share(split.train))
         train = self._look(title, "train", "", key, work)
-        made = self._chains(title, config.methods, train, cell.seed)
+        made = self._chains(title, self._context.chains, train, cell.seed)
         curves = {}
         for text, maps in made.items():
             key = curves_key(config, maps) if maps else None
@@ -214,33 +215,32 @@ class _Planner:
         self._baselines(title, split, train, cell.seed)
 
     def _chains(
-        self, title: str, texts: Sequence[str], train: Artifact | None, seed: int
+        self, title: str, chains: Mapping[str, Chain], train: Artifact | None, seed: int
     ) -> dict[str, Artifact | None]:
         """The finished maps of chains, by chain."""
         config, slices = self._config, self._estimator.slices
-        chains = {text: parse_chain(text) for text in texts}
         heads = list(dict.fromkeys(chain.head for chain in chains.values()))
         keys = maps_keys(config, train, heads) if train else {}
         mirrored = self._estimator.mirrored
         base = {
             head: self._look(
-                title, "maps", head, keys.get(head),
-                maps_work(config, head, slices, mirrored=mirrored),
+                title, "maps", head, keys.get(str(head)),
+                maps_work(config, str(head), slices, mirrored=mirrored),
             )
             for head in heads
         }  # fmt: skip
         made: dict[str, Artifact | None] = {}
         for text, chain in chains.items():
             source = first = base[chain.head]
-            for name, step in zip(chain.steps, chain.built, strict=True):
+            for spec, step in zip(chain.steps, chain.built, strict=True):
                 key = None
                 if train and source and first:
                     key = step_key(
-                        config, chain, name, step,
+                        config, spec, step,
                         source=source, base=first, train=train, seed=seed,
                     )  # fmt: skip
-                work = step_work(config, name, slices)
-                source = self._look(title, "steps", f"{name} of {text}", key, work)
+                work = step_work(config, spec.name, slices)
+                source = self._look(title, "steps", f"{spec.name} of {text}", key, work)
             made[text] = source
         return made
 
@@ -266,10 +266,9 @@ class _Planner:
 
     def _baselines(self, title: str, split: Split, train: Artifact | None, seed: int) -> None:
         config = self._config
-        for text in config.baselines:
-            named = parse_baseline(text)
-            baseline = named.build()
-            reads = self._chains(title, baseline.reads, train, seed)
+        for text, named in self._context.baselines.items():
+            baseline = build(named, baselines)
+            reads = self._chains(title, chains_read(named, baseline), train, seed)
             known = {name: maps for name, maps in reads.items() if maps}
             key = None
             if train and len(known) == len(reads):
@@ -281,7 +280,7 @@ class _Planner:
             self._look(title, "segment-scores", text, key, work)
 
     def _look(
-        self, cell: str, stage: str, name: str, key: Key | None, work: Work
+        self, cell: str, stage: str, name: str | Spec, key: Key | None, work: Work
     ) -> Artifact | None:
         """Put a result on the plan; return where it is or will be, None where that is open."""
         artifact = self._context.store.find(stage, key) if key is not None else None
@@ -290,7 +289,7 @@ class _Planner:
             self._seen.add(identity)
             found = self._context.store.when(artifact) if artifact else None
             estimate = None if found else self._estimator.estimate(stage, work, name)
-            self._steps.append(Step(cell, stage, name, found, estimate))
+            self._steps.append(Step(cell, stage, str(name), found, estimate))
         return artifact
 
     def _share(self, cases: Sequence[str]) -> int:

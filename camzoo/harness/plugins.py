@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.pairs import split_names
 from camzoo.core.registry import Registry
+from camzoo.core.spec import split_names
 
 _PLACE: Final = re.compile(r"(?P<place>(?:.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*)(?P<rest>[\[:].*)?")
 

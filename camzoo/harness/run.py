@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from camzoo.core.files import storing, write_text
 from camzoo.core.names import require_name
 from camzoo.core.precision import Precisions
 from camzoo.core.progress import Quiet, Reporter
+from camzoo.core.spec import require_once
 from camzoo.core.stored import write_frame
 from camzoo.data.datasets import Dataset
 from camzoo.data.limit import limited
@@ -50,8 +51,7 @@ from camzoo.harness.stages import (
 )
 from camzoo.harness.store import Artifact, Store
 from camzoo.network.backbone import build_classifier, require_sides
-from camzoo.segment.written import parse_baseline
-from camzoo.steps.chain import Chain, parse_chain
+from camzoo.steps.chain import Chain
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,16 +105,16 @@ def bench(
         CamzooError: Something the user can mend; nothing half-written is left.
     """
     load_plugins(config.plugins)
-    require_names(config)
     device = choose_device(config.device)
+    told = reporter or Quiet()
+    context = Context(config, Store(out / "store", told, device), device, told)
+    require_names(context)
     precisions = Precisions.of(config, device)
     if precisions.warning() and reporter is None:
         warnings.warn(precisions.warning(), stacklevel=2)
-    reporter = reporter or Quiet()
     for line in filter(None, (precisions.sentence(), precisions.warning())):
-        reporter.note(line)
+        told.note(line)
     with storing(out), use_threads(config.threads):
-        context = Context(config, Store(out / "store", reporter, device), device, reporter)
         return _bench(context, out, precisions)
 
 
@@ -164,7 +164,7 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
         costs = write_costs(folder, [(result.cell, result.segmented) for result in results])
         write_sums(folder, (ROWS, CURVES, MANIFEST, *costs))
     made, found = dict(context.store.made), dict(context.store.found)
-    maps = _maps_by_line(results[0].mapped)
+    maps = _maps_by_line(context, results[0].mapped)
     return BenchResult(rows, curves, folder, failures, prepared, maps, made, found)
 
 
@@ -178,7 +178,7 @@ def _say_planes(context: Context, prepared: Prepared) -> None:
         context.reporter.note(f"note: {mixed}")
 
 
-def require_names(config: BenchConfig) -> None:
+def require_names(context: Context) -> None:
     """Find wrong names of methods and baselines, and wrong settings of theirs, before anything.
 
     One method that cannot be loaded fails its own row; where none can, there is nothing to run.
@@ -186,16 +186,12 @@ def require_names(config: BenchConfig) -> None:
     Raises:
         ConfigError: There is one, or two are names of one thing.
     """
-    require_name(config.run, "the name of the run, made of data set and preset,")
-    _require_different(config.methods, parse_chain)
-    _require_different(config.baselines, parse_baseline)
-    faults = [parse_chain(method).fault for method in config.methods]
+    require_name(context.config.run, "the name of the run, made of data set and preset,")
+    require_once("methods", [(text, str(chain)) for text, chain in context.chains.items()])
+    require_once("baselines", [(text, str(spec)) for text, spec in context.baselines.items()])
+    faults = [chain.fault for chain in context.chains.values()]
     if faults and all(faults):
         raise ConfigError("; ".join(dict.fromkeys(faults)))
-    for text in config.baselines:
-        baseline = parse_baseline(text)
-        if baseline.settings:  # without settings it is its author's fault, and fails its own row
-            baseline.build()
 
 
 def require_network(config: BenchConfig, dataset: Dataset) -> tuple[str, ...]:
@@ -211,15 +207,6 @@ def require_network(config: BenchConfig, dataset: Dataset) -> tuple[str, ...]:
     require_sides(classifier, (config.training.crop, input_side(config.maps.side, 1.0)))
     Viewer(classifier.model, config.backbone.layer)
     return classifier.notes
-
-
-def _require_different(texts: Sequence[str], parse: Callable[[str], object]) -> None:
-    """Refuse two names of one thing: tables would hold every number of it twice."""
-    first: dict[str, str] = {}
-    for text in texts:
-        other = first.setdefault(str(parse(text)), text)
-        if other != text:
-            raise ConfigError(f"{other} and {text} are one and the same; give one of the names")
 
 
 @dataclass(frozen=True)
@@ -263,7 +250,7 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
             f"cell {number} of {len(everyone)}: fold {cell.fold}, seed {cell.seed}"
         )
     trained = train_stage(context, prepared, split, cell.seed)
-    mapped = chains_stage(context, prepared, split, trained, cell.seed)
+    mapped = chains_stage(context, prepared, split, trained, cell.seed, context.chains)
     curves = {
         name: _read_curves(curves_stage(context, prepared, artifact, name), split)
         for name, artifact in mapped.artifacts.items()
@@ -272,7 +259,7 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
     choices = {n: choose(frame, rules.protocols, rules.fixed) for n, frame in curves.items()}
     scored = scores_stage(context, prepared, mapped.artifacts, choices)
     constant = _cell_columns(context.config, cell)
-    columns = {n: _method_columns(parse_chain(n), mapped.notes(n)) for n in mapped.artifacts}
+    columns = {n: _method_columns(context.chains[n], mapped.notes(n)) for n in mapped.artifacts}
     records = [
         constant | columns[name] | record
         for name, artifact in scored.items()
@@ -309,11 +296,11 @@ def _cell_columns(config: BenchConfig, cell: Cell) -> dict[str, Any]:
     }
 
 
-def _maps_by_line(mapped: Mapped) -> dict[str, Path]:
+def _maps_by_line(context: Context, mapped: Mapped) -> dict[str, Path]:
     """Folders of maps under the names that tables call them by."""
     folders = {}
     for text, artifact in mapped.artifacts.items():
-        columns = _method_columns(parse_chain(text), mapped.notes(text))
+        columns = _method_columns(context.chains[text], mapped.notes(text))
         folders[line_name(columns["method"], columns["variant"])] = artifact.folder
     return folders
 
@@ -372,4 +359,10 @@ def _equivalent(context: Context, trained: Trained) -> list[tuple[str, ...]]:
     classifier = trained.classifier
     grey = torch.zeros(1, MULTIPLE, MULTIPLE, device=context.device)
     view = Viewer(classifier.model, config.backbone.layer)(classifier.normalise(grey))
-    return equivalent(config.methods, closed_form=view.closed_form)
+    lines = {
+        str(chain): line_name(chain.label, chain.variant)
+        for chain in context.chains.values()
+        if not chain.steps and not chain.fault
+    }
+    groups = equivalent(lines, closed_form=view.closed_form)
+    return [tuple(lines[text] for text in group) for group in groups]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ from camzoo.core.environment import describe
 from camzoo.core.errors import CamzooError, FirewallError
 from camzoo.core.files import write_text
 from camzoo.core.randomness import seeded
+from camzoo.core.registries import baselines
+from camzoo.core.spec import Spec, build
 from camzoo.core.stored import read_json
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
@@ -30,15 +32,15 @@ from camzoo.harness.segmentation_scores import PREDICTIONS, PSEUDO_MASKS, segmen
 from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained
 from camzoo.harness.store import Artifact, Key
-from camzoo.harness.work import segment_work
+from camzoo.harness.work import line_of, segment_work
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.sweep import threshold_sweep
 from camzoo.metrics.threshold_choice import choose_threshold
 from camzoo.segment.base import Baseline, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
-from camzoo.segment.written import WrittenBaseline, parse_baseline
-from camzoo.steps.chain import parse_chain
+from camzoo.segment.selection import chains_read
+from camzoo.steps.chain import Chain
 
 #: Raised whenever the result changes for the same key.
 VERSION: Final = 1
@@ -79,11 +81,11 @@ def segment_cell(
     reads = _reads(context, result.failures)
     mapped = _maps(context, prepared, split, trained, seed, reads)
     cell = BaselineCell(context, prepared, split, trained.classifier, mapped.artifacts, seed)
-    named = {text: parse_baseline(text) for text in reads}
+    named = context.baselines
     artifacts: dict[str, Artifact] = {}
-    for name, methods in reads.items():
+    for name, chains in reads.items():
         try:
-            _require_maps(methods, mapped.failures)
+            _require_maps(tuple(chains), mapped.failures)
             with Kept(seed).apart():
                 artifacts[name] = _segment_stage(cell, trained.artifact, named[name])
         except PLUGIN_FAULTS as error:
@@ -92,39 +94,40 @@ def segment_cell(
     for name, rows in segmentation_scores(cell, artifacts).items():
         result.records.extend(_columns(named[name]) | row for row in rows)
     result.costs.extend(
-        {**_cost(context, named[name], artifact), "maps": mapped.cost(reads[name])}
+        {**_cost(context, named[name], artifact), "maps": mapped.cost(tuple(reads[name]))}
         for name, artifact in artifacts.items()
     )
     return result
 
 
-def _columns(baseline: WrittenBaseline) -> dict[str, str]:
+def _columns(baseline: Spec) -> dict[str, str]:
     """What result rows say of a baseline itself."""
     return {
         "method": baseline.name,
         "variant": baseline.variant,
-        "supervision": baseline.kind.supervision.value,
+        "supervision": baselines.get(baseline.name).supervision.value,
     }
 
 
-def _reads(context: Context, failures: dict[str, str]) -> dict[str, tuple[str, ...]]:
+def _reads(context: Context, failures: dict[str, str]) -> dict[str, dict[str, Chain]]:
     """Which maps each baseline reads; one that cannot even be made has failed."""
     reads = {}
-    for name in context.config.baselines:
+    for name, spec in context.baselines.items():
         try:
             with Kept(0).apart():
-                baseline = parse_baseline(name).build()
-            for method in baseline.reads:
-                _require_as_weak(baseline, method)
-            reads[name] = baseline.reads
+                baseline = build(spec, baselines)
+            chains = chains_read(spec, baseline)
+            for method, chain in chains.items():
+                _require_as_weak(baseline, method, chain)
+            reads[name] = chains
         except PLUGIN_FAULTS as error:
             failures[name] = require_own_fault(error, f"the baseline {name}", context.store.root)
     return reads
 
 
-def _require_as_weak(baseline: Baseline, method: str) -> None:
+def _require_as_weak(baseline: Baseline, method: str, chain: Chain) -> None:
     """Refuse maps that saw more than the baseline says it sees."""
-    seen = parse_chain(method).supervision
+    seen = chain.supervision
     if not baseline.supervision.includes(seen):
         raise FirewallError(
             f"{baseline.name} declares supervision {baseline.supervision.value!r} and reads maps "
@@ -138,14 +141,13 @@ def _maps(
     split: Split,
     trained: Trained,
     seed: int,
-    reads: Mapping[str, tuple[str, ...]],
+    reads: Mapping[str, Mapping[str, Chain]],
 ) -> Mapped:
     """Maps that the baselines read, those that the run does not report included."""
-    methods = list(dict.fromkeys(method for some in reads.values() for method in some))
-    if not methods:
+    chains = {method: chain for some in reads.values() for method, chain in some.items()}
+    if not chains:
         return Mapped({}, {})
-    reading = replace(context, config=context.config.changed({"methods": methods}))
-    return chains_stage(reading, prepared, split, trained, seed)
+    return chains_stage(context, prepared, split, trained, seed, chains)
 
 
 def _require_maps(methods: Sequence[str], failures: Mapping[str, str]) -> None:
@@ -156,7 +158,7 @@ def _require_maps(methods: Sequence[str], failures: Mapping[str, str]) -> None:
 
 def segment_key(
     config: BenchConfig,
-    named: WrittenBaseline,
+    named: Spec,
     baseline: Baseline,
     split: Split,
     train: Artifact,
@@ -189,10 +191,10 @@ def segment_key(
     }
 
 
-def _segment_stage(cell: BaselineCell, train: Artifact, named: WrittenBaseline) -> Artifact:
+def _segment_stage(cell: BaselineCell, train: Artifact, named: Spec) -> Artifact:
     """Train a baseline and segment the test volumes."""
     context, split = cell.context, cell.split
-    baseline = named.build()
+    baseline = build(named, baselines)
     key = segment_key(context.config, named, baseline, split, train, cell.maps, cell.seed)
 
     def make(folder: Path) -> None:
@@ -220,7 +222,7 @@ def _segment_stage(cell: BaselineCell, train: Artifact, named: WrittenBaseline) 
         "segment",
         key,
         make,
-        title=f"baseline {named.line}, fold {split.fold}, seed {cell.seed}",
+        title=f"baseline {line_of(named)}, fold {split.fold}, seed {cell.seed}",
         work=segment_work(context.config, named, slices),
         resumable=True,
     )
@@ -241,11 +243,11 @@ def _predict(cell: BaselineCell, baseline: Baseline, folder: Path) -> None:
             tick(done + 1, len(cases))
 
 
-def _cost(context: Context, baseline: WrittenBaseline, artifact: Artifact) -> dict[str, Any]:
+def _cost(context: Context, baseline: Spec, artifact: Artifact) -> dict[str, Any]:
     """What a baseline took when it was made, and where its predictions are, below the run's out."""
     cost = read_json(artifact.folder / "cost.json", _COST)
     place = (artifact.folder / PREDICTIONS).relative_to(context.store.root.parent)
-    return {"method": baseline.line, **cost, "predictions": place.as_posix()}
+    return {"method": line_of(baseline), **cost, "predictions": place.as_posix()}
 
 
 def write_costs(folder: Path, cells: Sequence[tuple[Cell, Segmented]]) -> tuple[str, ...]:

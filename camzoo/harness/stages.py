@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from camzoo.core.files import write_text
 from camzoo.core.precision import Precisions
 from camzoo.core.progress import Reporter
 from camzoo.core.registries import cams
+from camzoo.core.spec import Spec
 from camzoo.core.stored import read_json, read_tensors, reading, write_frame
 from camzoo.data.datasets import Dataset
 from camzoo.data.prepare import prepare
@@ -45,6 +47,8 @@ from camzoo.harness.work import curves_work, maps_work, prepare_work, scores_wor
 from camzoo.learning.augmentation import mirrored
 from camzoo.learning.loop import fit, require_both_tags
 from camzoo.network.backbone import Classifier, build_classifier
+from camzoo.segment.selection import parse_baseline
+from camzoo.steps.chain import Chain, parse_chain
 
 VERSIONS: Final = {
     "prepare": 2, "train": 1, "maps": 3, "fitting": 2, "curves": 1, "scores": 3,
@@ -73,6 +77,16 @@ class Context:
     def __post_init__(self) -> None:
         settled = Precisions.of(self.config, self.device).settle(self.config)
         object.__setattr__(self, "config", settled)
+
+    @cached_property
+    def chains(self) -> dict[str, Chain]:
+        """The methods of the run, parsed, by their texts."""
+        return {text: parse_chain(text) for text in self.config.methods}
+
+    @cached_property
+    def baselines(self) -> dict[str, Spec]:
+        """The baselines of the run, parsed, by their texts."""
+        return {text: parse_baseline(text) for text in self.config.baselines}
 
 
 def prepare_key(config: BenchConfig, dataset: Dataset) -> Key:
@@ -200,19 +214,20 @@ class MethodMaps:
     failures: dict[str, str]
 
 
-def maps_keys(config: BenchConfig, train: Artifact, methods: Sequence[str]) -> dict[str, Key]:
+def maps_keys(config: BenchConfig, train: Artifact, methods: Sequence[Spec]) -> dict[str, Key]:
     """What the maps of CAM methods depend on, by method."""
     return {
-        name: {
+        str(method): {
             "version": VERSIONS["maps"],
             "train": train.digest,
-            "method": name,
-            "code": source_digest(cams.get(name)),
+            "method": method.name,
+            **({"settings": dict(method.settings)} if method.settings else {}),
+            "code": source_digest(cams.get(method.name)),
             "layer": config.backbone.layer,
             "maps": config.maps.model_dump(mode="json", exclude={"batch"}),
-            **({"fitting": VERSIONS["fitting"]} if cams.get(name).needs_fit else {}),
+            **({"fitting": VERSIONS["fitting"]} if cams.get(method.name).needs_fit else {}),
         }
-        for name in methods
+        for method in methods
     }
 
 
@@ -222,21 +237,24 @@ def maps_stage(
     split: Split,
     trained: Trained,
     seed: int,
-    methods: Sequence[str],
+    methods: Sequence[Spec],
 ) -> MethodMaps:
     """Make the maps of CAM methods for all slices of the data set, in one pass."""
     config = context.config
     slices = prepared.tagged()
+    specs = {str(method): method for method in methods}
     guarded: dict[str, Guarded] = {}
 
     def make(folders: dict[str, Path]) -> set[str]:
         store = context.store.root
         seal = ModelSeal(trained.classifier)
-        guarded.update({name: Guarded(cams.get(name), store, seed, seal) for name in folders})
+        for name in folders:
+            kind, settings = cams.get(specs[name].name), dict(specs[name].settings)
+            guarded[name] = Guarded(kind, store, seed, seal, settings)
         for name, method in guarded.items():
             # Slices of its own: what a method writes into them no other reads.
             training = prepared.tagged(split.train)
-            with _learning(context, name):
+            with _learning(context, specs[name]):
                 method.fit(_fitting(context, trained, training, seed))
         shape = len(slices), len(slices.organs), config.maps.size
         files = {name: MapFiles.create(folder, *shape) for name, folder in folders.items()}
@@ -263,15 +281,15 @@ def maps_stage(
         maps_keys(config, trained.artifact, methods),
         make,
         title=f"maps, {_of_cell(split, seed)}",
-        works={n: maps_work(config, n, len(slices), mirrored=mirror) for n in methods},
+        works={n: maps_work(config, n, len(slices), mirrored=mirror) for n in specs},
     )
     return MethodMaps(artifacts, {n: m.failure for n, m in guarded.items() if m.failure})
 
 
-def _learning(context: Context, name: str) -> AbstractContextManager[object]:
+def _learning(context: Context, method: Spec) -> AbstractContextManager[object]:
     """A stage for methods that learn; the others are only constructed."""
-    if cams.get(name).needs_fit:
-        return context.reporter.stage(f"{name} learns")
+    if cams.get(method.name).needs_fit:
+        return context.reporter.stage(f"{method} learns")
     return nullcontext()
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from camzoo.cams.pipeline import input_side
 from camzoo.config import BenchConfig
+from camzoo.core.spec import Spec
+from camzoo.evaluate.rows import line_name
 from camzoo.harness.store import Work
-from camzoo.segment.written import WrittenBaseline
 
 
 def prepare_work(config: BenchConfig, cases: int) -> Work:
@@ -45,11 +46,16 @@ def scores_work(config: BenchConfig, slices: int, organs: int) -> Work:
     return Work("distances", slices * organs * len(config.evaluation.protocols))
 
 
-def segment_work(config: BenchConfig, baseline: WrittenBaseline, slices: int) -> Work:
+def segment_work(config: BenchConfig, baseline: Spec, slices: int) -> Work:
     """Pixels that go forward and backward through the U-Net."""
     unet = config.segmentation
-    kind = f"{baseline.line} on {_network(config)}, {unet.widths}, {unet.precision}"
+    kind = f"{line_of(baseline)} on {_network(config)}, {unet.widths}, {unet.precision}"
     return Work(kind, slices * unet.epochs * unet.side**2)
+
+
+def line_of(baseline: Spec) -> str:
+    """How tables call a baseline."""
+    return line_name(baseline.name, baseline.variant)
 
 
 def labels_work(slices: int, organs: int) -> Work:

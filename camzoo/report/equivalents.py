@@ -18,19 +18,25 @@ def merge_equivalents(
 
     Args:
         rows: Of one run.
-        groups: Methods that are equal by construction there.
+        groups: Methods, as tables call them, that are equal by construction there.
 
     Returns:
         The rows, and a note on what was merged and how far rounding drove the numbers apart.
     """
     notes = []
+    lines = _lines(rows)
     for group in groups:
-        there = [name for name in group if (rows["method"] == name).any()]
+        there = [name for name in group if (lines == name).any()]
         if len(there) < 2:
             continue
         worst = max(_difference(rows, there[0], name) for name in there[1:])
-        rows = rows[~rows["method"].isin(there[1:])]
-        rows = rows.assign(method=rows["method"].replace({there[0]: EQUALS.join(there)}))
+        rows = rows[~lines.isin(there[1:])]
+        first = lines.loc[rows.index] == there[0]
+        rows = rows.assign(
+            method=rows["method"].mask(first, EQUALS.join(there)),
+            variant=rows["variant"].mask(first, ""),
+        )
+        lines = _lines(rows)
         notes.append(
             f"{', '.join(there)} are one method here by construction and share a line; "
             f"rounding moves the DSC of a volume by at most {100 * worst:.2g} points."
@@ -38,9 +44,15 @@ def merge_equivalents(
     return rows, "\n".join(notes)
 
 
+def _lines(rows: pd.DataFrame) -> pd.Series[str]:
+    """How tables call the method of each row."""
+    return (rows["method"].astype(str) + " " + rows["variant"].fillna("").astype(str)).str.strip()
+
+
 def _difference(rows: pd.DataFrame, one: str, other: str) -> float:
     """Largest difference of DSC between two methods, at the same threshold of the same volume."""
     keys = ["fold", "seed", "subset", "protocol", "organ", "region", "case"]
-    pair = [rows[rows["method"] == name].set_index(keys)["dsc"] for name in (one, other)]
+    lines = _lines(rows)
+    pair = [rows[lines == name].set_index(keys)["dsc"] for name in (one, other)]
     gap = (pair[0] - pair[1]).abs().max()
     return float(gap) if pd.notna(gap) else 0.0

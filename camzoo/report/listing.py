@@ -16,7 +16,7 @@ from rich.text import Text
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import REGISTRIES
 from camzoo.core.registry import Description, Registry
-from camzoo.core.settings import written
+from camzoo.core.spec import written
 from camzoo.core.suggest import unknown
 from camzoo.steps.chain import NAMED
 from camzoo.steps.selection import SETS

@@ -1,20 +1,56 @@
-"""From what a user writes after ``--baselines`` to names of baselines."""
+"""From what a user writes after ``--baselines`` to the baselines of a run.
+
+``sizeloss:weight=0.1`` is SizeLoss with another argument of its constructor, and
+``p-cam:method=layer-cam`` trains the U-Net on other maps (:mod:`camzoo.core.spec`).
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from camzoo.core.errors import ConfigError
-from camzoo.core.pairs import split_names
 from camzoo.core.registries import baselines
-from camzoo.segment.written import parse_baseline
+from camzoo.core.spec import Spec, build, parse, split_names, split_settings
+from camzoo.steps.chain import Chain, parse_chain
+
+if TYPE_CHECKING:
+    from camzoo.segment.base import Baseline
+
+
+def parse_baseline(text: str) -> Spec:
+    """Read a baseline. It is imported only if settings are given.
+
+    Raises:
+        UnknownNameError: There is no such baseline or setting.
+        ConfigError: A value is of the wrong type or out of its range, or the maps that the baseline
+            would read are of no method.
+    """
+    spec = parse(text, baselines)
+    if spec.settings:
+        chains_read(spec, build(spec, baselines))
+    return spec
+
+
+def chains_read(spec: Spec, baseline: Baseline) -> dict[str, Chain]:
+    """Return the chains whose maps a baseline reads, by their texts.
+
+    Raises:
+        ConfigError: One of them is of no method.
+    """
+    chains = {}
+    for text in baseline.reads:
+        try:
+            chains[text] = parse_chain(text)
+        except ConfigError as error:
+            raise ConfigError(f"baseline {spec} reads maps of {text!r}: {error}") from error
+    return chains
 
 
 def select_baselines(text: str) -> tuple[str, ...]:
     """Return the baselines named in ``text``: names separated by commas, patterns, "all" or "none".
 
-    A name may have settings (:mod:`camzoo.segment.written`).
-
     Raises:
-        ConfigError: A name or pattern fits nothing.
+        ConfigError: A name or pattern fits nothing, or a setting is wrong.
     """
     if text.strip() == "none":
         return ()
@@ -28,11 +64,8 @@ def select_baselines(text: str) -> tuple[str, ...]:
 
 def _named(part: str) -> list[str]:
     pattern = "*" if part == "all" else part
-    if ":" in part or not any(mark in pattern for mark in "*?["):
-        baseline = parse_baseline(part)
-        if baseline.settings:
-            baseline.build()  # a wrong value is found here
-        return [str(baseline)]
+    if not any(mark in split_settings(pattern)[0] for mark in "*?["):
+        return [str(parse_baseline(part))]
     found = baselines.names(pattern)
     if not found:
         raise ConfigError(f"no baseline fits {part!r}; camzoo list baselines shows all")

@@ -27,6 +27,7 @@ from camzoo.core.supervision import Supervision
 if TYPE_CHECKING:
     from camzoo.config import BenchConfig
     from camzoo.core.progress import Reporter
+    from camzoo.core.spec import Spec
     from camzoo.data.slices import TaggedSlices
     from camzoo.network.backbone import Classifier
 
@@ -38,7 +39,7 @@ class StepContext:
     Attributes:
         slices: All slices of the data set with their tags, in the order of the maps.
         train: Rows of ``slices`` that are training slices, [n], ascending.
-        method: Name of the CAM method at the head of the chain.
+        method: The CAM method at the head of the chain.
         base: Its maps, [N, C, s, s].
         classifier: The classifier they were made from, on ``device``; to be copied, never changed.
         config: Of the run.
@@ -53,7 +54,7 @@ class StepContext:
 
     slices: TaggedSlices
     train: NDArray[np.int64]
-    method: str
+    method: Spec
     base: MapArrays
     classifier: Classifier
     config: BenchConfig

@@ -1,22 +1,32 @@
 """Chains: a CAM method and the steps behind it, as one writes them.
 
-``layer-cam`` is a chain without steps; ``cam[cc,ac]`` puts two behind CAM; ``cam[ac]:tau=0.1``
-gives every step that has a setting ``tau`` that value. The names of the C-CAM paper are short for
-such chains (:data:`NAMED`), and take further steps in the same way: ``p-cam[aff]``, ``c-cam[cc]``.
+``layer-cam`` is a chain without steps; ``cam[cc,ac]`` puts two behind CAM. The method and each step
+are names with settings (:mod:`camzoo.core.spec`): ``smooth-grad-cam++:samples=16[ac:tau=0.1,aff]``.
+What stands behind the brackets goes to every step that has such a setting: ``cam[cc,ac]:map=B``.
+The names of the C-CAM paper are short for such chains (:data:`NAMED`), and take further steps in
+the same way: ``p-cam[aff]``, ``c-cam[cc]``.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.pairs import parse_pairs
 from camzoo.core.registries import cams, steps
-from camzoo.core.settings import require_like, written
+from camzoo.core.spec import (
+    Spec,
+    all_settings,
+    build,
+    make_spec,
+    settings_of,
+    split_brackets,
+    split_names,
+    split_settings,
+    written,
+)
 from camzoo.core.suggest import unknown
 from camzoo.core.supervision import Supervision
 
@@ -33,36 +43,45 @@ NAMED: Final[dict[str, str]] = {
 }
 #: What the paper's names stand for where steps are given: the classifier's plain CAM.
 _HEADS: Final = {"p-cam": "cam", "c-cam": "cam"}
-_SYNTAX = re.compile(
-    r"(?P<head>[^\[\]]+?)(\[(?P<steps>[^\[\]]*)\])?(?P<settings>(:[^:=\[\]]+=[^:]+)*)"
-)
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A CAM method, the steps behind it, and their settings.
+    """A CAM method and the steps behind it.
 
     Attributes:
         label: How tables call it, without settings.
-        head: Registry name of the CAM method.
-        steps: Registry names of the steps, in order.
-        settings: Of the steps, shared by name, sorted; defaults are left out.
-        own: Which of the settings the label stands for.
+        head: The CAM method.
+        steps: The steps, in order.
+        own: Names of the settings that the label stands for.
     """
 
     label: str
-    head: str
-    steps: tuple[str, ...] = ()
-    settings: tuple[tuple[str, Any], ...] = ()
+    head: Spec
+    steps: tuple[Spec, ...] = ()
     own: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        return ":".join([self.label, *self._written])
+        inside = [self._inside(step) for step in self.steps]
+        start = self.label
+        if self.head.settings or any(inside):
+            start = str(Spec(self.label.partition("[")[0], self.head.settings))
+            parts = [
+                ":".join([step.name, *words])
+                for step, words in zip(self.steps, inside, strict=True)
+            ]
+            start += f"[{','.join(parts)}]" if parts else ""
+        return ":".join([start, *self._behind])
 
     @property
     def variant(self) -> str:
         """Settings that differ from what the label stands for, and where masks were seen."""
-        parts = list(self._written)
+        parts = [f"{self.head.name}:" * bool(self.steps) + word for word in self._at_head]
+        names = [step.name for step in self.steps]
+        for place, step in enumerate(self.steps, 1):
+            who = step.name if names.count(step.name) == 1 else f"{place}.{step.name}"
+            parts += [f"{who}:{word}" for word in self._inside(step)]
+        parts += self._behind
         seen = self.supervision
         if seen.opens_masks and not self.method.supervision.includes(seen):
             parts.append("oracle-prior")
@@ -70,22 +89,22 @@ class Chain:
 
     @property
     def method(self) -> type[CamMethod]:
-        """The CAM method at its head."""
-        return cams.get(self.head)
+        """The class of the CAM method at its head."""
+        return cams.get(self.head.name)
 
     @property
     def fault(self) -> str:
         """Why its method cannot be loaded, an empty string where it can."""
         try:
-            cams.get(self.head)
+            cams.get(self.head.name)
         except ConfigError as error:
             return str(error)
         return ""
 
     @cached_property
     def built(self) -> tuple[MapStep, ...]:
-        """The steps with their settings."""
-        return tuple(_build(name, dict(self.settings)) for name in self.steps)
+        """The steps, constructed with their settings."""
+        return tuple(build(step, steps) for step in self.steps)
 
     @property
     def supervision(self) -> Supervision:
@@ -93,115 +112,121 @@ class Chain:
         parts = [self.method.supervision, *(step.supervision for step in self.built)]
         return max(parts, key=list(Supervision).index)
 
-    def step_settings(self, name: str) -> dict[str, Any]:
-        """All settings of one of the steps, defaults included."""
-        own = dict(_defaults(name))
-        return own | {key: value for key, value in self.settings if key in own}
+    @property
+    def _at_head(self) -> list[str]:
+        return written(dict(self.head.settings))
 
     @property
-    def _written(self) -> list[str]:
-        """Settings that differ from what the label stands for, as they are written."""
-        return written({key: value for key, value in self.settings if key not in self.own})
+    def _behind(self) -> list[str]:
+        """Settings that stand behind the brackets, without those that the label stands for."""
+        return written({key: v for key, v in self._shared.items() if key not in self.own})
+
+    def _inside(self, step: Spec) -> list[str]:
+        """Settings of a step that stand within the brackets."""
+        return written({key: v for key, v in step.settings if key not in self._shared})
+
+    @cached_property
+    def _shared(self) -> dict[str, Any]:
+        """Settings that are the same in every step that has them."""
+        every = [all_settings(step, steps) for step in self.steps] if self._told else []
+        values = {key: [own[key] for own in every if key in own] for key in self._told}
+        return {key: v[0] for key, v in values.items() if all(one == v[0] for one in v)}
+
+    @property
+    def _told(self) -> list[str]:
+        return sorted({key for step in self.steps for key, _ in step.settings})
 
 
 def parse_chain(text: str) -> Chain:
-    """Read a chain. Its method is not imported, and its steps only if they are given settings.
+    """Read a chain. Of its parts only those are imported that are given settings.
 
     Raises:
-        ConfigError: It is not written like one, a step does not take the value of a setting, or no
-            step has the setting.
-        UnknownNameError: No such method or step.
+        ConfigError: It is not written like one, or a part does not take the value of a setting.
+        UnknownNameError: There is no such method, step or setting.
     """
-    match = _SYNTAX.fullmatch(text)
-    if match is None:
+    start, inside, behind = _parts(text)
+    name, told = split_settings(start)
+    if inside is None and name in NAMED:
+        return _short(name, told)
+    head = _method(_HEADS.get(name, name), told)
+    shared = split_settings(f"{name}{behind}")[1]
+    parts = [split_settings(part) for part in split_names(inside or "")]
+    chosen = _steps(text, parts, shared)
+    return Chain(_label(name, head.name, chosen), head, chosen)
+
+
+def _parts(text: str) -> tuple[str, str | None, str]:
+    """What stands in front of the brackets, in them, and behind.
+
+    Raises:
+        ConfigError: It is not written like a chain.
+    """
+    start, inside, behind = split_brackets(text)
+    closed = inside is not None or "[" not in split_settings(start)[0]
+    if not start or not closed or split_settings(f"_{behind}")[0] != "_":
         raise ConfigError(
             f"expected a method like cam, cam[cc,ac] or cam[ac]:tau=0.1, got {text!r}"
         )
-    head, inside = match["head"], match["steps"]
-    settings = parse_pairs(text, match["settings"].split(":")[1:])
-    own: dict[str, Any] = {}
-    if inside is None and head in NAMED:
-        short = parse_chain(NAMED[head])
-        names, base, own = short.steps, short.head, dict(short.settings)
-    else:
-        names = tuple(part.strip() for part in (inside or "").split(",") if part.strip())
-        base = _HEADS.get(head, head)
-    _require_names(base, names)
-    _require_settings(text, names, settings)
-    _require_own(head, own, settings)
-    _require_order(text, names)
-    label = _label(head, base, names, own)
-    told = own | {key: value for key, value in settings.items() if _tells(names, key, value)}
-    chain = Chain(label, base, names, tuple(sorted(told.items())), frozenset(own))
-    if settings:
-        _ = chain.built  # a wrong value is found here
-    return chain
+    return start, inside, behind
 
 
-def _label(head: str, base: str, names: tuple[str, ...], own: Mapping[str, Any]) -> str:
-    """The short name where there is one, else the head as it was written, with the steps."""
-    if not names:
-        return base
-    if own:
-        return head
-    plain = f"{base}[{','.join(names)}]"
-    short = [name for name, text in NAMED.items() if text == plain]
-    return short[0] if short else f"{head}[{','.join(names)}]"
-
-
-def _require_names(head: str, names: tuple[str, ...]) -> None:
-    if head not in cams:
-        raise unknown(cams.kind, head, [*cams.names(), *NAMED])
-    for name in names:
-        steps.require(name)
-
-
-def _defaults(step: str) -> Mapping[str, Any]:
-    """Settings of a step.
+def _short(name: str, told: Mapping[str, Any]) -> Chain:
+    """The chain that a name of its own stands for, with settings for its steps.
 
     Raises:
-        ConfigError: It cannot be had.
+        ConfigError: They contradict what the name stands for.
     """
-    description = steps.describe(step)
-    if description.fault:
-        raise ConfigError(description.fault)
-    return description.settings
+    short = parse_chain(NAMED[name])
+    if not short.steps:
+        return Chain(short.label, _method(short.head.name, told))
+    own = {key: value for step in short.steps for key, value in step.settings}
+    for key, value in own.items():
+        if told.get(key, value) != value:
+            raise ConfigError(
+                f"{name} is short for {NAMED[name]}: {key} cannot be {told[key]!r} in it"
+            )
+    chosen = _steps(name, [(step.name, {}) for step in short.steps], {**told, **own})
+    return Chain(name, short.head, chosen, frozenset(own))
 
 
-def _require_settings(text: str, names: tuple[str, ...], settings: Mapping[str, Any]) -> None:
-    known = [(name, _defaults(name)) for name in names]
-    every = sorted({key for _, own in known for key in own})
-    for key, value in settings.items():
+def _label(name: str, base: str, chosen: Sequence[Spec]) -> str:
+    """The short name where there is one, else the head as it was written, with the steps."""
+    if not chosen:
+        return base
+    behind = f"[{','.join(step.name for step in chosen)}]"
+    short = [short for short, text in NAMED.items() if text == base + behind]
+    return short[0] if short else name + behind
+
+
+def _method(name: str, told: Mapping[str, Any]) -> Spec:
+    if name not in cams:
+        raise unknown(cams.kind, name, [*cams.names(), *NAMED])
+    return make_spec(name, told, cams)
+
+
+def _steps(
+    text: str, parts: Sequence[tuple[str, Mapping[str, Any]]], shared: Mapping[str, Any]
+) -> tuple[Spec, ...]:
+    """Give shared settings to the steps that have them; where a step has its own, that counts.
+
+    Raises:
+        ConfigError: A step does not take a value, or may not stand where it does.
+        UnknownNameError: There is no such step, or none has a shared setting.
+    """
+    for name, _ in parts:
+        steps.require(name)
+    known = [settings_of(name, steps) if shared else {} for name, _ in parts]
+    every = sorted({key for own in known for key in own})
+    for key in shared:
         if key not in every:
             raise unknown("setting", key, every, of=f"the steps of {text!r}")
-        for name, own in known:
-            if key in own:
-                require_like(name, key, value, own[key])
-
-
-def _require_own(head: str, own: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    for key, value in own.items():
-        if settings.get(key, value) != value:
-            raise ConfigError(
-                f"{head} is short for {NAMED[head]}: {key} cannot be {settings[key]!r} in it"
-            )
-
-
-def _require_order(text: str, names: tuple[str, ...]) -> None:
-    for name in names[1:]:
+    for name, _ in parts[1:]:
         if steps.describe(name).facts.get("remakes"):
             raise ConfigError(
                 f"{text!r}: {name} makes maps anew and would drop what the steps before it did; "
                 "put it first"
             )
-
-
-def _tells(names: tuple[str, ...], key: str, value: Any) -> bool:
-    """Whether a setting is another than the default of a step that has it."""
-    known = [_defaults(name) for name in names]
-    return any(key in own and own[key] != value for own in known)
-
-
-def _build(name: str, settings: Mapping[str, Any]) -> MapStep:
-    taken = {key: value for key, value in settings.items() if key in _defaults(name)}
-    return steps.get(name)(**taken)
+    return tuple(
+        make_spec(name, {**{k: v for k, v in shared.items() if k in own}, **told}, steps)
+        for (name, told), own in zip(parts, known, strict=True)
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.pairs import split_names
 from camzoo.core.registries import cams
+from camzoo.core.spec import split_names, split_settings
 from camzoo.steps.chain import NAMED, parse_chain
 
 #: Sets of methods that have a name of their own.
@@ -50,7 +50,7 @@ def select_methods(text: str) -> tuple[str, ...]:
 
 def is_several(part: str) -> bool:
     """Say whether ``part`` is a set, "all" or a pattern, and no name of one method."""
-    return part in SETS or part == "all" or any(mark in part for mark in "*?")
+    return part in SETS or part == "all" or any(m in split_settings(part)[0] for m in "*?")
 
 
 def _named(part: str) -> list[str]:
@@ -60,7 +60,7 @@ def _named(part: str) -> list[str]:
         return [name for name in cams.names() if ":" not in name] + [
             name for name in NAMED if parse_chain(name).steps
         ]
-    if any(mark in part for mark in "*?"):
+    if is_several(part):
         found = cams.names(part)
         if not found:
             raise ConfigError(f"no CAM method fits {part!r}; camzoo list cams shows all")

@@ -4,6 +4,7 @@ import torch
 from camzoo.cams.map_arrays import MapArrays
 from camzoo.core.progress import Quiet
 from camzoo.core.registries import baselines
+from camzoo.core.spec import Spec
 from camzoo.network.backbone import build_classifier
 from camzoo.steps.base import StepContext
 from camzoo.steps.chain import parse_chain
@@ -17,8 +18,8 @@ def refined(method, slices, maps, folder):
     config = TINY.changed({"training.precision": "fp32"})
     classifier = build_classifier(config.backbone, 2, seed=0)
     context = StepContext(
-        slices, np.arange(len(slices)), "cam", maps, classifier, config, 0, torch.device("cpu"),
-        folder, Quiet(), lambda side: None,
+        slices, np.arange(len(slices)), Spec("cam"), maps, classifier, config, 0,
+        torch.device("cpu"), folder, Quiet(), lambda side: None,
     )  # fmt: skip
     out = MapArrays.empty(*maps.maps.shape[:3])
     (step,) = parse_chain(method).built

@@ -208,3 +208,14 @@ def test_the_users_weights_are_not_handed_out():
         warnings.simplefilter("ignore", MissingMapsWarning)
         compute_cams(model, pictures(), ["cam", Greedy()])
     assert model.fc.weight.tolist() == [[3.0, -2.0, 1.0]]
+
+
+def test_methods_take_settings_by_name():
+    model, images = lively("test_resnet"), pictures()
+    maps = compute_cams(model, images, ["fem", "fem:sigmas=0.5"])
+    assert list(maps) == ["fem", "fem:sigmas=0.5"]
+    assert not torch.equal(maps["fem"], maps["fem:sigmas=0.5"])
+    with pytest.raises(ConfigError, match="'fem' is asked for twice"):
+        compute_cams(model, images, ["fem", "fem:sigmas=2.0"])
+    with pytest.raises(ConfigError, match="fem: sigmas takes a number from 0 to 100, got -1"):
+        compute_cams(model, images, "fem:sigmas=-1")

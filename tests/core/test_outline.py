@@ -15,7 +15,7 @@ from camzoo.core.outline import (
     outline_module,
     registered_classes,
 )
-from camzoo.core.settings import defaults
+from camzoo.core.registry import defaults
 
 _numbers = itertools.count()
 

@@ -5,6 +5,7 @@ import pytest
 from camzoo.cams.base import CamMethod, cams
 from camzoo.core.errors import ConfigError, UnknownNameError
 from camzoo.core.registries import steps
+from camzoo.core.spec import Spec, all_settings
 from camzoo.core.supervision import Supervision
 from camzoo.steps.chain import NAMED, parse_chain
 from camzoo.steps.selection import SETS, select_methods
@@ -27,14 +28,31 @@ from camzoo.steps.selection import SETS, select_methods
         ("c-cam[ac]:tau=0.0", "c-cam[ac]", "cam", ("ac",), ""),
         ("c-cam[cc,ac]:map=B", "c-cam[cc,ac]", "cam", ("cc", "ac"), "map=B oracle-prior"),
         ("cam[cc]:faithful=true", "cam[cc]", "cam", ("cc",), "faithful=true"),
+        ("fem:sigmas=3.0", "fem", "fem:sigmas=3", (), "sigmas=3"),
+        ("fem:sigmas=2", "fem", "fem", (), ""),
+        ("fem:sigmas=3[ac]:tau=0.1", "fem[ac]", "fem:sigmas=3", ("ac",), "fem:sigmas=3 tau=0.1"),
+        ("cam[ac:tau=0.1]", "cam[ac]", "cam", ("ac",), "tau=0.1"),
+        (
+            "c-cam[cc:threshold=0.4, ac]:threshold=0.5",
+            "c-cam[cc,ac]",
+            "cam",
+            ("cc", "ac"),
+            "cc:threshold=0.4",
+        ),
+        ("cam[ac:tau=0.1,aff,ac]", "cam[ac,aff,ac]", "cam", ("ac", "aff", "ac"), "1.ac:tau=0.1"),
     ],
 )
 def test_what_a_text_means(text, label, head, names, variant):
     chain = parse_chain(text)
-    assert (chain.label, chain.head, chain.steps, chain.variant) == (label, head, names, variant)
+    assert (chain.label, str(chain.head), chain.variant) == (label, head, variant)
+    assert tuple(step.name for step in chain.steps) == names
 
 
-@pytest.mark.parametrize("text", [*SETS["ablation"], *SETS["table2"], *NAMED, "cam[ac]:tau=0.25"])
+@pytest.mark.parametrize("text", [
+    *SETS["ablation"], *SETS["table2"], *NAMED, "cam[ac]:tau=0.25", "fem:sigmas=3",
+    "cam[cc:threshold=0.4,ac,aff]", "opti-cam:rate=0.2:steps=3[cc:threshold=0.2,ac]:rate=0.5",
+    "cam[ac:tau=0.1,ac:tau=0.2]", "gradcam:GradCAM[ac]:tau=0.1",
+])  # fmt: skip
 def test_what_is_written_means_the_same_again(text):
     chain = parse_chain(text)
     again = parse_chain(str(chain))
@@ -43,9 +61,19 @@ def test_what_is_written_means_the_same_again(text):
 
 
 def test_settings_reach_every_step_that_has_them():
-    chain = parse_chain("c-cam[cc,ac]:threshold=0.4:tau=0.1")
-    assert chain.step_settings("cc")["threshold"] == 0.4
-    assert chain.step_settings("ac") == {"map": "A", "tau": 0.1, "rule": "share", "threshold": 0.4}
+    causal, anatomy = parse_chain("c-cam[cc,ac]:threshold=0.4:tau=0.1").steps
+    assert all_settings(causal, steps)["threshold"] == 0.4
+    assert all_settings(anatomy, steps) == {
+        "map": "A", "tau": 0.1, "rule": "share", "threshold": 0.4,
+    }  # fmt: skip
+
+
+def test_the_nearest_setting_counts():
+    chain = parse_chain("opti-cam:rate=0.2[cc:threshold=0.3,ac]:rate=0.5:threshold=0.4")
+    assert chain.head == Spec("opti-cam", (("rate", 0.2),))
+    assert [step.settings for step in chain.steps] == [
+        (("rate", 0.5), ("threshold", 0.3)), (("threshold", 0.4),),
+    ]  # fmt: skip
 
 
 def test_an_oracle_is_declared():
@@ -76,7 +104,15 @@ def test_an_oracle_behind_a_method_is_marked_unless_that_saw_as_much(
         ("cam[ac", r"expected a method like .* got 'cam\[ac'"),
         ("cam[ac]tau=1", "expected a method like"),
         ("cam[ac]:tau", "expected a method like"),
-        ("cam:tau=0.1", "unknown setting 'tau' of the steps of 'cam:tau=0.1'; known: none"),
+        ("cam:tau=0.1", "unknown setting 'tau' of CAM method cam; known: none"),
+        ("fem:sigma=1", "unknown setting 'sigma' of CAM method fem; did you mean sigmas"),
+        ("fem[ac]:sigmas=1", r"unknown setting 'sigmas' of the steps of 'fem\[ac\]:sigmas=1'"),
+        ("fem:sigmas=one", "CAM method fem: sigmas is of type float, got 'one'; write values as"),
+        ("fem:sigmas=3:sigmas=4", "sigmas is given twice"),
+        ("cam[ac:tou=0.1]", "unknown setting 'tou' of step ac; did you mean tau"),
+        ("cam[ac]x[cc]", "expected a method like"),
+        ("[ac]", "expected a method like"),
+        ("", "unknown CAM method|expected a method like"),
         ("cam[ac]:tou=0.1", "unknown setting 'tou' of the steps of .*; did you mean tau"),
         ("cam[ac]:tau=1", "0 <= tau < 1, got 1"),
         ("cam[ac]:tau=-0.5", "0 <= tau < 1, got -0.5"),
@@ -91,7 +127,7 @@ def test_an_oracle_behind_a_method_is_marked_unless_that_saw_as_much(
         ("cam[aff]:epochs=0", "epochs must be 1 or more, got 0"),
         ("cam[cc]:grid=0", "must be positive, got 0"),
         ("cam[ac]:tau=0.1:tau=0.2", "tau is given twice"),
-        ("cam[ac]:tau=small", "ac: tau is of type float, got 'small'; write values as JSON"),
+        ("cam[ac]:tau=small", "step ac: tau is of type float, got 'small'; write values as JSON"),
         ("cam[cc]:rate=NaN", "cc: rate is of type float, got nan"),
         ("cam[cc]:faithful=no", "cc: faithful is of type bool, got 'no'"),
         ("cam[cc]:faithful=1", "cc: faithful is of type bool, got 1"),

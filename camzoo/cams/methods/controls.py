@@ -9,6 +9,7 @@ from torch import Tensor
 
 from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.view.feature_view import FeatureView
+from camzoo.core.ranges import SEED, Real
 
 
 @register_cam("random")
@@ -16,35 +17,50 @@ class Random(CamMethod):
     """White noise on the grid of the features, which resizing makes smooth.
 
     Seeded by the content of each image, so that an image gets the same map in any batch.
+
+    Args:
+        seed: Goes into the seed of every image; others give other noise.
     """
 
     paper = "no paper"
     control = True
     cost = "nothing"
 
+    def __init__(self, seed: int = 0) -> None:
+        SEED.require("random: seed", seed)
+        self.seed = seed
+
     def saliency(self, view: FeatureView) -> Tensor:
         """Return standard normal noise."""
         size = (view.logits.shape[1], *view.features.shape[2:])
         maps = []
         for image in view.images.float().cpu():
-            seed = zlib.crc32(image.contiguous().numpy().tobytes())
+            seed = zlib.crc32(image.contiguous().numpy().tobytes(), self.seed)
             maps.append(torch.randn(size, generator=torch.Generator().manual_seed(seed)))
         return torch.stack(maps).to(view.features)
 
 
 @register_cam("centre")
 class Centre(CamMethod):
-    """A Gaussian in the centre of the image with a standard deviation of a quarter of each side."""
+    """A Gaussian in the centre of the image with a standard deviation of a quarter of each side.
+
+    Args:
+        width: Standard deviation, as a share of each side.
+    """
 
     paper = "no paper"
     control = True
     cost = "nothing"
     class_specific = False
 
+    def __init__(self, width: float = 0.25) -> None:
+        Real(0, 10, above=True).require("centre: width", width)
+        self.width = width
+
     def saliency(self, view: FeatureView) -> Tensor:
         """Return the same map for every image and class, on the grid of the image."""
         height, width = view.images.shape[2:]
-        profile_y, profile_x = _bell(height), _bell(width)
+        profile_y, profile_x = _bell(height, self.width), _bell(width, self.width)
         bell = torch.outer(profile_y, profile_x).to(view.features)
         return bell.expand(len(view.images), view.logits.shape[1], -1, -1)
 
@@ -85,6 +101,6 @@ def otsu_threshold(grey: Tensor) -> Tensor:
     return threshold.to(grey.dtype)
 
 
-def _bell(size: int) -> Tensor:
+def _bell(size: int, deviation: float) -> Tensor:
     places = (torch.arange(size) + 0.5) / size - 0.5
-    return torch.exp(-(places**2) / (2 * 0.25**2))
+    return torch.exp(-(places**2) / (2 * deviation**2))

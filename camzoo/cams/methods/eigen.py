@@ -11,6 +11,7 @@ from torch import Tensor
 
 from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.view.feature_view import FeatureView
+from camzoo.core.ranges import Real
 
 
 @register_cam("eigen-cam")
@@ -74,16 +75,23 @@ class KpcaCam(CamMethod):
     """First component of the features under the sigmoid kernel tanh(x . y / K + 1).
 
     The sign follows the rule of Eigen-CAM.
+
+    Args:
+        offset: What the kernel adds to the product, 1 above.
     """
 
     paper = "Karmani et al., arXiv 2410.00267"
     cost = "1 eigenvector of an (h w) x (h w) matrix"
     class_specific = False
 
+    def __init__(self, offset: float = 1.0) -> None:
+        Real(-100, 100).require("kpca-cam: offset", offset)
+        self.offset = offset
+
     def saliency(self, view: FeatureView) -> Tensor:
         """Return one map per image, the same for all classes."""
         places = _centred(view.features).double()
-        kernel = torch.tanh(places.transpose(1, 2) @ places / places.shape[1] + 1)
+        kernel = torch.tanh(places.transpose(1, 2) @ places / places.shape[1] + self.offset)
         kernel = kernel - kernel.mean(1, keepdim=True)
         kernel = kernel - kernel.mean(2, keepdim=True)
         values, vectors = torch.linalg.eigh(kernel)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.view.feature_view import FeatureView
+from camzoo.core.ranges import Real
 
 
 @register_cam("fem")
@@ -21,6 +22,7 @@ class Fem(CamMethod):
     class_specific = False
 
     def __init__(self, sigmas: float = 2.0) -> None:
+        Real(0, 100).require("fem: sigmas", sigmas)
         self.sigmas = sigmas
 
     def saliency(self, view: FeatureView) -> Tensor:

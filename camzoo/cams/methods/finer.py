@@ -9,6 +9,7 @@ from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.view.feature_view import FeatureView
 from camzoo.cams.weighting import total, weighted_sum
 from camzoo.core.errors import ConfigError
+from camzoo.core.ranges import Real, Whole
 
 
 @register_cam("finer-cam")
@@ -25,6 +26,8 @@ class FinerCam(CamMethod):
     min_classes = 2
 
     def __init__(self, alpha: float = 0.6, references: int = 3) -> None:
+        Real(0, 100).require("finer-cam: alpha", alpha)
+        Whole(1, 1000).require("finer-cam: references", references)
         self.alpha, self.references = alpha, references
 
     def saliency(self, view: FeatureView) -> Tensor:

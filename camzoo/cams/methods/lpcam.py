@@ -13,13 +13,7 @@ from camzoo.cams.methods.gradient import GradCam
 from camzoo.cams.training_views import training_views
 from camzoo.cams.view.feature_view import FeatureView
 from camzoo.core.errors import ConfigError
-
-#: Share of its maximum above which a place of a training map counts as the class.
-_FOREGROUND = 0.1
-#: A cluster of the class must be taken for it with more than this, one of the context with less ...
-_SURE = 0.9
-#: ... and with more than this, or it is no context that could be confused with the class.
-_CONFUSABLE = 0.05
+from camzoo.core.ranges import Real, Whole
 
 
 @register_cam("lpcam")
@@ -34,14 +28,32 @@ class Lpcam(CamMethod):
     Args:
         clusters: Clusters inside and outside.
         sample: How many features per class and side are clustered.
+        foreground: Share of its maximum above which a place of a training map is inside.
+        sure: Probability of the class above which a cluster inside is kept, and below which one
+            outside is.
+        confusable: Probability of the class above which a cluster outside is kept; the classifier
+            does not confuse the others with the class.
     """
 
     paper = "Chen and Sun, CVPR 2023, with the authors' thresholds"
     cost = "fitting: 1 forward per training slice and k-means; then nothing"
     needs_fit = True
 
-    def __init__(self, clusters: int = 12, sample: int = 10_000) -> None:
-        self.clusters, self.sample = clusters, sample
+    def __init__(
+        self,
+        clusters: int = 12,
+        sample: int = 10_000,
+        foreground: float = 0.1,
+        sure: float = 0.9,
+        confusable: float = 0.05,
+    ) -> None:
+        Whole(1, 10_000).require("lpcam: clusters", clusters)
+        Whole(1, 10_000_000).require("lpcam: sample", sample)
+        Real(0, 1).require("lpcam: foreground", foreground)
+        Real(0, 1).require("lpcam: sure", sure)
+        Real(0, 1).require("lpcam: confusable", confusable)
+        self.clusters, self.sample, self.foreground = clusters, sample, foreground
+        self.sure, self.confusable = sure, confusable
         self._direction: Tensor | None = None
 
     def fit(self, context: FitContext) -> None:
@@ -53,7 +65,7 @@ class Lpcam(CamMethod):
         for c, (own, other) in enumerate(zip(inside, outside, strict=True)):
             parts = k_means(own, self.clusters, seed)
             around = k_means(other, self.clusters, seed)
-            directions.append(_direction(view, c, parts, around))
+            directions.append(self._towards(view, c, parts, around))
         self._direction = torch.stack(directions)
 
     def saliency(self, view: FeatureView) -> Tensor:
@@ -75,7 +87,7 @@ class Lpcam(CamMethod):
         for view, tags in training_views(context):
             draws = [next(seeds) for _ in tags]
             maps = GradCam()(view).relu()
-            own = maps > _FOREGROUND * maps.amax((2, 3), keepdim=True)
+            own = maps > self.foreground * maps.amax((2, 3), keepdim=True)
             for b, c in tags.nonzero().tolist():
                 features, share = view.features[b].flatten(1).T, -(-self.sample // positives[c])
                 where = own[b, c].flatten()
@@ -88,6 +100,19 @@ class Lpcam(CamMethod):
             [torch.cat(x or empty) for x in inside],
             [torch.cat(x or empty) for x in outside],
             view,
+        )
+
+    def _towards(self, view: FeatureView, c: int, parts: Tensor, around: Tensor) -> Tensor:
+        """Mean unit prototype of the class minus that of its context, [K]."""
+        if not len(parts):
+            return view.features.new_zeros(view.features.shape[1])
+        belief = _belief(view, parts, c)
+        surely = belief > self.sure
+        kept = parts[surely] if surely.any() else parts[belief.argmax()][None]
+        doubt = _belief(view, around, c)
+        context = around[(doubt > self.confusable) & (doubt < self.sure)]
+        return F.normalize(kept, dim=1).mean(0) - F.normalize(context, dim=1).sum(0) / max(
+            1, len(context)
         )
 
 
@@ -107,19 +132,6 @@ def k_means(points: Tensor, clusters: int, seed: int, rounds: int = 50) -> Tenso
         means = members.T @ points / counts.clamp(min=1)[:, None]
         centres = torch.where(counts[:, None] > 0, means, centres)
     return centres
-
-
-def _direction(view: FeatureView, c: int, parts: Tensor, around: Tensor) -> Tensor:
-    """Mean unit prototype of the class minus that of its context, [K]."""
-    if not len(parts):
-        return view.features.new_zeros(view.features.shape[1])
-    belief = _belief(view, parts, c)
-    sure = parts[belief > _SURE] if (belief > _SURE).any() else parts[belief.argmax()][None]
-    doubt = _belief(view, around, c)
-    context = around[(doubt > _CONFUSABLE) & (doubt < _SURE)]
-    return F.normalize(sure, dim=1).mean(0) - F.normalize(context, dim=1).sum(0) / max(
-        1, len(context)
-    )
 
 
 def _belief(view: FeatureView, prototypes: Tensor, c: int) -> Tensor:

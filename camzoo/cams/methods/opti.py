@@ -9,6 +9,7 @@ from torch import Tensor
 from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.methods.score import to_unit
 from camzoo.cams.view.feature_view import FeatureView
+from camzoo.core.ranges import Real, Whole
 from camzoo.network.isolation import grad_mode
 
 
@@ -17,14 +18,16 @@ class OptiCam(CamMethod):
     """sum_k softmax(u)_k ReLU(A_k), with u found by Adam to maximise y_c(image * unit(up(map))).
 
     Args:
-        steps: How many steps the optimiser takes.
-        rate: Its learning rate.
+        steps: Number of steps of the optimiser.
+        rate: Learning rate of the optimiser.
     """
 
     paper = "Zhang et al., CVIU 2024, with the authors' plain loss and settings"
-    cost = "50 forwards and backwards per class through the whole network"
+    cost = "1 forward and backward per step and class through the whole network"
 
     def __init__(self, steps: int = 50, rate: float = 0.1) -> None:
+        Whole(0, 10_000).require("opti-cam: steps", steps)
+        Real(0, 100, above=True).require("opti-cam: rate", rate)
         self.steps, self.rate = steps, rate
 
     def saliency(self, view: FeatureView) -> Tensor:

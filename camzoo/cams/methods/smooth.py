@@ -8,6 +8,7 @@ from torch import Tensor
 from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.view.feature_view import FeatureView
 from camzoo.cams.weighting import total, weighted_sum
+from camzoo.core.ranges import SEED, Real, Whole
 
 
 @register_cam("smooth-grad-cam++")
@@ -22,13 +23,16 @@ class SmoothGradCamPlusPlus(CamMethod):
     Args:
         samples: Number of noisy copies.
         std: Standard deviation of the noise on the normalised image.
-        seed: Fixes the noise.
+        seed: Seed of the noise.
     """
 
     paper = "Omeiza et al., arXiv 1908.01224"
-    cost = "4 forwards, 4 backwards per class; none in closed form"
+    cost = "1 forward, and 1 backward per class, for each sample; none in closed form"
 
     def __init__(self, samples: int = 4, std: float = 0.3, seed: int = 0) -> None:
+        Whole(1, 1000).require("smooth-grad-cam++: samples", samples)
+        Real(0, 10).require("smooth-grad-cam++: std", std)
+        SEED.require("smooth-grad-cam++: seed", seed)
         self.samples, self.std, self.seed = samples, std, seed
 
     def saliency(self, view: FeatureView) -> Tensor:

@@ -14,6 +14,7 @@ from camzoo.cams.pipeline import make_maps
 from camzoo.config import TrainingConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.registries import cams
+from camzoo.core.spec import build
 from camzoo.core.supervision import Supervision
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.checkpoint import CHECKPOINT, save_tensors
@@ -92,7 +93,7 @@ class CategoryCausality(MapStep):
             ConfigError: The method at the head of the chain learns from slices itself.
             DataError: No training slice shows an organ.
         """
-        if cams.get(context.method).needs_fit:
+        if cams.get(context.method.name).needs_fit:
             raise ConfigError(
                 f"cc makes the maps of {context.method} again with another network, but "
                 f"{context.method} has to be fitted; put cc behind a method that has not"
@@ -110,7 +111,7 @@ class CategoryCausality(MapStep):
         if self._without:
             return StepReport()
         return StepReport(
-            notes=_notes(len(counted.organs), context.method),
+            notes=_notes(len(counted.organs), context.method.name),
             facts={
                 "weight": network.weight.tolist(),
                 "weight_start": start,
@@ -174,7 +175,7 @@ class CategoryCausality(MapStep):
         out: MapArrays,
     ) -> CausalCam:
         method = CausalCam(
-            cams.get(context.method)(), network.weight.detach(), shares, prior,
+            build(context.method, cams), network.weight.detach(), shares, prior,
             aligned=self._aligned,
         )  # fmt: skip
         config = context.config

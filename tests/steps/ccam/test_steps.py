@@ -8,6 +8,7 @@ from camzoo.cams.map_arrays import MapArrays, MapStatus
 from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError, DataError, FirewallError
 from camzoo.core.progress import Quiet
+from camzoo.core.spec import Spec
 from camzoo.network.backbone import build_classifier
 from camzoo.presets import preset
 from camzoo.steps.base import StepContext, steps
@@ -51,8 +52,8 @@ def run(name, folder, slices=None, reference=None, config=CONFIG, method="cam", 
         raise FirewallError("masks")
 
     context = StepContext(
-        slices, train, method, source, classifier, config, 0, torch.device("cpu"), folder, Quiet(),
-        reference or refuse,
+        slices, train, Spec(method), source, classifier, config, 0, torch.device("cpu"), folder,
+        Quiet(), reference or refuse,
     )  # fmt: skip
     out = MapArrays.empty(len(slices), len(slices.organs), SIZE)
     report = steps.get(name)(**settings).apply(source, context, out)

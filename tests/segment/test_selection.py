@@ -1,16 +1,17 @@
 import pytest
 
 from camzoo.core.errors import ConfigError, UnknownNameError
-from camzoo.segment.selection import select_baselines
-from camzoo.segment.written import parse_baseline
+from camzoo.core.registries import baselines
+from camzoo.core.spec import build
+from camzoo.segment.selection import parse_baseline, select_baselines
 
 
 def test_settings_reach_the_constructor():
     baseline = parse_baseline('sizeloss:weight=0.5:discs=["liver"]:bounds={"liver": [20, 900]}')
-    assert baseline.settings == {
+    assert dict(baseline.settings) == {
         "weight": 0.5, "discs": ["liver"], "bounds": {"liver": [20, 900]},
     }  # fmt: skip
-    built = baseline.build()
+    built = build(baseline, baselines)
     assert (built.name, built._weight) == ("sizeloss", 0.5)
     assert (built._discs, built._bounds) == (frozenset({"liver"}), {"liver": [20, 900]})
 
@@ -18,12 +19,12 @@ def test_settings_reach_the_constructor():
 @pytest.mark.parametrize(
     "text",
     [
-        'irnet:method="cam[aff]:beta=5"', "p-cam:method=cam[cc,aff]", "p-cam:method=layer-cam",
+        'irnet:method="cam[aff]:beta=5"', 'p-cam:method="cam[cc,aff]"', "p-cam:method=layer-cam",
         'sizeloss:bounds={"a": [1, 2], "b": [3, 4]}:weight=0.5', "conta", "conta:rounds=3",
     ],
 )  # fmt: skip
 def test_what_was_chosen_is_read_again(text):
-    """A run keeps the text, and parses it wherever it needs the baseline."""
+    """A run keeps the text."""
     (chosen,) = select_baselines(text)
     assert chosen == text
     assert parse_baseline(chosen) == parse_baseline(text)
@@ -46,11 +47,13 @@ def test_defaults_are_no_settings():
     [
         ("p-cam", "cam"),
         ("p-cam:method=layer-cam", "layer-cam"),
+        ("p-cam:method=cam[cc,aff]", "cam[cc,aff]"),
+        ('p-cam:method="fem:sigmas=3"', "fem:sigmas=3"),
         ('irnet:method="cam[aff]:beta=5"', "cam[aff]:beta=5"),
     ],
 )
 def test_the_maps_that_it_reads_are_a_setting(text, method):
-    assert parse_baseline(text).build().reads == (method,)
+    assert build(parse_baseline(text), baselines).reads == (method,)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,9 @@ def test_the_maps_that_it_reads_are_a_setting(text, method):
         ("sizeloss:weight=much", ConfigError, "weight is of type float, got 'much'"),
         ("sizeloss:discs=liver", ConfigError, "discs is of type list, got 'liver'"),
         ("sizeloss:erosions=2.5", ConfigError, "erosions is of type int, got 2.5"),
+        ("p-cam:method=3", ConfigError, "p-cam: method: takes a valid string, got 3"),
+        ("p-cam:method=gradcam", ConfigError, "p-cam:method=gradcam reads maps of 'gradcam': unkn"),
+        ('p-cam:method="fem:sigmas=x"', ConfigError, "CAM method fem: sigmas is of type float"),
         ("sizeloss:weight=-1", ConfigError, "must not be negative, got -1"),
     ],
 )
@@ -74,4 +80,4 @@ def test_commas_within_values_do_not_part_names():
     bounds = 'sizeloss:bounds={"a": [1, 2], "b": [3, 4]}'
     chosen = select_baselines(f'p-cam,{bounds}, conta:rounds=3,irnet:method="cam[cc,aff]"')
     assert [parse_baseline(text).name for text in chosen] == ["p-cam", "sizeloss", "conta", "irnet"]
-    assert parse_baseline(chosen[3]).build().reads == ("cam[cc,aff]",)
+    assert build(parse_baseline(chosen[3]), baselines).reads == ("cam[cc,aff]",)
