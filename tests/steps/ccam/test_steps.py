@@ -179,7 +179,7 @@ def test_no_positive_slice(tmp_path):
 def test_cc_cannot_follow_a_method_that_learns():
     chain = parse_chain("lpcam[cc]")
     with pytest.raises(ConfigError, match="lpcam has to be fitted; put cc behind a method that"):
-        chain.built[0].apply(None, type("Context", (), {"method": "lpcam"})(), None)
+        chain.built[0].apply(None, type("Context", (), {"method": chain.head})(), None)
 
 
 @pytest.mark.parametrize(
