@@ -1,4 +1,4 @@
-"""Checksums of the files of a run, as ``sha256sum`` writes and ``sha256sum -c`` checks them.
+"""Checksums of the files of a folder, as ``sha256sum`` writes and ``sha256sum -c`` checks them.
 
 They stand in a file of their own: checksums of Parquet's pages leave its footer and all JSON out,
 and a manifest cannot hold its own.
@@ -17,12 +17,12 @@ from camzoo.core.files import write_text
 from camzoo.core.stored import Advice, reading
 
 SUMS: Final = "SHA256SUMS"
-_LINE: Final = re.compile(r"([0-9a-f]{64})  ([\w.-]+)")
+_LINE: Final = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
 def write_sums(folder: Path, names: Iterable[str]) -> None:
     """Write down what the files ``names`` of a folder hold."""
-    lines = (f"{_digest(folder / name)}  {name}\n" for name in sorted(names))
+    lines = (f"{digest_of(folder / name)}  {name}\n" for name in sorted(names))
     write_text(folder / SUMS, "".join(lines))
 
 
@@ -41,13 +41,14 @@ def verify_sums(folder: Path, names: Iterable[str], advice: Advice) -> None:
     text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
     found = [_LINE.fullmatch(line) for line in text.splitlines()]
     sums = {line[2]: line[1] for line in found if line}
-    if None in found or set(sums) != names or len(found) != len(names):
-        raise DamagedError(
-            f"{path} is no list of checksums of {', '.join(sorted(names))}; {advice(path)}"
-        )
+    if None in found or not sums or len(sums) != len(found):
+        raise DamagedError(f"{path} is no list of checksums; {advice(path)}")
+    for name in sorted(names ^ set(sums)):
+        fault = f"has no checksum in {SUMS}" if name in names else "is missing"
+        raise DamagedError(f"{folder / name} {fault}; {advice(path)}")
     for name, digest in sorted(sums.items()):
         with reading(folder / name, advice):
-            found_digest = _digest(folder / name)
+            found_digest = digest_of(folder / name)
         if found_digest != digest:
             raise DamagedError(
                 f"{folder / name} is not what was written: its checksum differs from the one in "
@@ -55,6 +56,7 @@ def verify_sums(folder: Path, names: Iterable[str], advice: Advice) -> None:
             )
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

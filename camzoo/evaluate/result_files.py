@@ -1,4 +1,4 @@
-"""Files of curves and of partial result rows, in the folder of a stage and in that of a run."""
+"""Files of results, in the folder of a stage and in that of a run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from camzoo.metrics.case import Record
 CURVES: Final = "curves.parquet"
 #: File of partial result rows.
 SCORES: Final = "scores.parquet"
+#: Folder of the label volumes of the test cases, and file of the labels of training slices.
+PREDICTIONS: Final = "predictions"
+PSEUDO_MASKS: Final = "pseudo-masks.npy"
 #: What curves hold of each case.
 COLUMNS: Final = {
     "organ": "text", "case": "text", "patient": "text", "threshold": "float", "tp": "int",

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,53 +17,45 @@ from camzoo.cams.map_arrays import MapArrays
 from camzoo.cams.map_files import MapFiles
 from camzoo.core.errors import ConfigError
 from camzoo.data.slices import CaseInfo, Prepared, ReferenceMasks, TaggedSlices
-from camzoo.data.splits import Split
 from camzoo.evaluate.measure import sweep_maps
 from camzoo.evaluate.prepared_cases import PreparedCases
-from camzoo.harness.stages import Context
-from camzoo.harness.store import Artifact
 from camzoo.metrics.threshold_choice import choose_threshold
-from camzoo.network.backbone import Classifier
 from camzoo.segment.base import Baseline
 from camzoo.segment.learning_context import BaselineContext
 
+if TYPE_CHECKING:
+    from camzoo.harness.cells import Cell
+
 
 @dataclass(frozen=True)
-class BaselineCell:
-    """One fold and seed.
+class BaselineInputs:
+    """What the baselines of a cell may be handed.
 
     Attributes:
-        context: Of the run.
-        prepared: Slices, tags and masks.
-        split: Cases per subset.
-        classifier: Trained.
-        maps: Finished maps of all slices, by method.
-        seed: Of training.
+        cell: Fold and seed.
+        maps: Folders of finished maps of all slices, by method.
     """
 
-    context: Context
-    prepared: Prepared
-    split: Split
-    classifier: Classifier
-    maps: Mapping[str, Artifact]
-    seed: int
+    cell: Cell
+    maps: Mapping[str, Path]
 
-    def inputs(self, baseline: Baseline, folder: Path) -> BaselineContext:
+    def of(self, baseline: Baseline, folder: Path) -> BaselineContext:
         """Gather what ``baseline`` may see while it learns.
 
         The classifier is a copy on the device of the run, wherever the shared one is by now.
         """
-        train, val = self.prepared.tagged(self.split.train), self.prepared.tagged(self.split.val)
+        cell, context = self.cell, self.cell.context
+        train, val = cell.training_slices, cell.prepared.tagged(cell.split.val)
         return BaselineContext(
-            config=self.context.config,
-            classifier=copy.deepcopy(self.classifier).to(self.context.device),
+            config=context.config,
+            classifier=copy.deepcopy(cell.trained.classifier).to(context.device),
             train=train,
             val=val,
-            generator=torch.Generator().manual_seed(self.seed),
-            seed=self.seed,
-            device=self.context.device,
+            generator=torch.Generator().manual_seed(cell.seed),
+            seed=cell.seed,
+            device=context.device,
             folder=folder,
-            reporter=self.context.reporter,
+            reporter=context.reporter,
             maps=self._maps_of(baseline, train),
             val_maps=self._maps_of(baseline, val),
             threshold=lambda maps: self.threshold(maps, val),
@@ -87,8 +79,8 @@ class BaselineCell:
                 f"threshold() takes the maps of all {len(val)} validation slices, "
                 f"[{leading[0]}, {leading[1]}, s, s]; got {list(shape)}"
             )
-        thresholds = self.context.config.evaluation.thresholds
-        return best_threshold(self.prepared, val, maps, thresholds)
+        thresholds = self.cell.context.config.evaluation.thresholds
+        return best_threshold(self.cell.prepared, val, maps, thresholds)
 
     def _maps_of(self, baseline: Baseline, slices: TaggedSlices) -> Callable[[str], MapArrays]:
         def maps(method: str) -> MapArrays:
@@ -97,15 +89,15 @@ class BaselineCell:
                     f"{baseline.name} asked for maps of {method!r}, which are not among its "
                     f"reads ({', '.join(baseline.reads) or 'none'}); add them there"
                 )
-            files = MapFiles.open(self.maps[method].folder)
+            files = MapFiles.open(self.maps[method])
             rows = slices.rows  # the maps lie in the order of the store
             return MapArrays(files.maps[rows], files.status[rows], files.peak[rows])
 
         return maps
 
     def _masks(self, baseline: Baseline) -> ReferenceMasks:
-        return self.prepared.vault.for_training(
-            baseline.supervision, self.split.train, who=f"the baseline {baseline.name!r}"
+        return self.cell.prepared.vault.for_training(
+            baseline.supervision, self.cell.split.train, who=f"the baseline {baseline.name!r}"
         )
 
 

@@ -5,37 +5,21 @@ Chains that begin alike share their steps' results, as they share the classifier
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import TypeAdapter
-
-from camzoo.cams.map_files import MapFiles
-from camzoo.config import BenchConfig
-from camzoo.core.files import write_text
-from camzoo.core.registries import steps
-from camzoo.core.spec import Spec, all_settings
-from camzoo.core.stored import read_json
-from camzoo.data.slices import Prepared, labels_on_grid
-from camzoo.data.splits import Split
-from camzoo.harness.cost import CostMeter
+from camzoo.core.spec import Spec
+from camzoo.harness import stages
+from camzoo.harness.cells import Cell
 from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
 from camzoo.harness.kept import Kept
-from camzoo.harness.source import source_digest
-from camzoo.harness.stages import Context, Trained, maps_stage
-from camzoo.harness.store import Artifact, Key
-from camzoo.harness.work import step_work
-from camzoo.steps.base import MapStep, StepContext
+from camzoo.harness.path import map_methods
+from camzoo.harness.store import Artifact
+from camzoo.harness.workers.step import read_report
+from camzoo.steps.base import MapStep
 from camzoo.steps.chain import Chain
-
-VERSION = 3
-_REPORT = "report.json"
-_REPORTED = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -92,20 +76,12 @@ class Mapped:
         return found
 
 
-def chains_stage(
-    context: Context,
-    prepared: Prepared,
-    split: Split,
-    trained: Trained,
-    seed: int,
-    chains: Mapping[str, Chain],
-) -> Mapped:
+def map_chains(cell: Cell, chains: Mapping[str, Chain]) -> Mapped:
     """Make the maps of chains, by their texts."""
     lost = {str(chain.head): fault for chain in chains.values() if (fault := chain.fault)}
     heads = tuple(dict.fromkeys(c.head for c in chains.values() if str(c.head) not in lost))
-    plain = maps_stage(context, prepared, split, trained, seed, heads)
+    plain = map_methods(cell, heads)
     unmapped = plain.failures | lost
-    cell = _CellOfSteps(context, prepared, split, trained, seed)
     made: dict[str, tuple[Artifact, ...]] = {}
     failures: dict[str, str] = {}
     for text, chain in chains.items():
@@ -114,128 +90,31 @@ def chains_stage(
             failures[text] = unmapped[head]
             continue
         try:
-            with Kept(seed).apart():
-                made[text] = cell.run(chain, plain.artifacts[head])
+            with Kept(cell.seed).apart():
+                made[text] = _run_steps(cell, chain, plain.artifacts[head])
         except PLUGIN_FAULTS as error:
-            failures[text] = require_own_fault(error, f"the method {text}", context.store.root)
+            store = cell.context.store.root
+            failures[text] = require_own_fault(error, f"the method {text}", store)
     return Mapped(made, failures)
 
 
-def step_key(
-    config: BenchConfig,
-    spec: Spec,
-    step: MapStep,
-    *,
-    source: Artifact,
-    base: Artifact,
-    train: Artifact,
-    seed: int,
-) -> Key:
-    """What the maps after a step of a chain depend on.
-
-    Args:
-        config: Of the run.
-        spec: The step as it is written.
-        step: The step, constructed.
-        source: The maps that come in.
-        base: Those of the method at the head.
-        train: The classifier.
-        seed: Of the cell.
-    """
-    return {
-        "version": VERSION,
-        "step": spec.name,
-        "settings": all_settings(spec, steps),
-        "code": source_digest(type(step)),
-        "source": source.digest,
-        "base": base.digest,
-        "train": train.digest,
-        "training": config.training.model_dump(mode="json"),
-        "seed": seed,
-    }
+def _run_steps(cell: Cell, chain: Chain, base: Artifact) -> tuple[Artifact, ...]:
+    """Run the steps of a chain behind the maps ``base`` of its method: those, and all after."""
+    made = [base]
+    for spec, step in zip(chain.steps, chain.built, strict=True):
+        made.append(_run_step(cell, chain, spec, step, base, made[-1]))
+    return tuple(made)
 
 
-def read_report(folder: Path) -> dict[str, Any]:
-    """What a step left beside its maps; nothing for a method without steps."""
-    path = folder / _REPORT
-    return read_json(path, _REPORTED) if path.exists() else {}
-
-
-@dataclass(frozen=True)
-class _CellOfSteps:
-    """What the steps of one fold and seed share."""
-
-    context: Context
-    prepared: Prepared
-    split: Split
-    trained: Trained
-    seed: int
-
-    def run(self, chain: Chain, base: Artifact) -> tuple[Artifact, ...]:
-        """Run the steps of a chain behind the maps ``base`` of its method: those, and all after."""
-        made = [base]
-        for spec, step in zip(chain.steps, chain.built, strict=True):
-            made.append(self._step(chain, spec, step, base, made[-1]))
-        return tuple(made)
-
-    def _step(
-        self, chain: Chain, spec: Spec, step: MapStep, base: Artifact, source: Artifact
-    ) -> Artifact:
-        key = step_key(
-            self.context.config, spec, step,
-            source=source, base=base, train=self.trained.artifact, seed=self.seed,
+def _run_step(
+    cell: Cell, chain: Chain, spec: Spec, step: MapStep, base: Artifact, source: Artifact
+) -> Artifact:
+    def make(folder: Path) -> None:
+        stages.STEPS.worker(
+            folder, cell, step,
+            name=spec.name, method=chain.head, base=base.folder, source=source.folder,
         )  # fmt: skip
 
-        def make(folder: Path) -> None:
-            resumed = any(folder.iterdir())
-            came = MapFiles.open(source.folder)
-            out = MapFiles.create(folder, *came.maps.shape[:3])
-            view = self._view(chain, step, spec.name, base, folder)
-            with CostMeter(self.context.device) as meter:
-                report = step.apply(came, view, out)
-            out.flush()
-            told = {
-                "notes": report.notes,
-                "facts": dict(report.facts),
-                "cost": {**meter.record(), "resumed": resumed},
-            }
-            write_text(folder / _REPORT, json.dumps(told, indent=1) + "\n")
-
-        slices = len(self.prepared.tagged())
-        return self.context.store.get(
-            "steps",
-            key,
-            make,
-            title=f"{spec.name} of {chain}, fold {self.split.fold}, seed {self.seed}",
-            work=step_work(self.context.config, spec.name, slices),
-            resumable=True,
-        )
-
-    def _view(
-        self, chain: Chain, step: MapStep, name: str, base: Artifact, folder: Path
-    ) -> StepContext:
-        slices = self.prepared.tagged()
-        return StepContext(
-            slices=slices,
-            train=np.flatnonzero(np.isin(slices.rows, self.prepared.tagged(self.split.train).rows)),
-            method=chain.head,
-            base=MapFiles.open(base.folder),
-            classifier=self.trained.classifier,
-            config=self.context.config,
-            seed=self.seed,
-            device=self.context.device,
-            folder=folder,
-            reporter=self.context.reporter,
-            reference=self._reference(step, name),
-        )
-
-    def _reference(self, step: MapStep, name: str) -> Callable[[int], NDArray[np.uint8]]:
-        def labels(side: int) -> NDArray[np.uint8]:
-            train = set(self.split.train)
-            cases = [case for case in self.prepared.cases if case in train]
-            masks = self.prepared.vault.for_training(
-                step.supervision, cases, who=f"the step {name!r}"
-            )
-            return labels_on_grid(masks, cases, side)
-
-        return labels
+    return cell.context.store.get(
+        cell.requests.step(chain, spec, step, base=base, source=source), make
+    )

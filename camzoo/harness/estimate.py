@@ -22,9 +22,10 @@ from camzoo.core.spec import Spec, build
 from camzoo.data.datasets import Dataset
 from camzoo.data.loading import LoadedCase, load_case
 from camzoo.data.slices import Prepared
+from camzoo.harness.context import Context
 from camzoo.harness.cost import CostMeter
-from camzoo.harness.stages import Context
-from camzoo.harness.store import Made, Work, read_made
+from camzoo.harness.stage import Work
+from camzoo.harness.store import Made, read_made
 from camzoo.metrics.case import CaseReference
 from camzoo.metrics.sweep import threshold_sweep
 from camzoo.network.backbone import Classifier, build_classifier

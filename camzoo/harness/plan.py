@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pandas as pd
-
 from camzoo.config import BenchConfig
 from camzoo.core.environment import choose_device, use_threads
 from camzoo.core.progress import Quiet
@@ -21,33 +19,15 @@ from camzoo.core.registries import baselines
 from camzoo.core.spec import Spec, build
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
-from camzoo.evaluate.choose import choose
-from camzoo.harness.cells import Cell, cells
-from camzoo.harness.chains import step_key
+from camzoo.evaluate.choose import Choices, choose
+from camzoo.evaluate.result_files import read_curves
+from camzoo.harness.context import Context, Place, places
 from camzoo.harness.estimate import Estimate, Estimator
 from camzoo.harness.plugins import load_plugins
+from camzoo.harness.requests import Amounts, Requests, ask_prepare, ask_train
 from camzoo.harness.run import open_limited, require_names, require_network, splits_of
-from camzoo.harness.segmentation import segment_key
-from camzoo.harness.segmentation_scores import labels_key
-from camzoo.harness.stages import (
-    Context,
-    curves_key,
-    maps_keys,
-    prepare_key,
-    scores_keys,
-    train_key,
-)
-from camzoo.harness.store import Artifact, Key, Store, Work
-from camzoo.harness.work import (
-    curves_work,
-    labels_work,
-    maps_work,
-    prepare_work,
-    scores_work,
-    segment_work,
-    step_work,
-    train_work,
-)
+from camzoo.harness.stage import Request
+from camzoo.harness.store import Artifact, Store
 from camzoo.segment.selection import chains_read
 from camzoo.steps.chain import Chain
 
@@ -173,17 +153,18 @@ class _Planner:
         self._dataset = open_limited(config)
         self._splits = splits_of(config, self._dataset)
         require_network(_without_weights(config), self._dataset)
-        prepared = self._context.store.find("prepare", prepare_key(config, self._dataset))
-        self._prepared = Prepared(prepared.folder) if prepared.folder.exists() else None
+        self._ask = ask_prepare(config, self._dataset)
+        prepared = self._find(self._ask)
+        there = prepared is not None and prepared.folder.exists()
+        self._prepared = Prepared(prepared.folder) if prepared and there else None
         self._estimator = Estimator(self._context, self._dataset, self._prepared)
         self._steps: list[Step] = []
         self._seen: set[str] = set()
 
     def plan(self) -> Plan:
-        work = prepare_work(self._config, len(self._dataset.cases()))
-        self._look(_ALL, "prepare", "", prepare_key(self._config, self._dataset), work)
-        for cell in cells(self._config):
-            self._cell(cell, self._splits[cell.fold])
+        self._look(_ALL, "", self._ask)
+        for place in places(self._config):
+            self._cell(place, self._splits[place.fold])
         cases = {
             fold: {"train": len(s.train), "val": len(s.val), "test": len(s.test)}
             for fold, s in self._splits.items()
@@ -196,99 +177,65 @@ class _Planner:
             self._estimator.basis,
         )
 
-    def _cell(self, cell: Cell, split: Split) -> None:
-        config, title = self._config, f"fold {cell.fold}, seed {cell.seed}"
-        key = None
-        if self._prepared is not None:
-            key = train_key(self._context, self._prepared, split, cell.seed)
-        slices = self._estimator.slices
-        organs = len(self._dataset.organs)
-        work = train_work(config, self._share(split.train))
-        train = self._look(title, "train", "", key, work)
-        made = self._chains(title, self._context.chains, train, cell.seed)
-        curves = {}
+    def _cell(self, place: Place, split: Split) -> None:
+        amounts = Amounts(
+            slices=self._estimator.slices,
+            train=self._share(split.train),
+            test=self._share(split.test),
+            organs=len(self._dataset.organs),
+            mirrored=self._estimator.mirrored,
+        )
+        title = str(place)
+        ask = ask_train(self._context, self._prepared, split, place, amounts)
+        asks = Requests(self._context, place, split, amounts, self._look(title, "", ask))
+        made = self._chains(asks, self._context.chains)
+        curves = {
+            text: self._look(title, text, asks.curves(text, maps)) for text, maps in made.items()
+        }
         for text, maps in made.items():
-            key = curves_key(config, maps) if maps else None
-            work = curves_work(config, slices, organs)
-            curves[text] = self._look(title, "curves", text, key, work)
-        self._scores(title, split, made, curves)
-        self._baselines(title, split, train, cell.seed)
+            self._look(title, text, asks.scores(maps, self._choices(split, curves[text])))
+        for text, named in self._context.baselines.items():
+            baseline = build(named, baselines)
+            reads = self._chains(asks, chains_read(named, baseline))
+            segmented = self._look(title, text, asks.segment(named, baseline, reads))
+            self._look(title, text, asks.labels(segmented))
 
-    def _chains(
-        self, title: str, chains: Mapping[str, Chain], train: Artifact | None, seed: int
-    ) -> dict[str, Artifact | None]:
+    def _chains(self, asks: Requests, chains: Mapping[str, Chain]) -> dict[str, Artifact | None]:
         """The finished maps of chains, by chain."""
-        config, slices = self._config, self._estimator.slices
+        title = str(asks.place)
         heads = list(dict.fromkeys(chain.head for chain in chains.values()))
-        keys = maps_keys(config, train, heads) if train else {}
-        mirrored = self._estimator.mirrored
-        base = {
-            head: self._look(
-                title, "maps", head, keys.get(str(head)),
-                maps_work(config, str(head), slices, mirrored=mirrored),
-            )
-            for head in heads
-        }  # fmt: skip
+        base = {str(h): self._look(title, h, asks.maps([h])[str(h)]) for h in heads}
         made: dict[str, Artifact | None] = {}
         for text, chain in chains.items():
-            source = first = base[chain.head]
+            source = first = base[str(chain.head)]
             for spec, step in zip(chain.steps, chain.built, strict=True):
-                key = None
-                if train and source and first:
-                    key = step_key(
-                        config, spec, step,
-                        source=source, base=first, train=train, seed=seed,
-                    )  # fmt: skip
-                work = step_work(config, spec.name, slices)
-                source = self._look(title, "steps", f"{spec.name} of {text}", key, work)
+                ask = asks.step(chain, spec, step, base=first, source=source)
+                source = self._look(title, f"{spec.name} of {text}", ask)
             made[text] = source
         return made
 
-    def _scores(
-        self,
-        title: str,
-        split: Split,
-        made: Mapping[str, Artifact | None],
-        curves: Mapping[str, Artifact | None],
-    ) -> None:
-        config = self._config
-        organs = len(self._dataset.organs)
-        rules, subsets = config.evaluation, split.subset_of()
-        for text, maps in made.items():
-            key, swept = None, curves[text]
-            if maps and swept and swept.folder.exists():
-                frame = pd.read_parquet(swept.folder / "curves.parquet")
-                frame = frame.assign(subset=frame["case"].map(subsets))
-                chosen = choose(frame, rules.protocols, rules.fixed)
-                key = scores_keys({text: maps}, {text: chosen})[text]
-            work = scores_work(config, self._estimator.slices, organs)
-            self._look(title, "scores", text, key, work)
+    def _choices(self, split: Split, curves: Artifact | None) -> Choices | None:
+        """The thresholds that will be chosen; None where there are no curves to choose from."""
+        if curves is None or not curves.folder.exists():
+            return None
+        frame = read_curves(curves.folder)
+        frame = frame.assign(subset=frame["case"].map(split.subset_of()))
+        rules = self._config.evaluation
+        return choose(frame, rules.protocols, rules.fixed)
 
-    def _baselines(self, title: str, split: Split, train: Artifact | None, seed: int) -> None:
-        config = self._config
-        for text, named in self._context.baselines.items():
-            baseline = build(named, baselines)
-            reads = self._chains(title, chains_read(named, baseline), train, seed)
-            known = {name: maps for name, maps in reads.items() if maps}
-            key = None
-            if train and len(known) == len(reads):
-                key = segment_key(config, named, baseline, split, train, known, seed)
-            work = segment_work(config, named, self._share(split.train))
-            predicted = self._look(title, "segment", text, key, work)
-            work = labels_work(self._share(split.test), len(self._dataset.organs))
-            key = labels_key(predicted) if predicted else None
-            self._look(title, "segment-scores", text, key, work)
+    def _find(self, request: Request) -> Artifact | None:
+        if request.key is None:
+            return None
+        return self._context.store.find(request.stage.name, request.key)
 
-    def _look(
-        self, cell: str, stage: str, name: str | Spec, key: Key | None, work: Work
-    ) -> Artifact | None:
+    def _look(self, cell: str, name: str | Spec, request: Request) -> Artifact | None:
         """Put a result on the plan; return where it is or will be, None where that is open."""
-        artifact = self._context.store.find(stage, key) if key is not None else None
+        artifact, stage = self._find(request), request.stage.name
         identity = artifact.digest if artifact else f"{cell} {stage} {name}"
         if identity not in self._seen:
             self._seen.add(identity)
             found = self._context.store.when(artifact) if artifact else None
-            estimate = None if found else self._estimator.estimate(stage, work, name)
+            estimate = None if found else self._estimator.estimate(stage, request.work, name)
             self._steps.append(Step(cell, stage, str(name), found, estimate))
         return artifact
 

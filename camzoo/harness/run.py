@@ -18,7 +18,7 @@ from camzoo.cams.pipeline import MULTIPLE, input_side
 from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BenchConfig
 from camzoo.core.checksums import write_sums
-from camzoo.core.environment import choose_device, describe, use_threads
+from camzoo.core.environment import choose_device, use_threads
 from camzoo.core.errors import CamzooError, ConfigError
 from camzoo.core.files import storing, write_text
 from camzoo.core.names import require_name
@@ -36,19 +36,13 @@ from camzoo.evaluate.choose import choose
 from camzoo.evaluate.result_files import CURVES, read_curves, read_scores
 from camzoo.evaluate.row_checks import require_sound
 from camzoo.evaluate.rows import PSEUDO_MASK, ROWS, SEGMENTATION, line_name, make_rows, write_rows
-from camzoo.harness.cells import Cell, cells
-from camzoo.harness.chains import Mapped, chains_stage
+from camzoo.harness.cells import Cell
+from camzoo.harness.chains import Mapped, map_chains
+from camzoo.harness.context import Context, Place, places
 from camzoo.harness.manifest import MANIFEST, SCHEMA
+from camzoo.harness.path import open_cell, prepare_slices, score_methods, sweep_thresholds
 from camzoo.harness.plugins import load_plugins
 from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
-from camzoo.harness.stages import (
-    Context,
-    Trained,
-    curves_stage,
-    prepare_stage,
-    scores_stage,
-    train_stage,
-)
 from camzoo.harness.store import Artifact, Store
 from camzoo.network.backbone import build_classifier, require_sides
 from camzoo.steps.chain import Chain
@@ -138,11 +132,11 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
     splits = splits_of(config, dataset)
     for note in require_network(config, dataset):
         context.reporter.note(note)
-    prepared = prepare_stage(context, dataset)
+    prepared = prepare_slices(context, dataset)
     for note in prepared.notes:
         context.reporter.note(f"note: {note}")
     _say_planes(context, prepared)
-    results = [_run_cell(context, prepared, splits[cell.fold], cell) for cell in cells(config)]
+    results = [_run_cell(context, prepared, splits[place.fold], place) for place in places(config)]
     rows = make_rows(record for result in results for record in result.records)
     if len(rows):
         require_sound(rows, "the rows of this run")
@@ -161,7 +155,7 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
         write_frame(curves, folder / CURVES)
         write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
         write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
-        costs = write_costs(folder, [(result.cell, result.segmented) for result in results])
+        costs = write_costs(folder, [(result.cell.place, result.segmented) for result in results])
         write_sums(folder, (ROWS, CURVES, MANIFEST, *costs))
     made, found = dict(context.store.made), dict(context.store.found)
     maps = _maps_by_line(context, results[0].mapped)
@@ -212,7 +206,6 @@ def require_network(config: BenchConfig, dataset: Dataset) -> tuple[str, ...]:
 @dataclass(frozen=True)
 class _CellResult:
     cell: Cell
-    trained: Trained
     mapped: Mapped
     segmented: Segmented
     records: list[dict[str, Any]]
@@ -227,45 +220,42 @@ class _CellResult:
 
 def _failures(results: Sequence[_CellResult]) -> dict[str, str]:
     """Why methods and baselines have no rows; in which cells, where it is not the same in all."""
-    found: dict[str, list[tuple[Cell, str]]] = {}
+    found: dict[str, list[tuple[Place, str]]] = {}
     for result in results:
         for name, why in result.failures.items():
-            found.setdefault(name, []).append((result.cell, why))
+            found.setdefault(name, []).append((result.cell.place, why))
     texts = {}
-    for name, cells_of in found.items():
-        reasons = {why for _, why in cells_of}
-        alike = len(cells_of) == len(results) and len(reasons) == 1
+    for name, failed in found.items():
+        reasons = {why for _, why in failed}
+        alike = len(failed) == len(results) and len(reasons) == 1
         texts[name] = "; ".join(
-            why if alike else f"fold {cell.fold}, seed {cell.seed}: {why}"
-            for cell, why in (cells_of[:1] if alike else cells_of)
+            why if alike else f"{place}: {why}" for place, why in (failed[:1] if alike else failed)
         )
     return texts
 
 
-def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) -> _CellResult:
-    everyone = cells(context.config)
+def _run_cell(context: Context, prepared: Prepared, split: Split, place: Place) -> _CellResult:
+    everyone = places(context.config)
     if len(everyone) > 1:
-        number = everyone.index(cell) + 1
-        context.reporter.note(
-            f"cell {number} of {len(everyone)}: fold {cell.fold}, seed {cell.seed}"
-        )
-    trained = train_stage(context, prepared, split, cell.seed)
-    mapped = chains_stage(context, prepared, split, trained, cell.seed, context.chains)
+        number = everyone.index(place) + 1
+        context.reporter.note(f"cell {number} of {len(everyone)}: {place}")
+    cell = open_cell(context, prepared, split, place.seed)
+    mapped = map_chains(cell, context.chains)
     curves = {
-        name: _read_curves(curves_stage(context, prepared, artifact, name), split)
+        name: _read_curves(sweep_thresholds(cell, name, artifact), split)
         for name, artifact in mapped.artifacts.items()
     }
     rules = context.config.evaluation
     choices = {n: choose(frame, rules.protocols, rules.fixed) for n, frame in curves.items()}
-    scored = scores_stage(context, prepared, mapped.artifacts, choices)
-    constant = _cell_columns(context.config, cell)
+    scored = score_methods(cell, mapped.artifacts, choices)
+    constant = _cell_columns(context.config, place)
     columns = {n: _method_columns(context.chains[n], mapped.notes(n)) for n in mapped.artifacts}
     records = [
         constant | columns[name] | record
         for name, artifact in scored.items()
         for record in read_scores(artifact.folder)
     ]
-    segmented = segment_cell(context, prepared, split, trained, cell.seed)
+    segmented = segment_cell(cell)
     precision = {SEGMENTATION: context.config.segmentation.precision}
     records += [
         constant | {"computed_in": precision.get(record["stage"], constant["computed_in"])} | record
@@ -273,7 +263,7 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, cell: Cell) ->
     ]
     keyed = [frame.assign(**(constant | columns[name])) for name, frame in curves.items()]
     return _CellResult(
-        cell, trained, mapped, segmented, records, pd.concat(keyed) if keyed else pd.DataFrame()
+        cell, mapped, segmented, records, pd.concat(keyed) if keyed else pd.DataFrame()
     )
 
 
@@ -282,14 +272,14 @@ def _read_curves(artifact: Artifact, split: Split) -> pd.DataFrame:
     return frame.assign(subset=frame["case"].map(split.subset_of()))
 
 
-def _cell_columns(config: BenchConfig, cell: Cell) -> dict[str, Any]:
+def _cell_columns(config: BenchConfig, place: Place) -> dict[str, Any]:
     variant = config.data.options.get("variant")
     return {
         "run": config.run,
         "dataset": f"{config.data.name}-{variant}" if variant else config.data.name,
         "split": config.data.split.value,
-        "fold": cell.fold,
-        "seed": cell.seed,
+        "fold": place.fold,
+        "seed": place.seed,
         "backbone": config.backbone.name,
         "computed_in": config.training.precision,
         "stage": PSEUDO_MASK,
@@ -324,7 +314,7 @@ def _manifest(
         "schema": SCHEMA,
         "run": config.run,
         "config": config.without_places(),
-        "environment": describe(context.device),
+        "environment": context.store.environment,
         "dataset": {
             "title": dataset.facts.title,
             "licence": dataset.facts.licence,
@@ -340,25 +330,24 @@ def _manifest(
         },
         "cells": [
             {
-                "fold": result.cell.fold,
+                "fold": result.cell.place.fold,
                 "seed": result.cell.seed,
-                "classifier": result.trained.artifact.digest,
-                "history": result.trained.history,
+                "classifier": result.cell.trained.artifact.digest,
+                "history": result.cell.trained.history,
                 "steps": result.mapped.facts(),
             }
             for result in results
         ],
-        "equivalent": _equivalent(context, results[0].trained),
+        "equivalent": _equivalent(results[0].cell),
         "failures": dict(failures),
     }
 
 
-def _equivalent(context: Context, trained: Trained) -> list[tuple[str, ...]]:
+def _equivalent(cell: Cell) -> list[tuple[str, ...]]:
     """Groups of methods that are one method on the head and layer of this run."""
-    config = context.config
-    classifier = trained.classifier
+    context, classifier = cell.context, cell.trained.classifier
     grey = torch.zeros(1, MULTIPLE, MULTIPLE, device=context.device)
-    view = Viewer(classifier.model, config.backbone.layer)(classifier.normalise(grey))
+    view = Viewer(classifier.model, context.config.backbone.layer)(classifier.normalise(grey))
     lines = {
         str(chain): line_name(chain.label, chain.variant)
         for chain in context.chains.values()

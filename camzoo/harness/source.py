@@ -1,8 +1,9 @@
-"""A hash of the code that a result depends on, without words about it.
+"""What stands for the code that a result depends on: a hash of it, and versions of libraries.
 
-Names of methods, steps and baselines stay while their code changes. What the store keeps of them is
-found again only while the code is the same: that of their own module, and of every module that it
-imports, directly or through others, from camzoo, from their own package, or from beside their file.
+Names of stages, methods and baselines stay while their code changes. What the store keeps of them
+is found again only while the code is the same: that of their own module, and of every module that
+it imports, directly or through others, from camzoo, from their own package, or from beside their
+file. Of all other packages that these modules import, the versions count.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ import importlib.util
 import inspect
 import json
 import marshal
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.machinery import ModuleSpec
+from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from camzoo.core.environment import installed_version
 from camzoo.core.lazy import homes_of
-from camzoo.metrics.definitions import stored_metrics
+
+#: A worker, or a class that is plugged in.
+Written = type | Callable[..., Any]
 
 _OWN: Final = "camzoo"
 #: Modules whose values stand in the keys of results, or from which no number comes.
@@ -43,48 +49,66 @@ _WITHOUT_NUMBERS: Final = frozenset(
 )
 
 
-def source_digest(written: type | Callable[..., object]) -> str:
-    """Return the hash of the code behind a class or function, and behind all that it calls.
+#: Libraries that check and show; no number comes from them.
+_TOOLS: Final = frozenset({"filelock", "pydantic", "rich", "typer", "typing_extensions"})
 
-    Comments, docstrings and the layout of lines do not count: no result depends on them. Other
-    packages do not count either, nor what is found by a name in a registry. Each module is read
-    once per process, so that an edit while a run goes on does not name results of the old code.
+
+def code_of(*written: Written) -> dict[str, Any]:
+    """Return what stands in a key for the code behind classes and functions.
+
+    Comments, docstrings and the layout of lines do not count: no result depends on them. Nor does
+    what is found by a name in a registry. Each module is read once per process, so that an edit
+    while a run goes on does not name results of the old code.
 
     Returns:
-        16 hexadecimal digits.
+        ``source``: 16 hexadecimal digits for each; ``libraries``: name to version.
     """
+    closures = [_closure(each) for each in written]
+    libraries = frozenset().union(*(libraries for _, libraries in closures))
+    return {
+        "source": [digest for digest, _ in closures],
+        "libraries": {name: version for top in libraries for name, version in _versions(top)},
+    }
+
+
+@cache
+def _closure(written: Written) -> tuple[str, frozenset[str]]:
+    """Hash of all modules behind something, and the other packages that they import."""
     own = written.__module__
     source = _source_around(written)
     if source is None:
-        return _hash(_compiled(written))
+        return _hash(_compiled(written)), frozenset()
     packages = {_OWN, own.partition(".")[0]}
-    parts = {"": _bare(source)}
+    parts, libraries = {"": _bare(source)}, set[str]()
     todo = set(_imported(source, own))
     while todo:
         name = todo.pop()
-        if (
-            name in (*parts, own)
-            or name in _WITHOUT_NUMBERS
-            or (name.partition(".")[0] not in packages and not _beside(name, own))
-        ):
+        if name in (*parts, own) or name in _WITHOUT_NUMBERS:
+            continue
+        top = name.partition(".")[0]
+        if top not in packages and not _beside(name, own):
+            libraries.add(top)
             continue
         text = _source_of(name)
         if text is not None:
             parts[name] = _bare(text)
             todo.update(_imported(text, name))
-    return _hash(json.dumps(parts, sort_keys=True))
+    libraries -= sys.stdlib_module_names | _TOOLS | {""}
+    return _hash(json.dumps(parts, sort_keys=True)), frozenset(libraries)
 
 
-def metrics_code() -> dict[str, str]:
-    """Return the hash of the code of every metric that result rows have a column for, by name.
-
-    It is part of the keys of scores: a metric that is new or changed has them measured again.
-    """
-    return {metric.name: source_digest(type(metric)) for metric in stored_metrics()}
+def _versions(top: str) -> list[tuple[str, str]]:
+    """The distributions that a package comes from, with their versions."""
+    return [(name.lower(), installed_version(name)) for name in _homes().get(top, [top])]
 
 
 @cache
-def _source_around(written: type | Callable[..., object]) -> str | None:
+def _homes() -> dict[str, list[str]]:
+    return {top: sorted(set(names)) for top, names in packages_distributions().items()}
+
+
+@cache
+def _source_around(written: Written) -> str | None:
     """Source of the module that something is in; None where it was typed at a prompt."""
     try:
         return inspect.getsource(inspect.getmodule(written) or written)
@@ -92,7 +116,7 @@ def _source_around(written: type | Callable[..., object]) -> str | None:
         return None
 
 
-def _compiled(written: type | Callable[..., object]) -> str:
+def _compiled(written: Written) -> str:
     """What stands for code without source, as typed at a prompt: the bytecode of its functions."""
     members = vars(written) if isinstance(written, type) else {"": written}
     codes = {
@@ -159,8 +183,10 @@ def _found(name: str) -> ModuleSpec | None:
 @cache
 def _beside(name: str, own: str) -> bool:
     """Whether a module's file lies beside that of a plug-in in one file, which has no package."""
+    if "." in own:
+        return False
     here, other = (_found(each) for each in (own, name))
-    if "." in own or here is None or other is None or not here.origin or not other.origin:
+    if here is None or other is None or not here.origin or not other.origin:
         return False
     folder = Path(here.origin).parent
     return Path(other.origin).parent == folder and not {"site-packages", "lib"} & {*folder.parts}

@@ -2,7 +2,9 @@
 
 A folder is visible under its final name only when it is complete, so a run that is killed leaves
 nothing that a later run could mistake for a result. What a stage had begun stays in a work folder
-of its own; a stage that can go on from there (training, from its last epoch) finds it.
+of its own; a stage that can go on from there (training, from its last epoch) finds it. A result
+keeps its key, the checksums of its files, and what made it; one whose files are not what was
+written is set aside and made again.
 """
 
 from __future__ import annotations
@@ -15,37 +17,30 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from filelock import FileLock
 
+from camzoo.core.checksums import SUMS, verify_sums, write_sums
+from camzoo.core.environment import describe
+from camzoo.core.errors import DamagedError
 from camzoo.core.files import storing, write_text
 from camzoo.core.progress import Quiet, Reporter
+from camzoo.core.stored import made_again
 from camzoo.harness.cost import CostMeter
+from camzoo.harness.stage import Key, Request, Work
 
-Key = Mapping[str, Any]
-#: In the folder of an artifact: when it was made, and what that took.
+#: In the folder of an artifact, beside its files and their checksums.
+_KEY: Final = "key.json"
 _MADE: Final = "made.json"
 
 
 @dataclass(frozen=True)
-class Work:
-    """How much there is to compute for a result, so that its time can be foretold from others'.
-
-    Attributes:
-        kind: Results of one kind take times in proportion to their amounts.
-        amount: Pixels that go through a network, voxels that are compared, and the like.
-    """
-
-    kind: str
-    amount: float
-
-
-@dataclass(frozen=True)
 class Made:
-    """What making an artifact took.
+    """What making an artifact took, and what made it.
 
     Attributes:
         when: Local time at which it was finished, ISO 8601.
@@ -53,9 +48,8 @@ class Made:
         memory_mib: High-water mark of the process meanwhile; None where the system does not tell.
         cuda_mib: Likewise of the CUDA device.
         resumed: Whether it went on from an interrupted attempt, whose time is not in it.
-        work: What was computed; None where the stage does not say.
-        device: Where it was computed.
-        threads: On how many threads of the processor.
+        work: What was computed.
+        environment: Machine, packages and commit (:func:`camzoo.core.environment.describe`).
     """
 
     when: str
@@ -63,9 +57,18 @@ class Made:
     memory_mib: float | None
     cuda_mib: float | None
     resumed: bool
-    work: Work | None
-    device: str
-    threads: int
+    work: Work
+    environment: Mapping[str, Any]
+
+    @property
+    def device(self) -> str:
+        """Kind of device on which it was computed."""
+        return str(self.environment["device"])
+
+    @property
+    def threads(self) -> int:
+        """Threads of the processor on which it was computed."""
+        return int(self.environment["threads"])
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,12 @@ def read_made(folder: Path) -> Made | None:
     """Read what making the artifact in ``folder`` took; None where nothing readable says so."""
     try:
         told = json.loads((folder / _MADE).read_text("utf-8"))
-        work = told.pop("work")
-        return Made(**told, work=Work(**work) if work else None)
+        work, environment = Work(**told.pop("work")), dict(told.pop("environment"))
+        made = Made(**told, work=work, environment=environment)
+        sound = bool(made.device) and made.threads > 0
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+    return made if sound else None
 
 
 class Store:
@@ -120,7 +125,13 @@ class Store:
         self.found: Counter[str] = Counter()
         self._reporter = reporter or Quiet()
         self._device = device or torch.device("cpu")
-        self._seen: set[str] = set()
+        self._counted: set[str] = set()
+        self._intact: set[Path] = set()
+
+    @cached_property
+    def environment(self) -> dict[str, object]:
+        """Machine, packages and commit that results are made with."""
+        return describe(self._device)
 
     def find(self, stage: str, key: Key) -> Artifact:
         """Say where the artifact of ``key`` is, or would be: its folder need not exist."""
@@ -133,50 +144,25 @@ class Store:
             return None
         return artifact.made.when if artifact.made else _modified(artifact.folder)
 
-    def get(
-        self,
-        stage: str,
-        key: Key,
-        make: Callable[[Path], None],
-        *,
-        title: str = "",
-        work: Work | None = None,
-        resumable: bool = False,
-    ) -> Artifact:
-        """Return the artifact of ``key``, making it where it is not there yet.
-
-        Args:
-            stage: Name of the stage.
-            key: All that the result depends on, as JSON.
-            make: Fills the folder it is given.
-            title: How people call the result; by default the stage.
-            work: How much there is to compute.
-            resumable: Whether ``make`` goes on from what an interrupted call left in the folder.
+    def get(self, request: Request, make: Callable[[Path], object]) -> Artifact:
+        """Return the artifact of a request; ``make`` fills its folder where it is not there yet.
 
         Raises:
             StorageError: The folder cannot be written or read.
         """
 
-        def make_one(folders: dict[str, Path]) -> set[str]:
+        def make_one(folders: Mapping[str, Path]) -> set[str]:
             make(folders[""])
             return {""}
 
-        works = {"": work} if work else {}
-        return self.get_all(
-            stage, {"": key}, make_one, title=title, works=works, resumable=resumable
-        )[""]
+        return self.get_all({"": request}, make_one)[""]
 
     def get_all(
         self,
-        stage: str,
-        keys: Mapping[str, Key],
-        make: Callable[[dict[str, Path]], set[str]],
-        *,
-        title: str = "",
-        works: Mapping[str, Work] | None = None,
-        resumable: bool = False,
+        requests: Mapping[str, Request],
+        make: Callable[[Mapping[str, Path]], Iterable[str]],
     ) -> dict[str, Artifact]:
-        """Return the artifacts of several keys, by name.
+        """Return the artifacts of several requests to one stage, by name.
 
         ``make`` is called once, with the folders of those that are missing, and returns the names
         that it completed; the others have no artifact. Where several names have one key, it is
@@ -186,66 +172,102 @@ class Store:
         Raises:
             StorageError: The folder cannot be written or read.
         """
-        artifacts = {name: self.find(stage, key) for name, key in keys.items()}
+        artifacts = {name: self._artifact(request) for name, request in requests.items()}
         first = {artifact: name for name, artifact in reversed(artifacts.items())}
         with storing(self.root), ExitStack() as locks:
             for artifact in sorted(first, key=lambda a: a.digest):
-                if not artifact.folder.exists():
+                if self._fault(artifact) is not None:
                     locks.enter_context(_locked(_work(artifact.folder).with_suffix(".lock")))
-            missing = {
-                name: _work(artifact.folder)
-                for name, artifact in artifacts.items()
-                if first[artifact] == name and not artifact.folder.exists()
-            }
-            there = {
-                name: artifact
-                for name, artifact in artifacts.items()
-                if first[artifact] == name and name not in missing
-            }
-            self._say_found(stage, title or stage, there)
+            once = {name: a for name, a in artifacts.items() if first[a] == name}
+            # Another process may have made it while this one waited.
+            missing = {name: a for name, a in once.items() if self._is_missing(a)}
+            there = {name: a for name, a in once.items() if name not in missing}
+            self._say_found({n: requests[n] for n in there}, there)
             if missing:
-                resumed = any(folder.exists() for folder in missing.values())
-                _clear(missing.values(), keep=resumable)
-                with CostMeter(self._device) as meter:
-                    done = sorted(make(dict(missing)))
-                for name in done:
-                    write_text(missing[name] / "key.json", _canonical(keys[name]))
-                    took = self._took(
-                        meter, len(done), resumable and resumed, (works or {}).get(name)
-                    )
-                    write_text(missing[name] / _MADE, json.dumps(asdict(took), indent=1))
-                    missing[name].rename(artifacts[name].folder)
-                self._count(self.made, stage, [artifacts[name] for name in done])
+                self._make({n: requests[n] for n in missing}, missing, make)
             return {name: a for name, a in artifacts.items() if a.folder.exists()}
 
-    def _took(self, meter: CostMeter, shares: int, resumed: bool, work: Work | None) -> Made:
-        return Made(
-            when=time.strftime("%Y-%m-%dT%H:%M:%S"),
-            seconds=meter.seconds / shares,
-            memory_mib=meter.memory_mib,
-            cuda_mib=meter.cuda_mib,
-            resumed=resumed,
-            work=work,
-            device=self._device.type,
-            threads=torch.get_num_threads(),
-        )
+    def _artifact(self, request: Request) -> Artifact:
+        if request.key is None:
+            raise ValueError(f"{request.title}: its key is not known yet")
+        return self.find(request.stage.name, request.key)
 
-    def _say_found(self, stage: str, title: str, there: Mapping[str, Artifact]) -> None:
+    def _fault(self, artifact: Artifact) -> str | None:
+        """What is wrong with the folder of an artifact; looked for once, as it takes a while."""
+        if not artifact.folder.exists():
+            return "it is not there"
+        if artifact.folder not in self._intact:
+            try:
+                verify_sums(artifact.folder, _names_in(artifact.folder), made_again)
+            except DamagedError as error:
+                return str(error).partition(";")[0]
+            self._intact.add(artifact.folder)
+        return None
+
+    def _is_missing(self, artifact: Artifact) -> bool:
+        """Whether an artifact is to be made; one that is damaged is set aside first."""
+        fault = self._fault(artifact)
+        if fault is not None and artifact.folder.exists():
+            aside = artifact.folder.with_name(f".damaged-{artifact.digest}")
+            shutil.rmtree(aside, ignore_errors=True)
+            artifact.folder.rename(aside)
+            self._reporter.note(f"{fault}; it is made again, the damaged one is kept as {aside}")
+        return fault is not None
+
+    def _make(
+        self,
+        requests: Mapping[str, Request],
+        artifacts: Mapping[str, Artifact],
+        make: Callable[[Mapping[str, Path]], Iterable[str]],
+    ) -> None:
+        stage = next(iter(requests.values())).stage
+        folders = {name: _work(artifact.folder) for name, artifact in artifacts.items()}
+        resumed = stage.resumable and any(folder.exists() for folder in folders.values())
+        _clear(folders.values(), keep=stage.resumable)
+        with CostMeter(self._device) as meter:
+            done = sorted(make(folders))
+        for name in done:
+            folder, request = folders[name], requests[name]
+            write_text(folder / _KEY, _canonical(request.key or {}))
+            write_sums(folder, _names_in(folder))
+            made = Made(
+                when=time.strftime("%Y-%m-%dT%H:%M:%S"),
+                seconds=meter.seconds / len(done),
+                memory_mib=meter.memory_mib,
+                cuda_mib=meter.cuda_mib,
+                resumed=resumed,
+                work=request.work,
+                environment=self.environment,
+            )
+            write_text(folder / _MADE, json.dumps(asdict(made), indent=1))
+            folder.rename(artifacts[name].folder)
+            self._intact.add(artifacts[name].folder)
+        self._count(self.made, stage.name, [artifacts[name] for name in done])
+
+    def _say_found(self, requests: Mapping[str, Request], there: Mapping[str, Artifact]) -> None:
         """Tell once what need not be made, with the time at which it was."""
-        new = {name: a for name, a in there.items() if a.digest not in self._seen}
-        self._count(self.found, stage, list(new.values()))
-        if new:
-            names = f" {', '.join(new)}" if any(new) else ""
-            whens = [when for a in new.values() if (when := self.when(a))]
-            self._reporter.note(f"{title}: found{names} (made {_span(whens)})")
-            for name, artifact in new.items():
-                self._reporter.detail(f"  {name or title}: {artifact.folder}")
+        new = {name: a for name, a in there.items() if a.digest not in self._counted}
+        if not new:
+            return
+        request = next(iter(requests.values()))
+        self._count(self.found, request.stage.name, list(new.values()))
+        names = f" {', '.join(new)}" if any(new) else ""
+        whens = [when for a in new.values() if (when := self.when(a))]
+        self._reporter.note(f"{request.title}: found{names} (made {_span(whens)})")
+        for name, artifact in new.items():
+            self._reporter.detail(f"  {name or request.title}: {artifact.folder}")
 
     def _count(self, counter: Counter[str], stage: str, artifacts: Sequence[Artifact]) -> None:
-        new = len([a for a in artifacts if a.digest not in self._seen])
+        new = {a.digest for a in artifacts} - self._counted
         if new:
-            counter[stage] += new
-        self._seen.update(a.digest for a in artifacts)
+            counter[stage] += len(new)
+        self._counted |= new
+
+
+def _names_in(folder: Path) -> list[str]:
+    """The files of an artifact but for what making it took, from which no number comes."""
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in files if name not in (SUMS, _MADE))
 
 
 def _clear(folders: Iterable[Path], *, keep: bool) -> None:

@@ -54,11 +54,11 @@ class AffinityRefinement(MapStep):
 
     def apply(self, source: MapArrays, context: StepContext, out: MapArrays) -> StepReport:
         """Train the boundary network on positive training slices, then refine all maps."""
-        precision = context.config.training.precision
+        precision = context.training.precision
         settings = self._settings(context.slices.size, precision=precision)
         trunk = starting_point(
             context.classifier,
-            context.config.backbone,
+            context.backbone,
             len(context.slices.organs),
             seed=context.seed,
         )

@@ -25,7 +25,7 @@ from camzoo.core.registries import steps
 from camzoo.core.supervision import Supervision
 
 if TYPE_CHECKING:
-    from camzoo.config import BenchConfig
+    from camzoo.config import BackboneConfig, MapsConfig, TrainingConfig
     from camzoo.core.progress import Reporter
     from camzoo.core.spec import Spec
     from camzoo.data.slices import TaggedSlices
@@ -42,7 +42,9 @@ class StepContext:
         method: The CAM method at the head of the chain.
         base: Its maps, [N, C, s, s].
         classifier: The classifier they were made from, on ``device``; to be copied, never changed.
-        config: Of the run.
+        backbone: Settings of the classifier's network.
+        training: Settings of its training.
+        pipeline: Settings of the maps.
         seed: Of the cell.
         device: Where to compute.
         folder: Kept with the result; for networks and the like.
@@ -57,7 +59,9 @@ class StepContext:
     method: Spec
     base: MapArrays
     classifier: Classifier
-    config: BenchConfig
+    backbone: BackboneConfig
+    training: TrainingConfig
+    pipeline: MapsConfig
     seed: int
     device: torch.device
     folder: Path
@@ -78,7 +82,7 @@ class StepContext:
             self.slices,
             out,
             change,
-            normalisation=self.config.maps.normalisation,
+            normalisation=self.pipeline.normalisation,
             device=self.device,
         )
 

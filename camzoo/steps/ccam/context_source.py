@@ -45,7 +45,7 @@ class ContextSource:
 
     def context_map(self, context: StepContext) -> ContextMap:
         """Count the coarse masks of the positive training slices."""
-        if context.config.maps.normalisation == "none":
+        if context.pipeline.normalisation == "none":
             raise ConfigError(
                 f"{self.step}: coarse masks are maps above a share of their maximum; "
                 "maps.normalisation=none leaves them on no scale"

@@ -144,7 +144,7 @@ class CategoryCausality(MapStep):
     ) -> None:
         rows = context.positives
         slices = context.slices.at(rows)
-        config = retraining(context.config.training, self._rate)
+        config = retraining(context.training, self._rate)
         ranges = Augmentation.of(config, sided=slices.sided)
         loss = CausalLoss(network, coarse[rows], prior, self._aligned, ranges, config.precision)
         title = f"retraining on {len(rows)} positive slices, seed {context.seed}"
@@ -178,11 +178,10 @@ class CategoryCausality(MapStep):
             build(context.method, cams), network.weight.detach(), shares, prior,
             aligned=self._aligned,
         )  # fmt: skip
-        config = context.config
         with context.reporter.stage(f"maps of the retrained network, seed {context.seed}") as tick:
             make_maps(
-                network.classifier, {"": method}, context.slices, config.maps, {"": out},
-                layer=config.backbone.layer, precision=config.training.precision, tick=tick,
+                network.classifier, {"": method}, context.slices, context.pipeline, {"": out},
+                layer=context.backbone.layer, precision=context.training.precision, tick=tick,
             )  # fmt: skip
         return method
 
