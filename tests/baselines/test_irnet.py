@@ -18,8 +18,8 @@ def refined(method, slices, maps, folder):
     config = TINY.changed({"training.precision": "fp32"})
     classifier = build_classifier(config.backbone, 2, seed=0)
     context = StepContext(
-        slices, np.arange(len(slices)), Spec("cam"), maps, classifier, config, 0,
-        torch.device("cpu"), folder, Quiet(), lambda side: None,
+        slices, np.arange(len(slices)), Spec("cam"), maps, classifier, config.backbone,
+        config.training, config.maps, 0, torch.device("cpu"), folder, Quiet(), lambda side: None,
     )  # fmt: skip
     out = MapArrays.empty(*maps.maps.shape[:3])
     (step,) = parse_chain(method).built

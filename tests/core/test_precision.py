@@ -13,8 +13,8 @@ from camzoo.core.precision import Precisions, autocast, choose_precision
 from camzoo.core.processor import Native
 from camzoo.core.progress import Quiet
 from camzoo.evaluate.rows import read_rows
+from camzoo.harness.context import Context
 from camzoo.harness.run import bench
-from camzoo.harness.stages import Context
 from camzoo.harness.store import Store
 from camzoo.presets import PRESETS, preset
 from camzoo.report.leaderboards import write_page
@@ -124,7 +124,7 @@ def precision_keys(store):
     def walk(node):
         if isinstance(node, dict):
             for name, value in node.items():
-                if name == "precision":
+                if name.endswith("precision"):
                     yield value
                 yield from walk(value)
 

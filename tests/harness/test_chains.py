@@ -8,9 +8,10 @@ import pytest
 from camzoo.cams.map_files import MapFiles
 from camzoo.core.progress import Quiet
 from camzoo.core.supervision import Supervision
-from camzoo.harness.chains import Mapped, read_report
+from camzoo.harness.chains import Mapped
 from camzoo.harness.run import bench
 from camzoo.harness.store import Artifact
+from camzoo.harness.workers.step import read_report
 from camzoo.presets import preset
 from camzoo.report.leaderboards import write_page
 from camzoo.steps.base import MapStep, StepReport, steps

@@ -145,10 +145,13 @@ def test_the_code_of_a_plugin_and_of_what_lies_beside_it_is_in_its_digest(write)
         write("own.py", before=f"from helper import FACTOR\n# {words}")
         for module in ("helper", "own"):
             sys.modules.pop(module, None)
-        for cached in (source._source_around, source._source_of, source._imported, source._beside):
+        for cached in (
+            source._closure, source._source_around, source._source_of, source._imported,
+            source._beside,
+        ):  # fmt: skip
             cached.cache_clear()
         linecache.clearcache()
-        return source.source_digest(find_class("own:EnergyCam"))
+        return source.code_of(find_class("own:EnergyCam"))["source"]
 
     first = digest(2)
     assert digest(2, "words do not count") == first

@@ -236,15 +236,6 @@ def test_a_method_learns_from_views_like_those_of_the_maps(undisturbed, fitted):
     assert MapFiles.open(result.maps[fitted]).maps.any()
 
 
-def test_only_methods_that_learn_have_a_version_of_learning_in_their_key(undisturbed):
-    out = undisturbed[0].folder.parent
-    result = bench(TINY.changed({"methods": ["cam", "lpcam"]}), out)
-    keys = {name: json.loads((folder / "key.json").read_text())
-            for name, folder in result.maps.items()}  # fmt: skip
-    assert "fitting" in keys["lpcam"]
-    assert "fitting" not in keys["cam"]
-
-
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [

@@ -18,11 +18,13 @@ from camzoo.core.registries import cams
 from camzoo.core.supervision import Supervision
 from camzoo.data.readers import read_volume
 from camzoo.data.splits import Split
-from camzoo.harness.baseline_inputs import BaselineCell
+from camzoo.harness.baseline_inputs import BaselineInputs
+from camzoo.harness.cells import Cell, Trained
+from camzoo.harness.context import Context
 from camzoo.harness.cost import CostMeter
+from camzoo.harness.path import open_cell
 from camzoo.harness.run import bench
-from camzoo.harness.stages import Context, train_stage
-from camzoo.harness.store import Store
+from camzoo.harness.store import Artifact, Store
 from camzoo.network.backbone import Classifier, build_classifier
 from camzoo.report.leaderboards import write_page
 from camzoo.report.segmentation import of_baselines, segmentation_region_table, segmentation_table
@@ -502,8 +504,9 @@ def test_a_classifier_handed_out_is_a_copy_on_the_device_wherever_the_maps_left_
     context = Context(TINY, Store(tmp_path), torch.device("meta"), Quiet())
     split = Split(SplitKind.PATIENT, 0, **{k: tuple(v) for k, v in _split(done).items()})
     for left in ("cpu", "meta"):
-        cell = BaselineCell(context, done.prepared, split, shared.to(left), {}, seed=0)
-        handed = cell.inputs(Failing(), tmp_path).classifier
+        trained = Trained(Artifact(tmp_path, "none"), shared.to(left), [])
+        cell = Cell(context, done.prepared, split, 0, trained)
+        handed = BaselineInputs(cell, {}).of(Failing(), tmp_path).classifier
         assert handed is not shared
         assert not handed.training
         assert {tensor.device.type for tensor in handed.state_dict().values()} == {"meta"}
@@ -524,9 +527,9 @@ def test_the_classifier_of_a_cell_is_on_the_device_of_the_run(done):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("camzoo.network.backbone.Classifier", Watched)
-        trained = train_stage(context, done.prepared, split, seed=0)
+        cell = open_cell(context, done.prepared, split, seed=0)
     assert moved == [context.device]
-    assert not trained.classifier.training
+    assert not cell.trained.classifier.training
 
 
 def test_runs_without_baselines_keep_their_names():

@@ -5,13 +5,14 @@ import importlib.util
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from itertools import count
 
 import pytest
 
 from camzoo.core.registries import steps
 from camzoo.harness import source
-from camzoo.harness.source import _source_of, source_digest
+from camzoo.harness.source import _source_of, code_of
 
 ORIGINAL = '''
 """About the module."""
@@ -28,6 +29,13 @@ class Method:
         return math.sqrt(view) ** self.power  # a comment
 '''
 _NUMBERS = count()
+
+
+def source_digest(written):
+    """Hash of the code behind one class or function, read anew."""
+    source._closure.cache_clear()
+    (digest,) = code_of(written)["source"]
+    return digest
 
 
 @pytest.fixture
@@ -102,8 +110,8 @@ def plugin(tmp_path, monkeypatch):
 def in_a_process(package, folder):
     """Each process reads a module once."""
     script = (
-        "from camzoo.harness.source import source_digest\n"
-        f"from {package}.method import Method\nprint(source_digest(Method))"
+        "from camzoo.harness.source import code_of\n"
+        f"from {package}.method import Method\nprint(code_of(Method)['source'])"
     )
     path = os.pathsep.join([str(folder.parent), *sys.path])
     done = subprocess.run(
@@ -137,9 +145,9 @@ def test_what_the_package_itself_imports_from_beside_it_counts(plugin, text):
 def test_an_edit_while_a_run_goes_on_names_nothing_anew(plugin):
     package, folder = plugin
     method = importlib.import_module(f"{package}.method").Method
-    before = source_digest(method)
+    before = code_of(method)
     (folder / "far.py").write_text("FAR = 3\n", encoding="utf-8")
-    assert source_digest(method) == before
+    assert code_of(method) == before
 
 
 def test_what_a_step_calls_in_camzoo_counts(monkeypatch):
@@ -199,3 +207,26 @@ def test_what_is_imported_through_the_public_face_counts(digest, monkeypatch, wo
     )
     assert digest(text) != before
     assert digest(ORIGINAL) == digest(ORIGINAL)
+
+
+def test_versions_of_the_libraries_behind_code_stand_beside_its_hash(plugin, monkeypatch):
+    """Of those that the modules behind it import, and no others; what only checks is none."""
+    package, folder = plugin
+    (folder / "far.py").write_text(
+        "import json\nimport pydantic\nimport numpy.linalg\nfrom nibabel import load\nFAR = 2\n"
+    )
+    (folder / "other.py").write_text("import scipy\n")
+    method = importlib.import_module(f"{package}.method").Method
+    monkeypatch.setattr(source, "installed_version", lambda name: f"version of {name}")
+    libraries = {"numpy": "version of numpy", "nibabel": "version of nibabel"}
+    assert code_of(method)["libraries"] == libraries
+
+
+def test_a_library_is_called_by_the_distribution_that_it_comes_from(plugin):
+    package, folder = plugin
+    text = "class Method:\n    def maps(self):\n        import pytorch_grad_cam, absent_library\n"
+    (folder / "method.py").write_text(text)
+    code = code_of(importlib.import_module(f"{package}.method").Method)
+    assert code["libraries"] == {
+        "grad-cam": version("grad-cam"), "absent_library": "not installed",
+    }  # fmt: skip

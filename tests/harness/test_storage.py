@@ -14,8 +14,10 @@ from camzoo.core.errors import StorageError
 from camzoo.core.files import replace_atomically, reserve, storing, write_text
 from camzoo.core.progress import Quiet
 from camzoo.harness.run import bench
+from camzoo.harness.stages import MAPS
 from camzoo.harness.store import Store
 from tests.harness.test_plan import TINY
+from tests.harness.test_store import ask
 
 SMALL = TINY.changed({"methods": ["cam"], "baselines": ["p-cam"]})
 
@@ -218,20 +220,20 @@ def test_what_is_found_is_said_once(tmp_path):
         return set(folders)
 
     first, told = Told(), Told()
-    keys = {"a": {"n": 1}, "b": {"n": 2}}
+    requests = {name: ask({"n": name}, MAPS, "maps, seed 0") for name in "ab"}
     store = Store(tmp_path, first)
-    store.get_all("maps", keys, make, title="maps, seed 0")
-    store.get_all("maps", keys, make, title="maps, seed 0")
+    store.get_all(requests, make)
+    store.get_all(requests, make)
     assert first.notes == []
     assert (store.made, store.found) == ({"maps": 2}, {})
     again = Store(tmp_path, told)
     for _ in range(2):
-        again.get_all("maps", keys | {"c": {"n": 3}}, make, title="maps, seed 0")
+        again.get_all(requests | {"c": ask({"n": "c"}, MAPS, "maps, seed 0")}, make)
     (line,) = told.notes
     assert line.startswith("maps, seed 0: found a, b (made 20")
     assert len(told.details) == 2
     assert (again.made, again.found) == ({"maps": 1}, {"maps": 2})
-    made = again.find("maps", {"n": 3})
+    made = again.find("maps", {"n": "c"})
     assert made.made.seconds >= 0
     assert again.when(made) == made.made.when
-    assert again.when(again.find("maps", {"n": 4})) is None
+    assert again.when(again.find("maps", {"n": "d"})) is None

@@ -1,9 +1,19 @@
+import json
 import multiprocessing
 import time
 
 import pytest
 
+from camzoo.core.progress import Quiet
+from camzoo.harness.stage import Request, Stage, Work
 from camzoo.harness.store import Store
+
+STAGE = Stage("stage", print)
+RESUMABLE = Stage("stage", print, resumable=True)
+
+
+def ask(key, stage=STAGE, title="a result"):
+    return Request(stage, key, title, Work("words", 1))
 
 
 def write(text):
@@ -19,25 +29,30 @@ def refuse(_folder):
 
 def test_a_result_is_made_once(tmp_path):
     store = Store(tmp_path)
-    first = store.get("stage", {"a": 1}, write("x"))
-    again = store.get("stage", {"a": 1}, refuse)
+    first = store.get(ask({"a": 1}), write("x"))
+    again = store.get(ask({"a": 1}), refuse)
     assert first == again
     assert (again.folder / "result.txt").read_text() == "x"
 
 
 def test_another_key_is_another_result(tmp_path):
     store = Store(tmp_path)
-    one = store.get("stage", {"a": 1}, write("1"))
-    two = store.get("stage", {"a": 2}, write("2"))
-    other = store.get("other", {"a": 1}, write("3"))
+    one = store.get(ask({"a": 1}), write("1"))
+    two = store.get(ask({"a": 2}), write("2"))
+    other = store.get(ask({"a": 1}, Stage("other", print)), write("3"))
     assert len({one.folder, two.folder, other.folder}) == 3
     assert len({one.digest, two.digest, other.digest}) == 3
 
 
 def test_the_order_of_a_key_does_not_matter(tmp_path):
     store = Store(tmp_path)
-    store.get("stage", {"a": 1, "b": [2, 3]}, write("x"))
-    store.get("stage", {"b": (2, 3), "a": 1}, refuse)
+    store.get(ask({"a": 1, "b": [2, 3]}), write("x"))
+    store.get(ask({"b": (2, 3), "a": 1}), refuse)
+
+
+def test_a_key_that_is_not_known_yet_cannot_be_asked_for(tmp_path):
+    with pytest.raises(ValueError, match="a result: its key is not known"):
+        Store(tmp_path).get(ask(None), refuse)
 
 
 def test_a_failure_leaves_no_result_and_is_made_afresh(tmp_path):
@@ -48,13 +63,24 @@ def test_a_failure_leaves_no_result_and_is_made_afresh(tmp_path):
         raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError):
-        store.get("stage", {}, broken)
-    artifact = store.get("stage", {}, write("whole"))
+        store.get(ask({}), broken)
+    artifact = store.get(ask({}), write("whole"))
     assert sorted(p.name for p in artifact.folder.iterdir()) == [
+        "SHA256SUMS",
         "key.json",
         "made.json",
         "result.txt",
     ]
+
+
+def test_what_made_a_result_stands_beside_it(tmp_path):
+    artifact = Store(tmp_path).get(ask({"a": 1}), write("x"))
+    told = json.loads((artifact.folder / "made.json").read_text())
+    assert told["environment"]["packages"]["torch"]
+    assert told["environment"]["commit"]
+    assert json.loads((artifact.folder / "key.json").read_text()) == {"a": 1}
+    assert artifact.made.device == "cpu"
+    assert artifact.made.work == Work("words", 1)
 
 
 def test_a_resumable_stage_finds_what_it_left(tmp_path):
@@ -68,13 +94,13 @@ def test_a_resumable_stage_finds_what_it_left(tmp_path):
         assert (folder / "checkpoint").read_text() == "epoch 3"
 
     with pytest.raises(RuntimeError):
-        store.get("stage", {}, broken, resumable=True)
-    store.get("stage", {}, resume, resumable=True)
+        store.get(ask({}, RESUMABLE), broken)
+    assert store.get(ask({}, RESUMABLE), resume).made.resumed
 
 
 def test_several_are_made_together_and_only_those_missing(tmp_path):
     store = Store(tmp_path)
-    store.get("stage", {"m": "a"}, write("a"))
+    store.get(ask({"m": "a"}), write("a"))
     asked = []
 
     def make(folders):
@@ -83,9 +109,69 @@ def test_several_are_made_together_and_only_those_missing(tmp_path):
             (folder / "result.txt").write_text(name)
         return {"b"}  # c failed
 
-    made = store.get_all("stage", {n: {"m": n} for n in "abc"}, make)
+    made = store.get_all({n: ask({"m": n}) for n in "abc"}, make)
     assert asked == ["b", "c"]
     assert sorted(made) == ["a", "b"]
+
+
+def _nested(folder):
+    (folder / "below").mkdir()
+    (folder / "below" / "result.txt").write_text("x")
+
+
+def _swap(folder):
+    (folder / "below" / "result.txt").write_text("y")
+
+
+def _delete(folder):
+    (folder / "below" / "result.txt").unlink()
+
+
+def _add(folder):
+    (folder / "more.txt").write_text("z")
+
+
+def _forget(folder):
+    (folder / "SHA256SUMS").unlink()
+
+
+def _scribble(folder):
+    (folder / "SHA256SUMS").write_bytes(b"\xff\x00")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (_swap, "below/result.txt is not what was written"),
+        (_delete, "below/result.txt is missing"),
+        (_add, "more.txt has no checksum"),
+        (_forget, "SHA256SUMS is no list of checksums"),
+        (_scribble, "SHA256SUMS is no list of checksums"),
+    ],
+)
+def test_what_does_not_match_its_checksums_is_set_aside_and_made_again(tmp_path, damage, said):
+    class Told(Quiet):
+        notes = []  # noqa: RUF012
+
+        def note(self, text):
+            self.notes.append(text)
+
+    artifact = Store(tmp_path).get(ask({}), _nested)
+    damage(artifact.folder)
+    reporter = Told()
+    store = Store(tmp_path, reporter)
+    again = store.get(ask({}), _nested)
+    assert again == artifact
+    assert (again.folder / "below" / "result.txt").read_text() == "x"
+    aside = tmp_path / "stage" / f".damaged-{artifact.digest}"
+    assert aside.is_dir()
+    (line,) = reporter.notes
+    assert said in line
+    assert str(aside) in line
+    assert "\n" not in line
+    assert (store.made, store.found) == ({"stage": 1}, {})
+    reporter.notes.clear()
+    assert Store(tmp_path).get(ask({}), refuse) == artifact
 
 
 def _both(root):
@@ -93,7 +179,8 @@ def _both(root):
         assert list(folders) == ["a", "c"]  # b is a
         return {"a"}  # c failed
 
-    made = Store(root).get_all("stage", {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 2}}, make)
+    requests = {"a": ask({"x": 1}), "b": ask({"x": 1}), "c": ask({"x": 2})}
+    made = Store(root).get_all(requests, make)
     assert sorted(made) == ["a", "b"]
     assert made["a"] == made["b"]
 
@@ -105,7 +192,7 @@ def _slow(root, log):
         time.sleep(0.5)
         (folder / "result.txt").write_text("x")
 
-    Store(root).get("stage", {}, make)
+    Store(root).get(ask({}), make)
 
 
 def test_two_processes_make_it_once(tmp_path):

@@ -19,8 +19,6 @@ from camzoo.data.phantom.prostate import Prostate
 from camzoo.data.phantom.render import Rendered, render
 from camzoo.data.volume import FloatArray, Volume
 
-#: Raised whenever the voxels of any case change.
-PHANTOM_VERSION: Final = 1
 #: Place in this table goes into the seed of a patient: append, never reorder.
 VARIANTS: Final[dict[str, type[Anatomy]]] = {
     "prostate": Prostate,
@@ -147,9 +145,8 @@ class Phantom(Dataset):
         )
 
     def fingerprint(self) -> dict[str, object]:
-        """All options, and the version of the code that turns them into voxels."""
+        """All options; the code that turns them into voxels is in every key by itself."""
         return {
-            "version": PHANTOM_VERSION,
             "variant": self.variant,
             "patients": self.patients,
             "size": self.size,

@@ -52,8 +52,8 @@ def run(name, folder, slices=None, reference=None, config=CONFIG, method="cam", 
         raise FirewallError("masks")
 
     context = StepContext(
-        slices, train, Spec(method), source, classifier, config, 0, torch.device("cpu"), folder,
-        Quiet(), reference or refuse,
+        slices, train, Spec(method), source, classifier, config.backbone, config.training,
+        config.maps, 0, torch.device("cpu"), folder, Quiet(), reference or refuse,
     )  # fmt: skip
     out = MapArrays.empty(len(slices), len(slices.organs), SIZE)
     report = steps.get(name)(**settings).apply(source, context, out)
