@@ -51,7 +51,7 @@ from camzoo.segment.selection import parse_baseline
 from camzoo.steps.chain import Chain, parse_chain
 
 VERSIONS: Final = {
-    "prepare": 2, "train": 1, "maps": 3, "fitting": 2, "curves": 1, "scores": 3,
+    "prepare": 3, "train": 1, "maps": 3, "fitting": 2, "curves": 1, "scores": 3,
 }  # fmt: skip
 #: Loss and tag accuracies per epoch, as they are stored.
 _HISTORY: Final = TypeAdapter(list[dict[str, Any]])

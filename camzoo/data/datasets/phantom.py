@@ -27,6 +27,7 @@ VARIANTS: Final[dict[str, type[Anatomy]]] = {
     "cardiac": Cardiac,
     "abdomen": Abdomen,
 }
+_USUAL: Final = "prostate"
 _SIZES: Final = (32, 512)
 _ORDINARY_COOCCURRENCE: Final = 0.5
 
@@ -75,7 +76,7 @@ class Phantom(Dataset):
         self,
         root: str | Path | None = None,
         *,
-        variant: str = "prostate",
+        variant: str = _USUAL,
         patients: int = 24,
         size: int = 160,
         contrast: float = 1.0,
@@ -145,6 +146,11 @@ class Phantom(Dataset):
         return Volume(
             rendered.label.copy(), _affine(rendered), case.id, case.patient, self._source(case)
         )
+
+    @property
+    def own_name(self) -> str:
+        """With the variant behind it, but for the default one."""
+        return self.name if self.variant == _USUAL else f"{self.name}-{self.variant}"
 
     def fingerprint(self) -> dict[str, object]:
         """All options, and the version of the code that turns them into voxels."""
