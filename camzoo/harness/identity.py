@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from timm.models import get_pretrained_cfg
 
@@ -18,10 +18,7 @@ from camzoo.core.checksums import file_digest
 from camzoo.core.names import require_name
 from camzoo.data.datasets import Dataset
 from camzoo.data.slices import PreparedIndex
-from camzoo.harness.manifest import WeightsFacts
-
-#: Digits of a hash that names and tables show.
-SHORT: Final = 8
+from camzoo.harness.manifest import SHORT, WeightsFacts
 
 
 @dataclass(frozen=True)

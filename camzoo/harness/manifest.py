@@ -21,6 +21,8 @@ from camzoo.evaluate.rows import run_again
 SCHEMA: Final = 1
 MANIFEST: Final = "manifest.json"
 COSTS: Final = "costs.json"
+#: Digits of a digest that names, rows and tables show.
+SHORT: Final = 8
 #: Keys of :class:`Subsets`.
 SUBSETS: Final[tuple[Literal["train", "val", "test"], ...]] = ("train", "val", "test")
 _OPEN: Final = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)

@@ -327,26 +327,15 @@ def _manifest(
     results: list[_CellResult],
     failures: Mapping[str, str],
 ) -> dict[str, Any]:
-    config, stacks = context.config, prepared.index.stacks
-    mixed = mixed_planes(stacks)
     return {
         "schema": SCHEMA,
         "run": identity.run,
         "lineage": identity.lineage,
-        "config": config.without_places(),
+        "config": context.config.without_places(),
         "environment": describe(context.device),
         "weights": identity.weights,
-        "dataset": {
-            "name": identity.dataset,
-            "data": identity.data,
-            "title": dataset.facts.title,
-            "licence": dataset.facts.licence,
-            "citation": dataset.facts.citation,
-            "caveats": [*dataset.facts.caveats, *prepared.notes, *([mixed] if mixed else [])],
-            "slices": describe_slices(list(stacks.values()), config.data.slices),
-            "organs": list(prepared.index.organs),
-            "content": prepared.index.content,
-        },
+        "dataset": {"name": identity.dataset, "data": identity.data}
+        | _dataset_facts(context.config, dataset, prepared),
         "splits": {
             str(fold): {"train": split.train, "val": split.val, "test": split.test}
             for fold, split in splits.items()
@@ -363,6 +352,20 @@ def _manifest(
         ],
         "equivalent": _equivalent(context, results[0].trained),
         "failures": dict(failures),
+    }
+
+
+def _dataset_facts(config: BenchConfig, dataset: Dataset, prepared: Prepared) -> dict[str, Any]:
+    facts, stacks = dataset.facts, prepared.index.stacks
+    mixed = mixed_planes(stacks)
+    return {
+        "title": facts.title,
+        "licence": facts.licence,
+        "citation": facts.citation,
+        "caveats": [*facts.caveats, *prepared.notes, *([mixed] if mixed else [])],
+        "slices": describe_slices(list(stacks.values()), config.data.slices),
+        "organs": list(prepared.index.organs),
+        "content": prepared.index.content,
     }
 
 
