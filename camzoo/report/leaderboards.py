@@ -57,10 +57,11 @@ def update_leaderboards(runs: Sequence[Path], out: Path) -> list[Path]:
     pages = _pages(out, {**stay, **{name: record for name, (_, record) in new.items()}})
     for name, (run, _) in new.items():
         _put(run, out / _RECORDS / name)
-    for path, text in pages.items():
-        write_text(path, text)
+    # First: on some systems an old page is that of a name which differs in capitals alone.
     for path in _left_over(out, pages):
         path.unlink()
+    for path, text in pages.items():
+        write_text(path, text)
     return list(pages)
 
 
