@@ -148,7 +148,7 @@ def test_a_run_says_and_keeps_what_it_computed_in(native, tmp_path, holds, used)
     assert manifest["precision"]["training"] == {
         "asked": "auto", "used": used, "why": why, "emulated": False,
     }  # fmt: skip
-    assert f"- precision: {used}, by auto: {why}\n" in write_page(result.folder).read_text()
+    assert f"- precision: {used}, by auto: {why}\n" in write_page(result.folder).read_text("utf-8")
     expected = (result.folder / "rows.parquet").read_bytes()
 
     native(holds=not holds)  # another machine

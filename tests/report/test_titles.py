@@ -22,14 +22,16 @@ def run_of(folder, run, data, dataset="acdc"):
 
 
 def headings(page):
-    return [line for line in page.read_text().splitlines() if line.startswith(("# ", "## r"))]
+    return [
+        line for line in page.read_text("utf-8").splitlines() if line.startswith(("# ", "## r"))
+    ]
 
 
 def test_two_data_sets_of_one_name_are_told_apart(tmp_path):
     out = tmp_path / "out"
     (page,) = update_leaderboards([run_of(tmp_path, "r1", A)], out)
     assert headings(page) == ["# acdc", "## r1"]
-    assert "; content aaaaaaaa" in page.read_text()
+    assert "; content aaaaaaaa" in page.read_text("utf-8")
     others = [run_of(tmp_path, "r2", B), run_of(tmp_path, "r3", A)]
     pages = update_leaderboards(others, out)
     assert [headings(page) for page in pages] == [
@@ -44,7 +46,7 @@ def test_a_page_that_no_record_belongs_on_is_found(tmp_path):
     (page,) = update_leaderboards([run_of(tmp_path, "r1", A)], tmp_path / "out")
     (page.parent / "README.md").write_text("mine")
     check_leaderboards(page.parent)
-    page.with_name("old.md").write_text(page.read_text())
+    page.with_name("old.md").write_text(page.read_text("utf-8"), "utf-8")
     with pytest.raises(CamzooError, match=r"no record is of .*old\.md"):
         check_leaderboards(page.parent)
     update_leaderboards([], page.parent)
@@ -73,7 +75,7 @@ def test_a_digest_is_one(tmp_path, data):
 
 def _with_data(folder, data):
     run = run_of(folder, "r1", A)
-    text = (run / "manifest.json").read_text().replace(A, data)
+    text = (run / "manifest.json").read_text("utf-8").replace(A, data)
     (run / "manifest.json").write_text(text)
     return run
 
