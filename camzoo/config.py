@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -377,27 +376,7 @@ class BenchConfig(_Frozen):
         if isinstance(self.backbone.weights, Path):
             tree["backbone"]["weights"] = self.backbone.weights.name
         tree["plugins"] = [place.replace("\\", "/").rpartition("/")[2] for place in self.plugins]
-        if not self.plugins:  # a run keeps the name that it had before there was such a setting
-            del tree["plugins"]
-        if self.data.limit is None:
-            del tree["data"]["limit"]
         return tree
-
-    @property
-    def run(self) -> str:
-        """Name of the run: data set, preset, and a hash of everything but places.
-
-        Without baselines there is no segmentation, and its settings name nothing. The plane of
-        acquisition names nothing either, so that runs from before there was a choice keep theirs.
-        """
-        tree = self.without_places()
-        del tree["device"], tree["threads"]
-        if self.data.slices is SliceChoice.ACQUIRED:
-            del tree["data"]["slices"]
-        if not self.baselines:
-            del tree["baselines"], tree["segmentation"]
-        text = json.dumps(tree, sort_keys=True)
-        return f"{self.data.name}-{self.preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _listed(value: Any, before: Any) -> Any:

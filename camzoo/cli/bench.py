@@ -227,7 +227,7 @@ def _plan(config: BenchConfig, out: Path, output: Output) -> None:
 def _plan_lines(plan: Plan, each: Sequence[Step]) -> Iterator[str]:
     from camzoo.core.progress import duration
 
-    yield f"run {plan.run}, to be written to {plan.folder}"
+    yield _named(plan)
     for fold, counts in plan.cases.items():
         subsets = ", ".join(f"{count} {name}" for name, count in counts.items())
         yield f"fold {fold}: cases {subsets}"
@@ -249,6 +249,16 @@ def _plan_lines(plan: Plan, each: Sequence[Step]) -> Iterator[str]:
     if plan.cuda_mib:
         yield f"memory of the GPU: about {plan.cuda_mib / 1024:.1f} GiB at the peak"
     yield from (f"  {sentence}" for sentence in plan.basis)
+
+
+def _named(plan: Plan) -> str:
+    """Which run it is, as far as that is known before the data are read."""
+    if plan.folder:
+        return f"run {plan.run}, to be written to {plan.folder}"
+    return (
+        f"run {plan.run}, to be written below {plan.out}; its name ends with a hash of the data, "
+        "which have not been read yet"
+    )
 
 
 def _stage_text(steps: Sequence[Step]) -> str:

@@ -22,7 +22,7 @@ _LINE: Final = re.compile(r"([0-9a-f]{64})  (.+)")
 
 def write_sums(folder: Path, names: Iterable[str]) -> None:
     """Write down what the files ``names`` of a folder hold."""
-    lines = (f"{digest_of(folder / name)}  {name}\n" for name in sorted(names))
+    lines = (f"{file_digest(folder / name)}  {name}\n" for name in sorted(names))
     write_text(folder / SUMS, "".join(lines))
 
 
@@ -48,7 +48,7 @@ def verify_sums(folder: Path, names: Iterable[str], advice: Advice) -> None:
         raise DamagedError(f"{folder / name} {fault}; {advice(path)}")
     for name, digest in sorted(sums.items()):
         with reading(folder / name, advice):
-            found_digest = digest_of(folder / name)
+            found_digest = file_digest(folder / name)
         if found_digest != digest:
             raise DamagedError(
                 f"{folder / name} is not what was written: its checksum differs from the one in "
@@ -56,7 +56,7 @@ def verify_sums(folder: Path, names: Iterable[str], advice: Advice) -> None:
             )
 
 
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of what a file holds, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,12 +8,15 @@ plug-in, or a record that was handed over. Text that is only shown needs no rule
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from camzoo.core.errors import ConfigError
 
 #: Characters of a name; with what hashes and endings add, a file system takes it as a file.
 LONGEST: Final = 128
+#: Characters of the name of a data set: behind it stand a preset (64 at most) and a hash.
+_LONGEST_PART: Final = 48
 _NAME: Final = re.compile(r"\w(?:[\w .,+=()\[\]@#&'!%;{}^~-]*[\w+=)\]@#&'!%;}^~-])?")
 #: Windows opens a device under these, whatever their ending.
 _DEVICES: Final = frozenset(
@@ -34,6 +37,21 @@ def is_name(text: object) -> bool:
         and _NAME.fullmatch(text) is not None
         and text.partition(".")[0].lower() not in _DEVICES
     )
+
+
+def as_name(text: object) -> str:
+    """Make a name of what somebody wrote for people; empty where nothing of it can stand in one.
+
+    Example:
+        >>> as_name("Heart: left/right (2 mm)"), as_name("../.."), as_name("con")
+        ('Heart_left_right_2_mm', '', '')
+    """
+    if not isinstance(text, str):
+        return ""
+    # Systems write accents in one character or in two: one of them is kept.
+    words = re.findall(r"[\w.+-]+", unicodedata.normalize("NFC", text))
+    name = re.sub(r"\.{2,}", ".", "_".join(words)).strip("_.+-")[:_LONGEST_PART].rstrip("_.+-")
+    return name if is_name(name) else ""
 
 
 def require_name(text: object, what: str) -> str:

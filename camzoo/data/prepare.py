@@ -15,6 +15,7 @@ from camzoo.core.choices import SliceChoice
 from camzoo.core.errors import DataError
 from camzoo.core.names import require_name
 from camzoo.core.progress import Tick, silent
+from camzoo.data.content import Content
 from camzoo.data.datasets.base import Case, Dataset
 from camzoo.data.loading import LoadedCase, load_case
 from camzoo.data.notes import Note, told
@@ -52,7 +53,7 @@ def prepare(
         require_name(case.id, "the id of a case")
     masks = folder / "masks"
     masks.mkdir()
-    digest = hashlib.sha256()
+    digest, content = hashlib.sha256(), Content(dataset.organs)
     infos: list[CaseInfo] = []
     tags: list[NDArray[np.uint8]] = []
     noted: list[tuple[str, Note]] = []
@@ -65,7 +66,9 @@ def prepare(
             info = _info(loaded, case, first, slices)
             infos.append(info)
             tags.append(tag_slices(info.plane.cut(label), len(dataset.organs), min_area))
-            images = _slices(loaded, info, size, percentiles)
+            voxels = loaded.image.array.astype(np.float32)
+            content.add(info, voxels, label)
+            images = _slices(voxels, info, size, percentiles)
             store.write(images.data)
             np.save(masks / f"{case.id}.npy", label, allow_pickle=False)
             for part in (repr(info).encode(), images.data, label.data):
@@ -75,7 +78,15 @@ def prepare(
     _require_every_organ(all_tags, dataset.organs)
     np.save(folder / "tags.npy", all_tags, allow_pickle=False)
     digest.update(all_tags.data)
-    index = PreparedIndex(dataset.organs, dataset.sided, size, digest.hexdigest(), tuple(infos))
+    index = PreparedIndex(
+        dataset.organs,
+        dataset.sided,
+        size,
+        digest.hexdigest(),
+        content.images,
+        content.labels,
+        tuple(infos),
+    )
     notes = [*dataset.notes(), *told(noted)]
     (folder / NOTES).write_text(json.dumps(notes, indent=1), encoding="utf-8")
     (folder / "index.json").write_bytes(INDEX.dump_json(index, indent=1))
@@ -88,9 +99,8 @@ def tag_slices(label: NDArray[np.uint8], classes: int, min_area: int) -> NDArray
 
 
 def _slices(
-    loaded: LoadedCase, info: CaseInfo, size: int, percentiles: tuple[float, float]
+    voxels: NDArray[np.float32], info: CaseInfo, size: int, percentiles: tuple[float, float]
 ) -> NDArray[np.uint8]:
-    voxels = loaded.image.array.astype(np.float32)
     low, high = (float(value) for value in np.percentile(voxels, percentiles))
     if high <= low:  # a few bright voxels on a constant ground: the percentiles say nothing
         low, high = float(voxels.min()), float(voxels.max())

@@ -7,6 +7,7 @@ knows nothing of the masks. Those come only from :class:`MaskVault`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -243,6 +244,8 @@ class PreparedIndex:
         sided: Whether an organ's name depends on the side of the body.
         size: Side of the working grid in pixels.
         content: Hash of images, tags, masks and geometry: what everything later depends on.
+        images: Digest of the scans (:class:`camzoo.data.content.Content`).
+        labels: Digest of their reference labels.
         cases: In the order of the store.
     """
 
@@ -250,12 +253,19 @@ class PreparedIndex:
     sided: bool
     size: int
     content: str
+    images: str
+    labels: str
     cases: tuple[CaseInfo, ...]
 
     @property
     def slices(self) -> int:
         """Number of slices in the store."""
         return self.cases[-1].rows.stop if self.cases else 0
+
+    @property
+    def data(self) -> str:
+        """Digest of the data set: of its scans and their labels, on whatever grid."""
+        return hashlib.sha256(f"{self.images} {self.labels}".encode()).hexdigest()
 
     @property
     def stacks(self) -> dict[str, SliceStack]:

@@ -46,11 +46,13 @@ _ORDERED: Final = (
 _UNDEFINED: Final = frozenset(
     {Status.EMPTY_PRED.value, Status.EMPTY_REF.value, Status.MISSING.value}
 )
+#: What says of which data set a case is.
+_DATA: Final = ("dataset", "data")
 #: What is the same in all rows of a case, of an organ's region in it, of a case in a fold.
 _SHARED: Final = (
-    (("dataset", "case"), ("patient", *_SPACING)),
-    (("dataset", "case", "organ", "region"), ("n_ref", "diagonal_mm")),
-    (("dataset", "fold", "case"), ("subset",)),
+    (("case",), ("patient", *_SPACING)),
+    (("case", "organ", "region"), ("n_ref", "diagonal_mm")),
+    (("fold", "case"), ("subset",)),
 )
 #: Numbers that are computed anew may differ by rounding.
 _SAME: Final = 1e-6
@@ -172,10 +174,10 @@ def _places(rows: pd.DataFrame) -> Iterator[Broken]:
 
 def _shared(rows: pd.DataFrame) -> Iterator[Broken]:
     for key, names in _SHARED:
-        groups = rows.groupby(list(key), dropna=False, observed=True)
+        groups = rows.groupby([*_DATA, *key], dropna=False, observed=True)
         for name in names:
             differ = groups[name].transform("nunique", dropna=True) > 1
-            yield f"{name} differs between rows of one {' and '.join(key[1:])}", differ
+            yield f"{name} differs between rows of one {' and '.join(key)}", differ
 
 
 def _at(rows: pd.DataFrame, there: pd.Series[bool], wrong: object) -> pd.Series[bool]:

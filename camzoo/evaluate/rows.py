@@ -37,8 +37,9 @@ AS_GIVEN: Final = "as given"
 
 #: Fixed column -> (Arrow type, meaning): before the metrics, and behind them.
 _FIRST: Final[dict[str, tuple[pa.DataType, str]]] = {
-    "run": (pa.string(), "run the row belongs to: data set, preset and hash of the configuration"),
-    "dataset": (pa.string(), "name of the data set, with its variant where it has several"),
+    "run": (pa.string(), "run the row belongs to: data set, preset, hash of all it depends on"),
+    "dataset": (pa.string(), "own name of the data set"),
+    "data": (pa.string(), "first digits of the hash of its scans and labels, or null"),
     "split": (pa.string(), "patient or paper-like"),
     "fold": (pa.int64(), "fold of a cross-validated data set, else 0"),
     "seed": (pa.int64(), "seed of training"),
@@ -74,7 +75,7 @@ _SLICES: Final[dict[str, tuple[pa.DataType, str]]] = {
 _BEHIND: Final = "hd95_2d_mm"
 _FIXED: Final = {**_FIRST, **_SLICES, **_LAST}
 #: Fixed columns that rows written by earlier versions lack.
-_ADDED: Final = frozenset({"computed_in"})
+_ADDED: Final = frozenset({"computed_in", "data"})
 #: Metrics that every table is made of; others may be absent from rows.
 _HEADLINE: Final = frozenset({"dsc", "asd_mm", "mad_mm"})
 #: Key in the metadata of a column that says that it is a metric, and how tables call it.

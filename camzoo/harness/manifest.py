@@ -21,12 +21,15 @@ from camzoo.evaluate.rows import run_again
 SCHEMA: Final = 1
 MANIFEST: Final = "manifest.json"
 COSTS: Final = "costs.json"
+#: Digits of a digest that names, rows and tables show.
+SHORT: Final = 8
 #: Keys of :class:`Subsets`.
 SUBSETS: Final[tuple[Literal["train", "val", "test"], ...]] = ("train", "val", "test")
 _OPEN: Final = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 Number = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class DataSettings(TypedDict):
@@ -114,7 +117,16 @@ class DatasetFacts(TypedDict):
     organs: Annotated[list[str], Field(min_length=1)]
     caveats: list[str]
     name: NotRequired[str]
+    data: NotRequired[Digest]
     slices: NotRequired[str]
+
+
+class WeightsFacts(TypedDict, total=False):
+    """What a classifier started from: a file by its content, or weights by timm's tag."""
+
+    file: str
+    sha256: Digest
+    tag: str
 
 
 class Subsets(TypedDict):
@@ -144,6 +156,8 @@ class Manifest(TypedDict):
     config: Settings
     environment: Environment
     dataset: DatasetFacts
+    weights: NotRequired[WeightsFacts]
+    lineage: NotRequired[Digest]
     splits: dict[str, Subsets]
     cells: Annotated[list[CellFacts], Field(min_length=1)]
     equivalent: list[list[str]]
@@ -218,7 +232,7 @@ def read_costs(folder: Path) -> tuple[Cost, ...]:
 
 
 def dataset_name(manifest: Manifest) -> str:
-    """What rows call the data set of a run."""
+    """What rows call the data set of a run; one from before it was written down was called so."""
     data = manifest["config"]["data"]
     variant = data["options"].get("variant")
     derived = f"{data['name']}-{variant}" if variant else data["name"]

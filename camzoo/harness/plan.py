@@ -23,6 +23,7 @@ from camzoo.evaluate.choose import Choices, choose
 from camzoo.evaluate.result_files import read_curves
 from camzoo.harness.context import Context, Place, places
 from camzoo.harness.estimate import Estimate, Estimator
+from camzoo.harness.identity import beginning, identify
 from camzoo.harness.plugins import load_plugins
 from camzoo.harness.requests import Amounts, Requests, ask_prepare, ask_train
 from camzoo.harness.run import open_limited, require_names, require_network, splits_of
@@ -59,15 +60,18 @@ class Plan:
     """All results that a run needs.
 
     Attributes:
-        run: Its name.
-        folder: Where its rows would be.
+        run: Its name; "…" stands for the end that follows from the content of the data, where these
+            have not been read yet.
+        folder: Where its rows would be; None where its name is not known yet.
+        out: Folder of runs.
         steps: In the order of the run; what is used twice stands once.
         cases: Per subset, by fold.
         basis: Where estimates come from, a sentence each.
     """
 
     run: str
-    folder: Path
+    folder: Path | None
+    out: Path
     steps: tuple[Step, ...]
     cases: Mapping[int, Mapping[str, int]]
     basis: tuple[str, ...]
@@ -104,7 +108,7 @@ class Plan:
         """The plan as JSON."""
         return {
             "run": self.run,
-            "folder": str(self.folder),
+            "folder": str(self.folder) if self.folder else None,
             "cases": {str(fold): dict(counts) for fold, counts in self.cases.items()},
             "steps": [
                 {
@@ -169,13 +173,21 @@ class _Planner:
             fold: {"train": len(s.train), "val": len(s.val), "test": len(s.test)}
             for fold, s in self._splits.items()
         }
+        run = self._run()
         return Plan(
-            self._config.run,
-            self._out / self._config.run,
+            run or f"{beginning(self._config, self._dataset)}-…",
+            self._out / run if run else None,
+            self._out,
             tuple(self._steps),
             cases,
             self._estimator.basis,
         )
+
+    def _run(self) -> str | None:
+        """The name of the run, where it is known."""
+        if self._prepared is None:
+            return None
+        return identify(self._config, self._dataset, self._prepared.index).run
 
     def _cell(self, place: Place, split: Split) -> None:
         amounts = Amounts(

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from camzoo.cams.pipeline import input_side
 from camzoo.config import BenchConfig
-from camzoo.core.checksums import digest_of
 from camzoo.core.registries import baselines, cams, steps
 from camzoo.core.spec import Spec, all_settings
 from camzoo.data.datasets import Dataset
@@ -22,6 +20,7 @@ from camzoo.evaluate.choose import Choices
 from camzoo.evaluate.rows import line_name
 from camzoo.harness import stages
 from camzoo.harness.context import Context, Place
+from camzoo.harness.identity import content_of, starting_weights
 from camzoo.harness.stage import Request, Work
 from camzoo.harness.store import Artifact
 from camzoo.learning.augmentation import mirrored
@@ -215,7 +214,7 @@ def ask_train(
             inputs={"slices": prepared.index.content},
             given={
                 "cases": split.train,
-                "weights": _weights_digest(config),
+                "weights": content_of(starting_weights(config.backbone)),
                 "seed": place.seed,
                 "device": context.device.type,
             },
@@ -237,11 +236,3 @@ def _metrics() -> list[type]:
 
 def _network(config: BenchConfig) -> str:
     return f"{config.backbone.name} in {config.training.precision}"
-
-
-def _weights_digest(config: BenchConfig) -> str:
-    """What the starting weights are: the content of a file, or timm's tag."""
-    weights = config.backbone.weights
-    if isinstance(weights, Path) and weights.is_file():
-        return digest_of(weights)
-    return str(weights)

@@ -21,7 +21,6 @@ from camzoo.core.checksums import write_sums
 from camzoo.core.environment import choose_device, use_threads
 from camzoo.core.errors import CamzooError, ConfigError
 from camzoo.core.files import storing, write_text
-from camzoo.core.names import require_name
 from camzoo.core.precision import Precisions
 from camzoo.core.progress import Quiet, Reporter
 from camzoo.core.spec import require_once
@@ -39,11 +38,13 @@ from camzoo.evaluate.rows import PSEUDO_MASK, ROWS, SEGMENTATION, line_name, mak
 from camzoo.harness.cells import Cell
 from camzoo.harness.chains import Mapped, map_chains
 from camzoo.harness.context import Context, Place, places
+from camzoo.harness.identity import Identity, beginning, identify
 from camzoo.harness.manifest import MANIFEST, SCHEMA
 from camzoo.harness.path import open_cell, prepare_slices, score_methods, sweep_thresholds
 from camzoo.harness.plugins import load_plugins
 from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
 from camzoo.harness.store import Artifact, Store
+from camzoo.harness.superseded import set_aside
 from camzoo.network.backbone import build_classifier, require_sides
 from camzoo.steps.chain import Chain
 
@@ -129,6 +130,7 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
     began = time.time()
     config = context.config
     dataset = open_limited(config)
+    beginning(config, dataset)  # a name that cannot be is found before hours are spent
     splits = splits_of(config, dataset)
     for note in require_network(config, dataset):
         context.reporter.note(note)
@@ -136,7 +138,11 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
     for note in prepared.notes:
         context.reporter.note(f"note: {note}")
     _say_planes(context, prepared)
-    results = [_run_cell(context, prepared, splits[place.fold], place) for place in places(config)]
+    identity = identify(config, dataset, prepared.index)
+    results = [
+        _run_cell(context, identity, prepared, splits[place.fold], place)
+        for place in places(config)
+    ]
     rows = make_rows(record for result in results for record in result.records)
     if len(rows):
         require_sound(rows, "the rows of this run")
@@ -144,9 +150,9 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
     if not any(result.mapped.artifacts for result in results):
         reasons = "; ".join(f"{name}: {why}" for name, why in failures.items())
         raise CamzooError(f"every method failed: {reasons}")
-    folder = out / config.run
+    folder = out / identity.run
     curves = pd.concat([result.curves for result in results], ignore_index=True)
-    manifest = _manifest(context, dataset, prepared, splits, results, failures)
+    manifest = _manifest(context, identity, dataset, prepared, splits, results, failures)
     manifest["precision"] = precisions.record()
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
     with storing(folder):
@@ -157,6 +163,8 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
         write_text(folder / "times.json", json.dumps(times, indent=1) + "\n")
         costs = write_costs(folder, [(result.cell.place, result.segmented) for result in results])
         write_sums(folder, (ROWS, CURVES, MANIFEST, *costs))
+    for note in set_aside(identity, out):
+        context.reporter.note(note)
     made, found = dict(context.store.made), dict(context.store.found)
     maps = _maps_by_line(context, results[0].mapped)
     return BenchResult(rows, curves, folder, failures, prepared, maps, made, found)
@@ -180,7 +188,6 @@ def require_names(context: Context) -> None:
     Raises:
         ConfigError: There is one, or two are names of one thing.
     """
-    require_name(context.config.run, "the name of the run, made of data set and preset,")
     require_once("methods", [(text, str(chain)) for text, chain in context.chains.items()])
     require_once("baselines", [(text, str(spec)) for text, spec in context.baselines.items()])
     faults = [chain.fault for chain in context.chains.values()]
@@ -234,7 +241,9 @@ def _failures(results: Sequence[_CellResult]) -> dict[str, str]:
     return texts
 
 
-def _run_cell(context: Context, prepared: Prepared, split: Split, place: Place) -> _CellResult:
+def _run_cell(
+    context: Context, identity: Identity, prepared: Prepared, split: Split, place: Place
+) -> _CellResult:
     everyone = places(context.config)
     if len(everyone) > 1:
         number = everyone.index(place) + 1
@@ -248,7 +257,7 @@ def _run_cell(context: Context, prepared: Prepared, split: Split, place: Place) 
     rules = context.config.evaluation
     choices = {n: choose(frame, rules.protocols, rules.fixed) for n, frame in curves.items()}
     scored = score_methods(cell, mapped.artifacts, choices)
-    constant = _cell_columns(context.config, place)
+    constant = _cell_columns(context.config, identity, place)
     columns = {n: _method_columns(context.chains[n], mapped.notes(n)) for n in mapped.artifacts}
     records = [
         constant | columns[name] | record
@@ -272,11 +281,11 @@ def _read_curves(artifact: Artifact, split: Split) -> pd.DataFrame:
     return frame.assign(subset=frame["case"].map(split.subset_of()))
 
 
-def _cell_columns(config: BenchConfig, place: Place) -> dict[str, Any]:
-    variant = config.data.options.get("variant")
+def _cell_columns(config: BenchConfig, identity: Identity, place: Place) -> dict[str, Any]:
     return {
-        "run": config.run,
-        "dataset": f"{config.data.name}-{variant}" if variant else config.data.name,
+        "run": identity.run,
+        "dataset": identity.dataset,
+        "data": identity.short_data,
         "split": config.data.split.value,
         "fold": place.fold,
         "seed": place.seed,
@@ -302,28 +311,22 @@ def _method_columns(chain: Chain, notes: Sequence[str]) -> dict[str, Any]:
 
 def _manifest(
     context: Context,
+    identity: Identity,
     dataset: Dataset,
     prepared: Prepared,
     splits: Mapping[int, Split],
     results: list[_CellResult],
     failures: Mapping[str, str],
 ) -> dict[str, Any]:
-    config, stacks = context.config, prepared.index.stacks
-    mixed = mixed_planes(stacks)
     return {
         "schema": SCHEMA,
-        "run": config.run,
-        "config": config.without_places(),
+        "run": identity.run,
+        "lineage": identity.lineage,
+        "config": context.config.without_places(),
         "environment": context.store.environment,
-        "dataset": {
-            "title": dataset.facts.title,
-            "licence": dataset.facts.licence,
-            "citation": dataset.facts.citation,
-            "caveats": [*dataset.facts.caveats, *prepared.notes, *([mixed] if mixed else [])],
-            "slices": describe_slices(list(stacks.values()), config.data.slices),
-            "organs": list(prepared.index.organs),
-            "content": prepared.index.content,
-        },
+        "weights": identity.weights,
+        "dataset": {"name": identity.dataset, "data": identity.data}
+        | _dataset_facts(context.config, dataset, prepared),
         "splits": {
             str(fold): {"train": split.train, "val": split.val, "test": split.test}
             for fold, split in splits.items()
@@ -340,6 +343,20 @@ def _manifest(
         ],
         "equivalent": _equivalent(results[0].cell),
         "failures": dict(failures),
+    }
+
+
+def _dataset_facts(config: BenchConfig, dataset: Dataset, prepared: Prepared) -> dict[str, Any]:
+    facts, stacks = dataset.facts, prepared.index.stacks
+    mixed = mixed_planes(stacks)
+    return {
+        "title": facts.title,
+        "licence": facts.licence,
+        "citation": facts.citation,
+        "caveats": [*facts.caveats, *prepared.notes, *([mixed] if mixed else [])],
+        "slices": describe_slices(list(stacks.values()), config.data.slices),
+        "organs": list(prepared.index.organs),
+        "content": prepared.index.content,
     }
 
 

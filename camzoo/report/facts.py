@@ -22,7 +22,7 @@ def facts(record: Record) -> str:
         ("data", _data(record)),
         *_slices(record),
         ("split", _split(record)),
-        ("classifier", _classifier(record.manifest["config"])),
+        ("classifier", _classifier(record.manifest)),
         ("maps", _maps(record.manifest["config"])),
         ("made with", _environment(record.manifest["environment"])),
         ("precision", _precision(record.manifest)),
@@ -43,6 +43,7 @@ def listed(values: object) -> str:
 def _data(record: Record) -> str:
     dataset, options = record.manifest["dataset"], record.manifest["config"]["data"]["options"]
     parts = [dataset["title"], f"organs: {', '.join(dataset['organs'])}"]
+    parts += [f"content {record.data}"] if record.data else []
     return "; ".join([*parts, *(f"{name} {value}" for name, value in options.items())])
 
 
@@ -61,13 +62,22 @@ def _split(record: Record) -> str:
     )
 
 
-def _classifier(config: Mapping[str, Any]) -> str:
+def _classifier(manifest: Mapping[str, Any]) -> str:
+    config = manifest["config"]
     backbone, training = config["backbone"], config["training"]
     return (
-        f"{backbone['name']}, weights {backbone['weights']}, head on {_read(backbone)}; "
+        f"{backbone['name']}, weights {_weights(manifest)}, head on {_read(backbone)}; "
         f"{training['epochs']} epochs, crops of {training['crop']} pixels, "
         f"seed {listed(config['seeds'])}"
     )
+
+
+def _weights(manifest: Mapping[str, Any]) -> str:
+    """What the classifier started from; records from before it was looked at have a name alone."""
+    named, known = str(manifest["config"]["backbone"]["weights"]), manifest.get("weights", {})
+    if "sha256" in known:
+        return f"{named} (SHA-256 {known['sha256'][:8]}…)"
+    return f"{named} ({known['tag']})" if named == "imagenet" and "tag" in known else named
 
 
 def _maps(config: Mapping[str, Any]) -> str:

@@ -15,8 +15,9 @@ from typing import Final
 from camzoo.core.checksums import SUMS, write_sums
 from camzoo.core.errors import CamzooError, ConfigError, DataError
 from camzoo.core.files import replace_folder, settle_folders, write_text
-from camzoo.report.markdown import page
+from camzoo.report.markdown import HEADER, page
 from camzoo.report.records import Record, files_of, read_record
+from camzoo.report.titles import titles_of
 
 _RECORDS: Final = "records"
 
@@ -56,6 +57,9 @@ def update_leaderboards(runs: Sequence[Path], out: Path) -> list[Path]:
     pages = _pages(out, {**stay, **{name: record for name, (_, record) in new.items()}})
     for name, (run, _) in new.items():
         _put(run, out / _RECORDS / name)
+    # First: on some systems an old page is that of a name which differs in capitals alone.
+    for path in _left_over(out, pages):
+        path.unlink()
     for path, text in pages.items():
         write_text(path, text)
     return list(pages)
@@ -69,7 +73,10 @@ def check_leaderboards(out: Path) -> None:
         DataError: A record is damaged.
         CamzooError: With the first lines that differ.
     """
-    for path, text in _pages(out, _records(out)).items():
+    pages = _pages(out, _records(out))
+    for path in _left_over(out, pages):
+        raise CamzooError(f"no record is of {path}; run camzoo leaderboard --out {out}")
+    for path, text in pages.items():
         there = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         if there != text:
             lines = difflib.unified_diff(
@@ -104,10 +111,19 @@ def _pages(out: Path, records: Mapping[str, Record]) -> dict[Path, str]:
             f"{out} holds no records; name the folder of a run: camzoo leaderboard RUN"
         )
     ordered = [records[name] for name in sorted(records)]
+    titles = titles_of(ordered)
     return {
-        out / f"{name}.md": page(name, [record for record in ordered if record.dataset == name])
-        for name in sorted({record.dataset for record in ordered})
+        out / f"{title}.md": page(title, [r for r in ordered if titles[r.run] == title])
+        for title in sorted(set(titles.values()))
     }
+
+
+def _left_over(out: Path, pages: Iterable[Path]) -> list[Path]:
+    """Pages that were written once and that no record belongs on any more."""
+    generated = (
+        path for path in sorted(out.glob("*.md")) if path.read_bytes().startswith(HEADER.encode())
+    )
+    return [path for path in generated if path not in set(pages)]
 
 
 def _put(run: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from camzoo.core.errors import DamagedError
 from camzoo.core.text import plain
 from camzoo.evaluate.result_files import COLUMNS, CURVES
 from camzoo.evaluate.rows import KEY, NO_THRESHOLD, ROWS, line_name, run_again
-from camzoo.harness.manifest import COSTS, MANIFEST, SUBSETS, Cost, Manifest, dataset_name
+from camzoo.harness.manifest import COSTS, MANIFEST, SHORT, SUBSETS, Cost, Manifest, dataset_name
 from camzoo.metrics.subregions import WHOLE
 
 #: Columns that curves have beside their counts.
@@ -62,6 +62,9 @@ def _require_identity(path: Path, manifest: Manifest, frame: pd.DataFrame) -> No
         "split": config["data"]["split"],
         "backbone": config["backbone"]["name"],
     }
+    if "data" in manifest["dataset"]:
+        said["data"] = manifest["dataset"]["data"][:SHORT]
+        _require(path, "data" in frame, "its column data is missing")
     for name, value in said.items():
         found = _texts(frame[name])
         _require(

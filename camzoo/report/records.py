@@ -16,6 +16,7 @@ from camzoo.evaluate.rows import ROWS, read_rows, run_again
 from camzoo.harness.manifest import (
     COSTS,
     MANIFEST,
+    SHORT,
     Cost,
     Manifest,
     read_costs,
@@ -47,8 +48,14 @@ class Record:
 
     @property
     def dataset(self) -> str:
-        """Data set with its variant: the page it belongs on."""
+        """What its data set calls itself."""
         return str(self.rows["dataset"].iloc[0])
+
+    @property
+    def data(self) -> str | None:
+        """First digits of the digest of its data; None in records from before there was one."""
+        digest = self.manifest["dataset"].get("data")
+        return digest[:SHORT] if digest else None
 
 
 def read_record(folder: Path) -> Record:

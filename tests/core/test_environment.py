@@ -61,10 +61,6 @@ def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch):
         choose_device("cuda:2")
 
 
-def test_threads_are_no_part_of_the_name_of_a_run():
-    assert BenchConfig().run == BenchConfig(threads=4).run
-
-
 def test_the_processor_is_named_by_its_model(tmp_path, monkeypatch):
     """The same seeds on another processor are another classifier: a record tells them apart."""
     info = tmp_path / "cpuinfo"

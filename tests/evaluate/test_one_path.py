@@ -19,8 +19,8 @@ from tests.evaluate.cohorts import save
 
 METHODS = ("cam", "eigen-cam")
 #: Columns that say which run a row is of, and not what was measured.
-OF_THE_RUN = ("run", "dataset", "split", "fold", "seed", "backbone", "computed_in", "variant",
-              "supervision", "subset")  # fmt: skip
+OF_THE_RUN = ("run", "dataset", "data", "split", "fold", "seed", "backbone", "computed_in",
+              "variant", "supervision", "subset")  # fmt: skip
 MEASURED = [name for name in columns_of_rows() if name not in OF_THE_RUN]
 KEY = ["stage", "method", "protocol", "organ", "region", "case"]
 

@@ -108,11 +108,13 @@ def test_without_stored_times_the_machine_is_tried(ran):
 def test_a_plan_is_json(ran):
     import json
 
-    before, *_ = ran
+    before, result, out = ran
     told = json.loads(json.dumps(before.record()))
-    assert told["run"] == TINY.run
+    assert (told["run"], told["folder"]) == ("phantom-smoke-…", None)
     assert told["cases"] == {"0": {"train": 3, "val": 1, "test": 2}}
     assert len(told["steps"]) == len(before.steps)
+    after = plan_run(TINY, out).record()
+    assert (after["run"], after["folder"]) == (result.folder.name, str(result.folder))
 
 
 def test_damaged_times_are_no_times(ran, tmp_path):

@@ -113,6 +113,15 @@ class Dataset(ABC):
             for case in self.cases()
         }
 
+    @property
+    def own_name(self) -> str:
+        """What runs and tables call it: one part of a path on every system.
+
+        The registry name, unless that is the name of a layout or of a family: whose data it is then
+        stands in the files, or in an option.
+        """
+        return self.name
+
     def notes(self) -> Sequence[str]:
         """What stands out in the folder as a whole, a line each: no faults."""
         return ()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from camzoo.core.errors import ConfigError, DataError
+from camzoo.core.names import as_name
 from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
 from camzoo.data.datasets.files import FileDataset, remedy, visible_files
 from camzoo.data.disk import named_faults, read_json_object
@@ -19,6 +20,8 @@ from camzoo.data.readers import VOLUME_SUFFIXES, companions
 _DESCRIPTION: Final = "dataset.json"
 #: The environment variable in which nnU-Net v2 looks for its raw data sets.
 _RAW: Final = "nnUNet_raw"
+#: What nnU-Net calls the folder of a data set, in version 2 and in version 1.
+_FOLDER: Final = re.compile(r"(Dataset|Task)\d{2,3}_.+")
 #: nnU-Net's readers of pictures and of stacks that do not say how they lie.
 _FLAT_READERS: Final = ("NaturalImage2DIO", "Tiff3DIO")
 
@@ -73,6 +76,16 @@ class NNUNet(FileDataset):
         self.values = {value: value for value in range(1, len(self.organs) + 1)}
         named = any({"left", "right"} & set(re.split(r"[\W_]+", o.lower())) for o in self.organs)
         self.sided = named if sided is None else sided
+
+    @property
+    def own_name(self) -> str:
+        """The name in ``dataset.json``, else that of a folder that is named as nnU-Net names them.
+
+        Any other folder is called as somebody liked, and a copy of it differently.
+        """
+        stated, folder = self._description.get("name"), self.root.resolve().name
+        named = folder if _FOLDER.fullmatch(folder) else None
+        return as_name(stated) or as_name(named) or self.name
 
     def find(self) -> Iterator[Case]:
         """Every id that has an image or a label."""

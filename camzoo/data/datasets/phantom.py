@@ -25,6 +25,7 @@ VARIANTS: Final[dict[str, type[Anatomy]]] = {
     "cardiac": Cardiac,
     "abdomen": Abdomen,
 }
+_USUAL: Final = "prostate"
 _SIZES: Final = (32, 512)
 _ORDINARY_COOCCURRENCE: Final = 0.5
 
@@ -73,7 +74,7 @@ class Phantom(Dataset):
         self,
         root: str | Path | None = None,
         *,
-        variant: str = "prostate",
+        variant: str = _USUAL,
         patients: int = 24,
         size: int = 160,
         contrast: float = 1.0,
@@ -143,6 +144,11 @@ class Phantom(Dataset):
         return Volume(
             rendered.label.copy(), _affine(rendered), case.id, case.patient, self._source(case)
         )
+
+    @property
+    def own_name(self) -> str:
+        """With the variant behind it, but for the default one."""
+        return self.name if self.variant == _USUAL else f"{self.name}-{self.variant}"
 
     def fingerprint(self) -> dict[str, object]:
         """All options; the code that turns them into voxels is in every key by itself."""
