@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 import types
@@ -51,6 +52,15 @@ def test_type_checkers_are_told_the_same_names(face):
     assert set(told) == set(homes)
     for name, (module, original) in told.items():
         assert homes[name] in (module, f"{module}.{original}")
+
+
+def test_the_guide_to_plugins_lists_what_a_plugin_needs():
+    """All names but those of the program itself: its two commands and what they take and give."""
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    table = page.partition("| for | names |")[2].partition("\n\n")[0]
+    listed = set(re.findall(r"`(\w+)`", table))
+    program = {"BenchConfig", "BenchResult", "Scores", "bench", "compute_cams", "overlay", "score"}
+    assert listed == set(camzoo.__all__) - program
 
 
 @pytest.mark.parametrize(("face", "name"), NAMES)
