@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import typer
-
+from camzoo.cli import score_options as options
 from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, BeQuiet, Output
 
@@ -21,38 +20,19 @@ _ON_SCREEN: Final = [
 
 
 def score(
-    masks: Annotated[Path, typer.Option(help="Folder of references: a label file per case.")],
-    maps: Annotated[
-        Path | None, typer.Option(help="Folder of heat maps, or of one folder per method.")
-    ] = None,
-    preds: Annotated[
-        Path | None, typer.Option(help="Folder of predicted labels, or of one folder per method.")
-    ] = None,
-    spacing: Annotated[
-        str | None, typer.Option(help="z=3,y=0.6,x=0.6 in mm; for references without a header.")
-    ] = None,
-    organs: Annotated[str | None, typer.Option(help="Names of classes 1..C, by comma.")] = None,
-    patients: Annotated[
-        Path | None, typer.Option(help="CSV with the columns case and patient.")
-    ] = None,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Count missing predictions as failures.")
-    ] = False,
-    thirds: Annotated[bool, typer.Option("--thirds", help="Score apex, mid and base too.")] = False,
-    slices: Annotated[
-        str,
-        typer.Option(
-            help="Plane of the columns per slice: acquired (across the thick axis) or axial."
-        ),
-    ] = "acquired",
-    normalise: Annotated[
-        str, typer.Option(help="Of maps, by class over the volume: none, max or minmax.")
-    ] = "none",
-    fixed: Annotated[float, typer.Option(help="Threshold of the protocol fixed.")] = 0.5,
-    metrics: Annotated[
-        str, typer.Option(help="Further columns of the tables: names of camzoo list metrics.")
-    ] = "",
-    out: Annotated[Path | None, typer.Option(help="Folder for rows, curves and tables.")] = None,
+    masks: options.Masks,
+    maps: options.Maps = None,
+    preds: options.Predictions = None,
+    spacing: options.Spacing = None,
+    organs: options.Organs = None,
+    patients: options.Patients = None,
+    allow_missing: options.AllowMissing = False,
+    thirds: options.Thirds = False,
+    slices: options.Slices = "acquired",
+    normalise: options.Normalise = "none",
+    fixed: options.Fixed = 0.5,
+    metrics: options.Metrics = "",
+    out: options.Out = None,
     as_json: AsJson = False,
     quiet: BeQuiet = False,
 ) -> None:
