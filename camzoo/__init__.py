@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo import metrics as metrics
+    from camzoo import registries as registries
     from camzoo.cams import weighting as weighting
     from camzoo.cams.base import CamMethod as CamMethod
     from camzoo.cams.base import FitContext as FitContext
@@ -26,7 +27,6 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.cams.view.feature_view import FeatureView as FeatureView
     from camzoo.config import BenchConfig as BenchConfig
     from camzoo.config import TrainingConfig as TrainingConfig
-    from camzoo.core import registries as registries
     from camzoo.core.errors import CamzooError as CamzooError
     from camzoo.core.errors import ConfigError as ConfigError
     from camzoo.core.errors import DataError as DataError
@@ -106,7 +106,7 @@ else:  # a module with __getattr__ would have every name to a type checker
         },
         modules={
             "metrics": "camzoo.metrics",
-            "registries": "camzoo.core.registries",
+            "registries": "camzoo.registries",
             "weighting": "camzoo.cams.weighting",
         },
     )  # fmt: skip

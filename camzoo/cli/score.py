@@ -75,10 +75,10 @@ def score(
 
 def _metrics(text: str) -> list[str]:
     """Names of metrics, from names and places of classes; those are registered."""
-    from camzoo.core.registries import metrics
     from camzoo.core.spec import split_names
     from camzoo.harness.plugins import with_plugins
     from camzoo.metrics.definitions import get_metric
+    from camzoo.registries import metrics
 
     names = split_names(with_plugins(text, metrics)[0])
     for name in names:

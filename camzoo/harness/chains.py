@@ -18,7 +18,6 @@ from pydantic import TypeAdapter
 from camzoo.cams.map_files import MapFiles
 from camzoo.config import BenchConfig
 from camzoo.core.files import write_text
-from camzoo.core.registries import steps
 from camzoo.core.spec import Spec, all_settings
 from camzoo.core.stored import read_json
 from camzoo.data.slices import Prepared, labels_on_grid
@@ -30,6 +29,7 @@ from camzoo.harness.source import source_digest
 from camzoo.harness.stages import Context, Trained, maps_stage
 from camzoo.harness.store import Artifact, Key
 from camzoo.harness.work import step_work
+from camzoo.registries import steps
 from camzoo.steps.base import MapStep, StepContext
 from camzoo.steps.chain import Chain
 

@@ -17,7 +17,6 @@ import pandas as pd
 from camzoo.config import BenchConfig
 from camzoo.core.environment import choose_device, use_threads
 from camzoo.core.progress import Quiet
-from camzoo.core.registries import baselines
 from camzoo.core.spec import Spec, build
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
@@ -48,6 +47,7 @@ from camzoo.harness.work import (
     step_work,
     train_work,
 )
+from camzoo.registries import baselines
 from camzoo.segment.selection import chains_read
 from camzoo.steps.chain import Chain
 

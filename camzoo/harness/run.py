@@ -22,7 +22,6 @@ from camzoo.core.environment import choose_device, describe, use_threads
 from camzoo.core.errors import CamzooError, ConfigError
 from camzoo.core.files import storing, write_text
 from camzoo.core.names import require_name
-from camzoo.core.precision import Precisions
 from camzoo.core.progress import Quiet, Reporter
 from camzoo.core.spec import require_once
 from camzoo.core.stored import write_frame
@@ -51,6 +50,7 @@ from camzoo.harness.stages import (
 )
 from camzoo.harness.store import Artifact, Store
 from camzoo.network.backbone import build_classifier, require_sides
+from camzoo.network.precision import Precisions
 from camzoo.steps.chain import Chain
 
 

@@ -16,7 +16,6 @@ from camzoo.core.environment import describe
 from camzoo.core.errors import CamzooError, FirewallError
 from camzoo.core.files import write_text
 from camzoo.core.randomness import seeded
-from camzoo.core.registries import baselines
 from camzoo.core.spec import Spec, build
 from camzoo.core.stored import read_json
 from camzoo.data.slices import Prepared
@@ -36,6 +35,7 @@ from camzoo.harness.work import line_of, segment_work
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.sweep import threshold_sweep
 from camzoo.metrics.threshold_choice import choose_threshold
+from camzoo.registries import baselines
 from camzoo.segment.base import Baseline, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume

@@ -27,9 +27,7 @@ from camzoo.cams.pipeline import make_maps
 from camzoo.cams.view.model_seal import ModelSeal
 from camzoo.config import BenchConfig
 from camzoo.core.files import write_text
-from camzoo.core.precision import Precisions
 from camzoo.core.progress import Reporter
-from camzoo.core.registries import cams
 from camzoo.core.spec import Spec
 from camzoo.core.stored import read_json, read_tensors, reading, write_frame
 from camzoo.data.datasets import Dataset
@@ -47,6 +45,8 @@ from camzoo.harness.work import curves_work, maps_work, prepare_work, scores_wor
 from camzoo.learning.augmentation import mirrored
 from camzoo.learning.loop import fit, require_both_tags
 from camzoo.network.backbone import Classifier, build_classifier
+from camzoo.network.precision import Precisions
+from camzoo.registries import cams
 from camzoo.segment.selection import parse_baseline
 from camzoo.steps.chain import Chain, parse_chain
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from camzoo.core.errors import DataError
-from camzoo.core.registries import datasets
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared
+from camzoo.registries import datasets
 from tests.conftest import ROOT
 
 #: Index (x, y, z) to RAS mm: x towards the patient's right, so canonical volumes are mirrored.

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 import camzoo
 from camzoo.cli.app import app
 from camzoo.core.errors import ConfigError, DataError, UnknownNameError
-from camzoo.core.registries import metrics
 from camzoo.core.registry import Place
 from camzoo.evaluate.row_checks import require_sound
 from camzoo.evaluate.rows import columns, make_rows, read_rows, unknown_metrics, write_rows
 from camzoo.metrics.base import UNDEFINED, Direction, Metric, Needs
 from camzoo.metrics.case import CaseReference
 from camzoo.metrics.definitions import broken_metrics, get_metric, stored_metrics
+from camzoo.registries import metrics
 from camzoo.report.further import further_table
 from camzoo.report.leaderboards import write_page
 from camzoo.report.numbers import numbers
