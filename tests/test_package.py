@@ -107,8 +107,3 @@ def test_camzoo_is_typed_and_a_program():
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     assert "bench" in done.stdout
-
-
-def test_the_core_never_imports_the_baselines():
-    for file in (ROOT / "camzoo").rglob("*.py"):
-        assert "camzoo_baselines" not in file.read_text(encoding="utf-8"), file

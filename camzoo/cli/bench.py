@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from camzoo.cli import bench_options as options
+from camzoo.cli import bench_arguments as arguments
 from camzoo.cli.ending import StopError
 from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, BeQuiet, BeVerbose, Output
@@ -31,23 +31,23 @@ _GO_ON: Final = "what is finished is kept, and the same command goes on from the
 
 
 def bench(
-    dataset: options.DataSet = None,
-    root: options.Root = None,
-    preset: options.Preset = None,
-    again: options.Again = None,
-    methods: options.Methods = None,
-    baselines: options.Baselines = None,
-    backbone: options.Backbone = None,
-    weights: options.Weights = None,
-    split: options.Split = None,
-    seeds: options.Seeds = None,
-    folds: options.Folds = None,
-    limit: options.Limit = None,
-    device: options.Device = None,
-    option: options.Pairs = None,
-    set_: options.Settings = None,
-    out: options.Runs = Path("runs"),
-    plan: options.OnlyPlan = False,
+    dataset: arguments.DataSet = None,
+    root: arguments.Root = None,
+    preset: arguments.Preset = None,
+    again: arguments.Again = None,
+    methods: arguments.Methods = None,
+    baselines: arguments.Baselines = None,
+    backbone: arguments.Backbone = None,
+    weights: arguments.Weights = None,
+    split: arguments.Split = None,
+    seeds: arguments.Seeds = None,
+    folds: arguments.Folds = None,
+    limit: arguments.Limit = None,
+    device: arguments.Device = None,
+    option: arguments.Pairs = None,
+    set_: arguments.Settings = None,
+    out: arguments.Runs = Path("runs"),
+    plan: arguments.OnlyPlan = False,
     as_json: AsJson = False,
     quiet: BeQuiet = False,
     verbose: BeVerbose = False,

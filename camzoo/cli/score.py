@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from camzoo.cli import score_options as options
+from camzoo.cli import score_arguments as arguments
 from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, BeQuiet, Output
 
@@ -20,19 +20,19 @@ _ON_SCREEN: Final = [
 
 
 def score(
-    masks: options.Masks,
-    maps: options.Maps = None,
-    preds: options.Predictions = None,
-    spacing: options.Spacing = None,
-    organs: options.Organs = None,
-    patients: options.Patients = None,
-    allow_missing: options.AllowMissing = False,
-    thirds: options.Thirds = False,
-    slices: options.Slices = "acquired",
-    normalise: options.Normalise = "none",
-    fixed: options.Fixed = 0.5,
-    metrics: options.Metrics = "",
-    out: options.Out = None,
+    masks: arguments.Masks,
+    maps: arguments.Maps = None,
+    preds: arguments.Predictions = None,
+    spacing: arguments.Spacing = None,
+    organs: arguments.Organs = None,
+    patients: arguments.Patients = None,
+    allow_missing: arguments.AllowMissing = False,
+    thirds: arguments.Thirds = False,
+    slices: arguments.Slices = "acquired",
+    normalise: arguments.Normalise = "none",
+    fixed: arguments.Fixed = 0.5,
+    metrics: arguments.Metrics = "",
+    out: arguments.Out = None,
     as_json: AsJson = False,
     quiet: BeQuiet = False,
 ) -> None:
