@@ -8,7 +8,7 @@ import pytest
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.datasets.acdc import ACDC
 from camzoo.data.datasets.chaos import CHAOS
-from camzoo.data.datasets.files import FileDataset
+from camzoo.data.datasets.file_dataset import FileDataset
 from camzoo.data.datasets.nnunet import NNUNet
 from camzoo.data.datasets.places import folders_below, top_folder
 from camzoo.data.datasets.promri import ProMRI
