@@ -75,7 +75,7 @@ def test_score_is_the_function_before_and_after_its_module_was_imported():
     script = """
 import camzoo
 print(type(camzoo.score).__name__)
-import camzoo.evaluate.scoring, camzoo.cli.score, camzoo.cams.methods.score
+import camzoo.evaluate.scoring, camzoo.cli.score, camzoo.cams.methods.score_cam
 print(type(camzoo.score).__name__, type(camzoo.bench).__name__, type(camzoo.metrics).__name__)
 from camzoo import score
 print(type(score).__name__)
