@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from camzoo.report.cells import SHOWN
 from camzoo.report.context_maps import context_table
 from camzoo.report.equivalents import EQUALS, merge_equivalents
 from camzoo.report.escaping import escape
@@ -22,6 +21,7 @@ from camzoo.report.segmentation import (
     segmentation_region_table,
     segmentation_table,
 )
+from camzoo.report.table_cells import SHOWN
 from camzoo.report.tables import (
     HEADLINE,
     of_oracles,
