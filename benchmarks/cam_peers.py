@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from camzoo.cams.view.viewer import Viewer
-from camzoo.core.registries import cams
+from camzoo.registries import cams
 
 GRADCAM = {
     "grad-cam": "GradCAM",

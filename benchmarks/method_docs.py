@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from benchmarks.results import table
-from camzoo.core.registries import cams
 from camzoo.core.registry import defaults
 from camzoo.core.spec import written
+from camzoo.registries import cams
 
 DOCS = Path(__file__).parent.parent / "docs" / "methods.md"
 _PART = re.compile(r"(<!-- begin methods -->\n).*?(<!-- end methods -->)", re.DOTALL)

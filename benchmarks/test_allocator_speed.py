@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import milliseconds, ratio
 from camzoo.core.allocator import keep_freed_memory
-from camzoo.core.precision import autocast, choose_precision
+from camzoo.network.precision import autocast, choose_precision
 from camzoo.presets import preset
 from camzoo.segment.unet import build_unet
 

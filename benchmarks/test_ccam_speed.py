@@ -13,10 +13,10 @@ import torch
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import interleaved, milliseconds, ratio
 from camzoo.config import BackboneConfig
-from camzoo.core.precision import choose_precision
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.objectives import TagLoss
 from camzoo.network.backbone import build_classifier
+from camzoo.network.precision import choose_precision
 from camzoo.steps.ccam.category import CategoryAttention
 from camzoo.steps.ccam.causal import CausalClassifier, CausalLoss
 

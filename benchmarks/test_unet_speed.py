@@ -12,9 +12,9 @@ from monai.networks.nets import BasicUNet
 
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import interleaved, milliseconds, ratio
-from camzoo.core.precision import choose_precision
 from camzoo.data.slices import TaggedSlices
 from camzoo.learning.loop import batches
+from camzoo.network.precision import choose_precision
 from camzoo.presets import preset
 from camzoo.segment.losses import cross_entropy_and_dice
 from camzoo.segment.training import UNetLoss, fit

@@ -9,12 +9,12 @@ import torch
 
 from camzoo.cams.base import FitContext
 from camzoo.cams.view.viewer import Viewer
-from camzoo.core.registries import cams, datasets
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared
 from camzoo.learning.loop import fit
 from camzoo.network.backbone import build_classifier
 from camzoo.presets import preset
+from camzoo.registries import cams, datasets
 from camzoo.report.sheet import write_sheet
 
 PICTURE = Path(__file__).parent.parent / "docs" / "zoo.png"

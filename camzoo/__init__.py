@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo import metrics as metrics
+    from camzoo import registries as registries
     from camzoo.cams import weighting as weighting
     from camzoo.cams.base import CamMethod as CamMethod
     from camzoo.cams.base import FitContext as FitContext
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.evaluate.scoring import score as score
     from camzoo.harness.call import bench as bench
     from camzoo.harness.run import BenchResult as BenchResult
+    from camzoo.learning.objectives import Objective as Objective
     from camzoo.metrics.base import CountMetric as CountMetric
     from camzoo.metrics.base import Direction as Direction
     from camzoo.metrics.base import Metric as Metric
@@ -59,6 +61,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.segment.learning_context import BaselineContext as BaselineContext
     from camzoo.segment.maps import MapBaseline as MapBaseline
     from camzoo.segment.maps import validated_cut as validated_cut
+    from camzoo.segment.training import SegmentationNet as SegmentationNet
+    from camzoo.segment.training import train_unet as train_unet
     from camzoo.steps.base import MapStep as MapStep
     from camzoo.steps.base import StepContext as StepContext
     from camzoo.steps.base import StepReport as StepReport
@@ -87,6 +91,7 @@ else:  # a module with __getattr__ would have every name to a type checker
             "camzoo.harness.call": ("bench",),
             "camzoo.harness.run": ("BenchResult",),
             "camzoo.evaluate.scoring": ("Scores", "score"),
+            "camzoo.learning.objectives": ("Objective",),
             "camzoo.metrics.base": (
                 "CountMetric", "Direction", "Metric", "Needs", "VoxelCounts", "register_metric",
             ),
@@ -96,7 +101,12 @@ else:  # a module with __getattr__ would have every name to a type checker
             ),
             "camzoo.segment.learning_context": ("BaselineContext",),
             "camzoo.segment.maps": ("MapBaseline", "validated_cut"),
+            "camzoo.segment.training": ("SegmentationNet", "train_unet"),
             "camzoo.core.supervision": ("Supervision",),
         },
-        modules={"metrics": "camzoo.metrics", "weighting": "camzoo.cams.weighting"},
+        modules={
+            "metrics": "camzoo.metrics",
+            "registries": "camzoo.registries",
+            "weighting": "camzoo.cams.weighting",
+        },
     )  # fmt: skip

@@ -12,13 +12,15 @@ def install(folder, package, entries, modules=None, group="camzoo.cams"):
         package: Name of the distribution.
         entries: Name to ``module:Class``, or the bytes of entry_points.txt.
         modules: Name to source, text or bytes.
-        group: Of the entry points.
+        group: Of the entry points; None where ``entries`` has several: group to name to place.
     """
     info = folder / f"{package.replace('-', '_')}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
     if not isinstance(entries, bytes):
-        lines = [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
+        lines = []
+        for title, named in (entries if group is None else {group: entries}).items():
+            lines += [f"[{title}]", *(f"{name} = {value}" for name, value in named.items())]
         entries = "\n".join(lines).encode()
     (info / "entry_points.txt").write_bytes(entries)
     for name, source in (modules or {}).items():

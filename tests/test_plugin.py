@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from camzoo.core.registries import cams
+from camzoo.registries import cams
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "example_plugin"
 

@@ -131,7 +131,7 @@ def test_the_citation_is_one():
 
 
 def test_the_data_sets_that_are_cited_are_those_that_are_read():
-    from camzoo.core.registries import datasets
+    from camzoo.registries import datasets
 
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     facts = " ".join(datasets.get(name).facts.citation for name in datasets)

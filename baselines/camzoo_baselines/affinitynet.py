@@ -33,11 +33,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.precision import autocast
 from camzoo.core.randomness import seeded
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.objectives import LabelLoss
 from camzoo.network.backbone import Classifier, Trainable
+from camzoo.network.precision import autocast
 from camzoo.network.trunk_levels import run_stages, stage_channels, starting_point
 from camzoo.refine.affinity import enlarged_parts
 from camzoo.refine.affinity_loss import affinity_loss

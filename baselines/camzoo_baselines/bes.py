@@ -34,12 +34,12 @@ from camzoo.cams.map_arrays import MapArrays
 from camzoo.cams.methods.activation import Cam
 from camzoo.cams.pipeline import resize
 from camzoo.core.errors import ConfigError, DataError
-from camzoo.core.precision import autocast
 from camzoo.data.labels import UNKNOWN
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier, build_classifier
+from camzoo.network.precision import autocast
 from camzoo.network.trunk_levels import starting_point
 from camzoo.refine.affinity import (
     AffinitySettings,

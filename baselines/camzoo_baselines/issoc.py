@@ -33,13 +33,13 @@ from torch import Tensor
 
 from camzoo.cams.methods.activation import Cam
 from camzoo.core.errors import ConfigError
-from camzoo.core.precision import autocast
 from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier
+from camzoo.network.precision import autocast
 from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.segment.losses import balanced_cross_entropy
 from camzoo.segment.maps import resized_parts

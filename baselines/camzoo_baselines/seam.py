@@ -38,12 +38,12 @@ from camzoo.cams.base import CamMethod
 from camzoo.cams.methods.activation import Cam
 from camzoo.cams.pipeline import input_side, resize
 from camzoo.core.errors import ConfigError
-from camzoo.core.precision import autocast
 from camzoo.core.randomness import seeded
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier, Trainable
+from camzoo.network.precision import autocast
 from camzoo.network.trunk_levels import run_stages, run_with_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut

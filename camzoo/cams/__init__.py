@@ -4,6 +4,6 @@
 ``pipeline`` sums what the methods in ``asking`` answer, and ``finishing`` gates and normalises it.
 """
 
-from camzoo.core.registries import cams
+from camzoo.cams.registry import cams
 
 __all__ = ["cams"]

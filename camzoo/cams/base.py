@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from camzoo.cams.registry import cams
 from camzoo.cams.view.fusion import fuse
-from camzoo.core.registries import cams
 from camzoo.core.supervision import Supervision
 
 if TYPE_CHECKING:

@@ -24,10 +24,10 @@ from camzoo.cams.view.feature_view import FeatureView
 from camzoo.cams.view.model_seal import ModelSeal
 from camzoo.cams.view.viewer import Viewer
 from camzoo.config import MapsConfig, Precision
-from camzoo.core.precision import autocast
 from camzoo.core.progress import Tick, silent
 from camzoo.data.slices import TaggedSlices
 from camzoo.learning.augmentation import mirrored
+from camzoo.network.precision import autocast
 
 if TYPE_CHECKING:
     from camzoo.network.backbone import Classifier

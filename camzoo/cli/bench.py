@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import typer
-
-from camzoo.cli import complete as cli_complete
+from camzoo.cli import bench_arguments as arguments
 from camzoo.cli.ending import StopError
 from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, BeQuiet, BeVerbose, Output
@@ -33,78 +31,23 @@ _GO_ON: Final = "what is finished is kept, and the same command goes on from the
 
 
 def bench(
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            help="promri, acdc, chaos, nnunet, phantom, …", autocompletion=cli_complete.data_set
-        ),
-    ] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder with the data set.")] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="smoke, quick or paper. Without: quick.", autocompletion=cli_complete.preset
-        ),
-    ] = None,
-    again: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            help="manifest.json of an earlier run, instead of data set and preset; or a TOML or "
-            "YAML file of settings.",
-        ),
-    ] = None,
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            help="CAM methods, comma-separated, or all. A class of your own as module:Class or "
-            "path/to/file.py:Class. Without: cam.",
-            autocompletion=cli_complete.methods,
-        ),
-    ] = None,
-    baselines: Annotated[
-        str | None,
-        typer.Option(
-            help="Baselines that end in a U-Net, comma-separated, all or none; your own as for "
-            "--methods. Without: none.",
-            autocompletion=cli_complete.baselines,
-        ),
-    ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(help="Any timm model.", autocompletion=cli_complete.backbone),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="A .safetensors or .pth file, imagenet, or none.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="patient or paper-like.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Of training, comma-separated.")] = None,
-    folds: Annotated[str | None, typer.Option(help="Of a cross-validated data set.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Most cases to take; every subset keeps patients.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda or cuda:N. Without: auto.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(help="KEY=VALUE option of the data set; repeatable.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="SETTING=VALUE, as training.epochs=3 or maps.scales=0.5,1; camzoo settings "
-            "lists them.",
-            autocompletion=cli_complete.setting,
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
-    plan: Annotated[
-        bool,
-        typer.Option(
-            "--plan", help="Print what would be done, what is there, time and memory; do nothing."
-        ),
-    ] = False,
+    dataset: arguments.DataSet = None,
+    root: arguments.Root = None,
+    preset: arguments.Preset = None,
+    again: arguments.Again = None,
+    methods: arguments.Methods = None,
+    baselines: arguments.Baselines = None,
+    backbone: arguments.Backbone = None,
+    weights: arguments.Weights = None,
+    split: arguments.Split = None,
+    seeds: arguments.Seeds = None,
+    folds: arguments.Folds = None,
+    limit: arguments.Limit = None,
+    device: arguments.Device = None,
+    option: arguments.Pairs = None,
+    set_: arguments.Settings = None,
+    out: arguments.Runs = Path("runs"),
+    plan: arguments.OnlyPlan = False,
     as_json: AsJson = False,
     quiet: BeQuiet = False,
     verbose: BeVerbose = False,
@@ -115,20 +58,14 @@ def bench(
 
     output = Output(as_json, quiet, verbose)
     given = {
-        "methods": methods,
-        "baselines": baselines,
-        "device": device,
-        "data.root": root,
-        "data.split": split,
-        "data.limit": limit,
-        "backbone.name": backbone,
-        "backbone.weights": weights,
-        "seeds": _numbers("seeds", seeds),
+        "methods": methods, "baselines": baselines, "device": device, "data.root": root,
+        "data.split": split, "data.limit": limit, "backbone.name": backbone,
+        "backbone.weights": weights, "seeds": _numbers("seeds", seeds),
         "data.folds": _numbers("folds", folds),
-    }
+    }  # fmt: skip
     changes = {key: value for key, value in given.items() if value is not None}
-    options = parse_pairs("--option", option)
-    changes |= {f"data.options.{key}": value for key, value in options.items()}
+    of_data = parse_pairs("--option", option)
+    changes |= {f"data.options.{key}": value for key, value in of_data.items()}
     changes |= parse_pairs("--set", set_, lists=_may_be_list)
     config = configure(dataset, preset, again, changes)
     # Words are checked with what is imported in a moment; what takes seconds comes behind that.

@@ -73,7 +73,7 @@ def plug_in(incomplete: str) -> Iterable[Candidate]:
 @_quietly
 def kind_or_name(incomplete: str) -> Iterable[Candidate]:
     """What ``camzoo list`` takes."""
-    from camzoo.core.registries import REGISTRIES
+    from camzoo.registries import REGISTRIES
 
     kinds = [(kind, "") for kind in REGISTRIES if kind.startswith(incomplete)]
     return kinds + [pair for kind in REGISTRIES for pair in _names(kind, incomplete)]
@@ -88,7 +88,7 @@ def setting(incomplete: str) -> Iterable[Candidate]:
 
 
 def _names(kind: str, incomplete: str) -> Iterator[Candidate]:
-    from camzoo.core.registries import REGISTRIES
+    from camzoo.registries import REGISTRIES
 
     registry = REGISTRIES[kind]
     for name in registry.names():

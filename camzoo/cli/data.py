@@ -135,7 +135,7 @@ def fetch(
     quiet: BeQuiet = False,
 ) -> None:
     """Download what may be downloaded, and say how to get the rest."""
-    from camzoo.core.registries import datasets
+    from camzoo.registries import datasets
 
     datasets.require(name)
 

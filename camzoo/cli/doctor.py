@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.requirements import InvalidRequirement, Requirement
 
 from camzoo.core.plugin_import import said
-from camzoo.core.registries import REGISTRIES
 from camzoo.core.registry import Registry
+from camzoo.registries import REGISTRIES
 
 if TYPE_CHECKING:
     pass
@@ -97,7 +97,7 @@ def _applies(need: Requirement) -> bool:
 
 def _compute() -> Iterator[Finding]:
     from camzoo.core.environment import choose_device, describe
-    from camzoo.core.precision import choose_precision
+    from camzoo.network.precision import choose_precision
 
     device = choose_device("auto")
     name = describe(device)["device_name"]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import typer
-
+from camzoo.cli import score_arguments as arguments
 from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, BeQuiet, Output
 
@@ -21,38 +20,19 @@ _ON_SCREEN: Final = [
 
 
 def score(
-    masks: Annotated[Path, typer.Option(help="Folder of references: a label file per case.")],
-    maps: Annotated[
-        Path | None, typer.Option(help="Folder of heat maps, or of one folder per method.")
-    ] = None,
-    preds: Annotated[
-        Path | None, typer.Option(help="Folder of predicted labels, or of one folder per method.")
-    ] = None,
-    spacing: Annotated[
-        str | None, typer.Option(help="z=3,y=0.6,x=0.6 in mm; for references without a header.")
-    ] = None,
-    organs: Annotated[str | None, typer.Option(help="Names of classes 1..C, by comma.")] = None,
-    patients: Annotated[
-        Path | None, typer.Option(help="CSV with the columns case and patient.")
-    ] = None,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Count missing predictions as failures.")
-    ] = False,
-    thirds: Annotated[bool, typer.Option("--thirds", help="Score apex, mid and base too.")] = False,
-    slices: Annotated[
-        str,
-        typer.Option(
-            help="Plane of the columns per slice: acquired (across the thick axis) or axial."
-        ),
-    ] = "acquired",
-    normalise: Annotated[
-        str, typer.Option(help="Of maps, by class over the volume: none, max or minmax.")
-    ] = "none",
-    fixed: Annotated[float, typer.Option(help="Threshold of the protocol fixed.")] = 0.5,
-    metrics: Annotated[
-        str, typer.Option(help="Further columns of the tables: names of camzoo list metrics.")
-    ] = "",
-    out: Annotated[Path | None, typer.Option(help="Folder for rows, curves and tables.")] = None,
+    masks: arguments.Masks,
+    maps: arguments.Maps = None,
+    preds: arguments.Predictions = None,
+    spacing: arguments.Spacing = None,
+    organs: arguments.Organs = None,
+    patients: arguments.Patients = None,
+    allow_missing: arguments.AllowMissing = False,
+    thirds: arguments.Thirds = False,
+    slices: arguments.Slices = "acquired",
+    normalise: arguments.Normalise = "none",
+    fixed: arguments.Fixed = 0.5,
+    metrics: arguments.Metrics = "",
+    out: arguments.Out = None,
     as_json: AsJson = False,
     quiet: BeQuiet = False,
 ) -> None:
@@ -95,10 +75,10 @@ def score(
 
 def _metrics(text: str) -> list[str]:
     """Names of metrics, from names and places of classes; those are registered."""
-    from camzoo.core.registries import metrics
     from camzoo.core.spec import split_names
     from camzoo.harness.plugins import with_plugins
     from camzoo.metrics.definitions import get_metric
+    from camzoo.registries import metrics
 
     names = split_names(with_plugins(text, metrics)[0])
     for name in names:

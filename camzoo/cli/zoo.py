@@ -112,8 +112,8 @@ def check(
 
 def _found(place: str, kind: str) -> type:
     """The class of a registered name, or at a place (:mod:`camzoo.harness.plugins`)."""
-    from camzoo.core.registries import baselines, cams
     from camzoo.harness.plugins import find_class
+    from camzoo.registries import baselines, cams
 
     registries: dict[str, Registry[Any]] = {"cam": cams, "baseline": baselines}
     if kind and kind not in registries:

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from camzoo.config import BenchConfig
 from camzoo.conformance.kit import BrokenError, Result, run_checks
 from camzoo.core.progress import Quiet, Reporter, Tick
-from camzoo.core.registries import baselines
 from camzoo.core.supervision import Supervision
 from camzoo.harness.run import bench
 from camzoo.presets import preset
+from camzoo.registries import baselines
 from camzoo.segment.base import Baseline
 
 #: Label volumes of the test cases, by case.

@@ -9,10 +9,10 @@ from typing import Final
 
 from camzoo.core.errors import DataError
 from camzoo.core.progress import Quiet, Reporter
-from camzoo.core.registries import datasets
 from camzoo.data.datasets import Dataset
-from camzoo.data.datasets.files import FileDataset
+from camzoo.data.datasets.file_dataset import FileDataset
 from camzoo.data.download import download
+from camzoo.data.registry import datasets
 from camzoo.data.unpacking import unpack
 
 #: Environment variable that names a mirror of :data:`ZENODO`.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import datasets
 from camzoo.core.suggest import unknown
+from camzoo.data.registry import datasets
 
 if TYPE_CHECKING:
     from camzoo.data.datasets.base import Dataset

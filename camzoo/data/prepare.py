@@ -53,43 +53,67 @@ def prepare(
         require_name(case.id, "the id of a case")
     masks = folder / "masks"
     masks.mkdir()
-    digest, content = hashlib.sha256(), Content(dataset.organs)
-    infos: list[CaseInfo] = []
-    tags: list[NDArray[np.uint8]] = []
-    noted: list[tuple[str, Note]] = []
+    index = _Index(dataset, size)
     with (folder / "images.u8").open("wb") as store:
         for done, case in enumerate(cases):
             loaded = load_case(dataset, case)
-            noted += [(case.id, note) for note in loaded.notes]
             label = np.ascontiguousarray(loaded.label.array, dtype=np.uint8)
-            first = infos[-1].rows.stop if infos else 0
-            info = _info(loaded, case, first, slices)
-            infos.append(info)
-            tags.append(tag_slices(info.plane.cut(label), len(dataset.organs), min_area))
             voxels = loaded.image.array.astype(np.float32)
-            content.add(info, voxels, label)
+            info = _info(loaded, case, index.slices, slices)
             images = _slices(voxels, info, size, percentiles)
+            tags = tag_slices(info.plane.cut(label), len(dataset.organs), min_area)
             store.write(images.data)
             np.save(masks / f"{case.id}.npy", label, allow_pickle=False)
-            for part in (repr(info).encode(), images.data, label.data):
-                digest.update(part)
+            index.add(info, voxels, label, images, tags, loaded.notes)
             tick(done + 1, len(cases))
-    all_tags = np.concatenate(tags)
-    _require_every_organ(all_tags, dataset.organs)
-    np.save(folder / "tags.npy", all_tags, allow_pickle=False)
-    digest.update(all_tags.data)
-    index = PreparedIndex(
-        dataset.organs,
-        dataset.sided,
-        size,
-        digest.hexdigest(),
-        content.images,
-        content.labels,
-        tuple(infos),
-    )
-    notes = [*dataset.notes(), *told(noted)]
-    (folder / NOTES).write_text(json.dumps(notes, indent=1), encoding="utf-8")
-    (folder / "index.json").write_bytes(INDEX.dump_json(index, indent=1))
+    index.write(folder)
+
+
+class _Index:
+    """What the cases that were read so far come to."""
+
+    def __init__(self, dataset: Dataset, size: int) -> None:
+        self.slices = 0
+        self._dataset, self._size = dataset, size
+        self._digest, self._content = hashlib.sha256(), Content(dataset.organs)
+        self._infos: list[CaseInfo] = []
+        self._tags: list[NDArray[np.uint8]] = []
+        self._noted: list[tuple[str, Note]] = []
+
+    def add(
+        self,
+        info: CaseInfo,
+        voxels: NDArray[np.float32],
+        label: NDArray[np.uint8],
+        images: NDArray[np.uint8],
+        tags: NDArray[np.uint8],
+        notes: Sequence[Note],
+    ) -> None:
+        self.slices = info.rows.stop
+        self._infos.append(info)
+        self._tags.append(tags)
+        self._noted += [(info.id, note) for note in notes]
+        self._content.add(info, voxels, label)
+        for part in (repr(info).encode(), images.data, label.data):
+            self._digest.update(part)
+
+    def write(self, folder: Path) -> None:
+        tags, dataset = np.concatenate(self._tags), self._dataset
+        _require_every_organ(tags, dataset.organs)
+        np.save(folder / "tags.npy", tags, allow_pickle=False)
+        self._digest.update(tags.data)
+        index = PreparedIndex(
+            dataset.organs,
+            dataset.sided,
+            self._size,
+            self._digest.hexdigest(),
+            self._content.images,
+            self._content.labels,
+            tuple(self._infos),
+        )
+        notes = [*dataset.notes(), *told(self._noted)]
+        (folder / NOTES).write_text(json.dumps(notes, indent=1), encoding="utf-8")
+        (folder / "index.json").write_bytes(INDEX.dump_json(index, indent=1))
 
 
 def tag_slices(label: NDArray[np.uint8], classes: int, min_area: int) -> NDArray[np.uint8]:

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from camzoo.core.errors import ConfigError
 from camzoo.core.outline import first_line
-from camzoo.core.registries import metrics as registry
 from camzoo.core.stored import reading
 from camzoo.core.text import plain
 from camzoo.metrics.definitions import stored_metrics
+from camzoo.metrics.registry import metrics as registry
 
 SCHEMA_VERSION: Final = 1
 #: File of rows, in the folder of a run.

@@ -18,26 +18,15 @@ Names = str | Iterable[str]
 
 
 def bench(
-    config: BenchConfig | Path | str | None = None,
-    out: Path | str = "runs",
-    reporter: Reporter | None = None,
-    *,
-    dataset: str | None = None,
-    preset: str | None = None,
-    root: Path | str | None = None,
-    methods: Names | None = None,
-    baselines: Names | None = None,
-    backbone: str | None = None,
-    weights: Path | str | None = None,
-    split: str | None = None,
-    seeds: Sequence[int] | None = None,
-    folds: Sequence[int] | None = None,
-    limit: int | None = None,
-    device: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    config: BenchConfig | Path | str | None = None, out: Path | str = "runs",
+    reporter: Reporter | None = None, *,
+    dataset: str | None = None, preset: str | None = None, root: Path | str | None = None,
+    methods: Names | None = None, baselines: Names | None = None, backbone: str | None = None,
+    weights: Path | str | None = None, split: str | None = None, seeds: Sequence[int] | None = None,
+    folds: Sequence[int] | None = None, limit: int | None = None, device: str | None = None,
+    options: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None,
     progress: bool = False,
-) -> BenchResult:
+) -> BenchResult:  # fmt: skip
     """Run a benchmark, or finish one that was interrupted.
 
     It starts from a configuration, or from a preset for a data set; all other words change that,
@@ -76,22 +65,14 @@ def bench(
         >>> result.rows.groupby("method")["dsc"].mean()  # doctest: +SKIP
     """
     given = {
-        "data.root": root,
-        "methods": methods,
-        "baselines": baselines,
-        "backbone.name": backbone,
-        "backbone.weights": weights,
-        "data.split": split,
-        "seeds": seeds,
-        "data.folds": folds,
-        "data.limit": limit,
-        "device": device,
-    }
+        "data.root": root, "methods": methods, "baselines": baselines, "backbone.name": backbone,
+        "backbone.weights": weights, "data.split": split, "seeds": seeds, "data.folds": folds,
+        "data.limit": limit, "device": device,
+    }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     changes |= {f"data.options.{name}": value for name, value in (options or {}).items()}
-    changes |= settings or {}
     start = Path(config) if isinstance(config, str) else config
-    chosen = configure(dataset, preset, start, changes)
+    chosen = configure(dataset, preset, start, changes | dict(settings or {}))
     if reporter is not None or not progress:
         return run_bench(chosen, Path(out), reporter)
     with Output().reporting() as speaking:

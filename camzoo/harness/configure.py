@@ -80,8 +80,8 @@ def _with_options(changes: Mapping[str, Any], options: Mapping[str, Any]) -> dic
 
 def _with_names(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The same changes with registered names for methods and baselines, and places of plug-ins."""
-    from camzoo.core.registries import baselines, cams
     from camzoo.harness.plugins import load_plugins, with_plugins
+    from camzoo.registries import baselines, cams
     from camzoo.segment.selection import select_baselines
     from camzoo.steps.selection import select_methods
 

@@ -8,10 +8,10 @@ from functools import cached_property
 import torch
 
 from camzoo.config import BenchConfig
-from camzoo.core.precision import Precisions
 from camzoo.core.progress import Reporter
 from camzoo.core.spec import Spec
 from camzoo.harness.store import Store
+from camzoo.network.precision import Precisions
 from camzoo.segment.selection import parse_baseline
 from camzoo.steps.chain import Chain, parse_chain
 

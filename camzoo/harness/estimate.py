@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from camzoo.cams.pipeline import input_side
 from camzoo.cams.view.feature_view import FeatureView
 from camzoo.cams.view.viewer import Viewer
-from camzoo.core.precision import autocast
-from camzoo.core.registries import cams
 from camzoo.core.spec import Spec, build
 from camzoo.data.datasets import Dataset
 from camzoo.data.loading import LoadedCase, load_case
@@ -29,6 +27,8 @@ from camzoo.harness.store import Made, read_made
 from camzoo.metrics.case import CaseReference
 from camzoo.metrics.sweep import threshold_sweep
 from camzoo.network.backbone import Classifier, build_classifier
+from camzoo.network.precision import autocast
+from camzoo.registries import cams
 from camzoo.segment.losses import cross_entropy_and_dice
 from camzoo.segment.unet import build_unet
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 from camzoo.config import BenchConfig
 from camzoo.core.environment import choose_device, use_threads
 from camzoo.core.progress import Quiet
-from camzoo.core.registries import baselines
 from camzoo.core.spec import Spec, build
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
@@ -29,6 +28,7 @@ from camzoo.harness.requests import Amounts, Requests, ask_prepare, ask_train
 from camzoo.harness.run import open_limited, require_names, require_network, splits_of
 from camzoo.harness.stage import Request
 from camzoo.harness.store import Artifact, Store
+from camzoo.registries import baselines
 from camzoo.segment.selection import chains_read
 from camzoo.steps.chain import Chain
 

@@ -111,9 +111,9 @@ def hyphenated(name: str) -> str:
 
 def _registry_of(found: type, place: str) -> Registry[Any]:
     from camzoo.cams.base import CamMethod
-    from camzoo.core.registries import baselines, cams, datasets, metrics, steps
     from camzoo.data.datasets.base import Dataset
     from camzoo.metrics.base import Metric
+    from camzoo.registries import baselines, cams, datasets, metrics, steps
     from camzoo.segment.base import Baseline
     from camzoo.steps.base import MapStep
 

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 
 from camzoo.cams.pipeline import input_side
 from camzoo.config import BenchConfig
-from camzoo.core.registries import baselines, cams, steps
 from camzoo.core.spec import Spec, all_settings
 from camzoo.data.datasets import Dataset
 from camzoo.data.slices import Prepared
@@ -25,6 +24,7 @@ from camzoo.harness.stage import Request, Work
 from camzoo.harness.store import Artifact
 from camzoo.learning.augmentation import mirrored
 from camzoo.metrics.definitions import stored_metrics
+from camzoo.registries import baselines, cams, steps
 from camzoo.segment.base import Baseline
 from camzoo.steps.base import MapStep
 from camzoo.steps.chain import Chain

@@ -21,7 +21,6 @@ from camzoo.core.checksums import write_sums
 from camzoo.core.environment import choose_device, use_threads
 from camzoo.core.errors import CamzooError, ConfigError
 from camzoo.core.files import storing, write_text
-from camzoo.core.precision import Precisions
 from camzoo.core.progress import Quiet, Reporter
 from camzoo.core.spec import require_once
 from camzoo.core.stored import write_frame
@@ -46,6 +45,7 @@ from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
 from camzoo.harness.store import Artifact, Store
 from camzoo.harness.superseded import set_aside
 from camzoo.network.backbone import build_classifier, require_sides
+from camzoo.network.precision import Precisions
 from camzoo.steps.chain import Chain
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from camzoo.core.errors import CamzooError, FirewallError
 from camzoo.core.files import write_text
-from camzoo.core.registries import baselines
 from camzoo.core.spec import Spec, build
 from camzoo.evaluate.result_files import PREDICTIONS, read_scores
 from camzoo.harness import stages
@@ -24,6 +23,7 @@ from camzoo.harness.path import score_baselines
 from camzoo.harness.requests import line_of
 from camzoo.harness.store import Artifact
 from camzoo.harness.workers.segment import read_cost
+from camzoo.registries import baselines
 from camzoo.segment.base import Baseline
 from camzoo.segment.selection import chains_read
 from camzoo.steps.chain import Chain

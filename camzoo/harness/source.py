@@ -44,7 +44,8 @@ _WITHOUT_NUMBERS: Final = frozenset(
         "core.suggest",
         "core.supervision",
         "network.timm_names",
-        "core.registries",
+        "registries",
+        *(f"{room}.registry" for room in ("cams", "data", "metrics", "segment", "steps")),
     )
 )
 

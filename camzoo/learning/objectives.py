@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from camzoo.core.precision import autocast
 from camzoo.data.labels import UNKNOWN
 from camzoo.learning.augmentation import Augmentation, augment, augment_planes
 from camzoo.network.backbone import Classifier
+from camzoo.network.precision import autocast
 
 if TYPE_CHECKING:
     from camzoo.config import Precision

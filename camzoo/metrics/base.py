@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from camzoo.core.errors import CamzooError, ConfigError, DataError
 from camzoo.core.plugin_import import said
-from camzoo.core.registries import metrics
+from camzoo.metrics.registry import metrics
 from camzoo.metrics.status import Status
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from camzoo.core.errors import ConfigError
 from camzoo.core.plugin_import import said
-from camzoo.core.registries import metrics
 from camzoo.metrics.base import Direction as Direction
 from camzoo.metrics.base import Metric
+from camzoo.metrics.registry import metrics
 
 _TEXTS: Final = ("label", "definition")
 

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from camzoo.config import Precision
-from camzoo.core.precision import autocast
 from camzoo.core.randomness import seeded
 from camzoo.network.backbone import Classifier, Trainable
+from camzoo.network.precision import autocast
 from camzoo.network.trunk_levels import run_stages, stage_channels
 
 #: Pixels of the image per pixel of the edge map, along each side.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from camzoo.core.precision import SECTIONS, in_words
+from camzoo.network.precision import SECTIONS, in_words
 from camzoo.report.escaping import code, escape
 from camzoo.report.records import Record
 

@@ -6,12 +6,12 @@ from typing import Final
 
 import pandas as pd
 
-from camzoo.core.registries import metrics as registry
 from camzoo.evaluate.rows import NO_THRESHOLD, line_name, unknown_metrics
 from camzoo.metrics.definitions import get_metric, stored_metrics
 from camzoo.metrics.frames import groups
 from camzoo.metrics.subregions import WHOLE
-from camzoo.report.cells import NONE, mean_std, spread, summary
+from camzoo.registries import metrics as registry
+from camzoo.report.table_cells import NONE, mean_std, spread, summary
 from camzoo.report.tables import HEADLINE
 
 _LINE: Final = ("stage", "method", "variant", "supervision")

@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import REGISTRIES
 from camzoo.core.registry import Description, Registry
 from camzoo.core.spec import written
 from camzoo.core.suggest import unknown
+from camzoo.registries import REGISTRIES
 from camzoo.steps.chain import NAMED
 from camzoo.steps.selection import SETS
 

@@ -7,7 +7,6 @@ from typing import Final
 
 import pandas as pd
 
-from camzoo.report.cells import SHOWN
 from camzoo.report.context_maps import context_table
 from camzoo.report.equivalents import EQUALS, merge_equivalents
 from camzoo.report.escaping import escape
@@ -23,6 +22,7 @@ from camzoo.report.segmentation import (
     segmentation_region_table,
     segmentation_table,
 )
+from camzoo.report.table_cells import SHOWN
 from camzoo.report.tables import (
     HEADLINE,
     of_oracles,

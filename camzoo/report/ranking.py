@@ -11,7 +11,10 @@ from camzoo.core.protocol import Protocol
 from camzoo.core.text import plain
 from camzoo.evaluate.score_options import GIVEN, PROTOCOLS
 from camzoo.metrics.subregions import WHOLE
-from camzoo.report.cells import (
+from camzoo.report.escaping import escape
+from camzoo.report.further import further_metrics, heading
+from camzoo.report.markdown import table as markdown
+from camzoo.report.table_cells import (
     SHOWN,
     certainty,
     comparison,
@@ -23,9 +26,6 @@ from camzoo.report.cells import (
     spread,
     summary,
 )
-from camzoo.report.escaping import escape
-from camzoo.report.further import further_metrics, heading
-from camzoo.report.markdown import table as markdown
 from camzoo.report.words import meanings
 
 _DISTANCES: Final = ("asd_mm", "mad_mm", "hd95_mm")

@@ -11,9 +11,9 @@ import pandas as pd
 from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION, line_name
 from camzoo.metrics.subregions import THIRDS, WHOLE
-from camzoo.report import cells
-from camzoo.report.cells import NONE, methods, ranked
+from camzoo.report import table_cells as cells
 from camzoo.report.reported_volumes import reported_volumes
+from camzoo.report.table_cells import NONE, methods, ranked
 from camzoo.report.tables import pooled_means
 
 #: What is measured of a baseline, in time.

@@ -13,7 +13,8 @@ from camzoo.core.supervision import Supervision
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report import reported
-from camzoo.report.cells import (
+from camzoo.report.equivalents import EQUALS
+from camzoo.report.table_cells import (
     NONE,
     certainty,
     comparison,
@@ -24,7 +25,6 @@ from camzoo.report.cells import (
     ranked,
     summary,
 )
-from camzoo.report.equivalents import EQUALS
 
 #: The protocol that numbers are believed by: thresholds from patients that are not scored.
 HEADLINE: Final = Protocol.VALIDATED

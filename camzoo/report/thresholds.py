@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camzoo.report.cells import mean_std, methods, ranked
+from camzoo.report.table_cells import mean_std, methods, ranked
 from camzoo.report.tables import pooled_dsc
 
 #: A threshold is as good as the best one within so many points of DSC.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from camzoo.core.protocol import Protocol
-from camzoo.core.registries import metrics as registry
 from camzoo.metrics.base import Metric
 from camzoo.metrics.definitions import get_metric, one_empty
+from camzoo.registries import metrics as registry
 from camzoo.report.escaping import escape
 from camzoo.report.further import heading
 

@@ -1,5 +1,5 @@
 """Segmentation: baselines, and the one U-Net that they train."""
 
-from camzoo.core.registries import baselines
+from camzoo.segment.registry import baselines
 
 __all__ = ["baselines"]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camzoo.core.errors import DataError
-from camzoo.core.registries import baselines
 from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
+from camzoo.segment.registry import baselines
 
 if TYPE_CHECKING:
     from torch import Tensor

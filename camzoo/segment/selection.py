@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import baselines
 from camzoo.core.spec import Spec, build, parse, split_names, split_settings
+from camzoo.segment.registry import baselines
 from camzoo.steps.chain import Chain, parse_chain
 
 if TYPE_CHECKING:

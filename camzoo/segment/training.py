@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from camzoo.cams.pipeline import resize
 from camzoo.config import SegmentationConfig
-from camzoo.core.precision import autocast
 from camzoo.data.slices import TaggedSlices, as_grey
 from camzoo.learning.augmentation import Augmentation, mirrored
 from camzoo.learning.loop import Session, minimise
 from camzoo.learning.objectives import LabelLoss, Loss
 from camzoo.learning.recipe import adam
+from camzoo.network.precision import autocast
 from camzoo.segment.learning_context import BaselineContext
 from camzoo.segment.losses import cross_entropy_and_dice
 from camzoo.segment.unet import build_unet

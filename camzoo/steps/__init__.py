@@ -1,5 +1,5 @@
 """What follows a method's maps: the parts of C-CAM and the affinity refinement."""
 
-from camzoo.core.registries import steps
+from camzoo.steps.registry import steps
 
 __all__ = ["steps"]

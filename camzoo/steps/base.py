@@ -21,8 +21,8 @@ from torch import Tensor
 
 from camzoo.cams.finishing import rewrite
 from camzoo.cams.map_arrays import MapArrays
-from camzoo.core.registries import steps
 from camzoo.core.supervision import Supervision
+from camzoo.steps.registry import steps
 
 if TYPE_CHECKING:
     from camzoo.config import BackboneConfig, MapsConfig, TrainingConfig

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from camzoo.cams.registry import cams
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import cams, steps
 from camzoo.core.spec import (
     Spec,
     all_settings,
@@ -29,6 +29,7 @@ from camzoo.core.spec import (
 )
 from camzoo.core.suggest import unknown
 from camzoo.core.supervision import Supervision
+from camzoo.steps.registry import steps
 
 if TYPE_CHECKING:
     from camzoo.cams.base import CamMethod

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from camzoo.cams.registry import cams
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import cams
 from camzoo.core.spec import split_names, split_settings
 from camzoo.steps.chain import NAMED, parse_chain
 

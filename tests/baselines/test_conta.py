@@ -4,8 +4,8 @@ import torch
 from camzoo_baselines.conta import Conta, attention, found_masks, mean_masks, numbered_from_one
 
 from camzoo.core.errors import ConfigError, DataError
-from camzoo.core.registries import baselines
 from camzoo.learning.augmentation import Augmentation
+from camzoo.registries import baselines
 from camzoo.steps.ccam.category import CategoryAttention
 from camzoo.steps.ccam.causal import CausalCam, CausalClassifier, CausalLoss
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context

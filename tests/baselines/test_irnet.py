@@ -3,9 +3,9 @@ import torch
 
 from camzoo.cams.map_arrays import MapArrays
 from camzoo.core.progress import Quiet
-from camzoo.core.registries import baselines
 from camzoo.core.spec import Spec
 from camzoo.network.backbone import build_classifier
+from camzoo.registries import baselines
 from camzoo.steps.base import StepContext
 from camzoo.steps.chain import parse_chain
 from tests.baselines.scenes import best_dice, spilt_maps

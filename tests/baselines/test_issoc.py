@@ -19,12 +19,12 @@ from camzoo_baselines.sizes import organ_sizes
 from camzoo.cams.map_arrays import MapArrays
 from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import baselines, cams
 from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.loop import minimise
 from camzoo.learning.recipe import sgd
+from camzoo.registries import baselines, cams
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.toy import toy_slices
 

@@ -3,7 +3,7 @@
 import pytest
 
 from camzoo.conformance.baselines import check_baseline
-from camzoo.core.registries import baselines
+from camzoo.registries import baselines
 from camzoo.segment.selection import select_baselines
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from camzoo.core.progress import Quiet
-from camzoo.core.registries import baselines
+from camzoo.registries import baselines
 from tests.baselines.tiny import RECIPE, tiny_context
 from tests.harness.test_run import Killed
 

@@ -21,12 +21,12 @@ from camzoo.cams.pipeline import resize
 from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import baselines, cams
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.loop import minimise
 from camzoo.learning.objectives import TagLoss
 from camzoo.learning.recipe import sgd
 from camzoo.network.backbone import build_classifier
+from camzoo.registries import baselines, cams
 from tests.baselines.tiny import RECIPE, tiny_classifier, tiny_context
 from tests.toy import toy_slices
 

@@ -10,9 +10,9 @@ from scipy.ndimage import binary_erosion
 
 from camzoo.cams.pipeline import resize
 from camzoo.core.errors import ConfigError, FirewallError
-from camzoo.core.registries import baselines
 from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
+from camzoo.registries import baselines
 from camzoo.segment.unet import build_unet
 from tests.segment.toy import toy_context, toy_masks
 

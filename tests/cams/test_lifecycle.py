@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from camzoo.cams.view.viewer import Viewer
-from camzoo.core.registries import cams
+from camzoo.registries import cams
 from tests.cams.networks import lively, pictures
 
 #: What the methods of the paper need besides the pass: gradients, ablations, eigenvectors.

@@ -6,10 +6,10 @@ import pytest
 from camzoo.cams.map_arrays import MapArrays, MapStatus
 from camzoo.cams.pipeline import make_maps
 from camzoo.config import BackboneConfig, MapsConfig
-from camzoo.core.registries import cams, datasets
 from camzoo.data.prepare import prepare
 from camzoo.data.slices import Prepared
 from camzoo.network.backbone import build_classifier
+from camzoo.registries import cams, datasets
 
 METHODS = ["cam", "grad-cam", "layer-cam", "grad-cam++", "ablation-cam", "eigen-cam", "otsu"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from camzoo.cli import complete as cli_complete
 from camzoo.config import BenchConfig
-from camzoo.core.registries import baselines, cams, datasets
+from camzoo.registries import baselines, cams, datasets
 from camzoo.steps.chain import NAMED
 from camzoo.steps.selection import SETS
 
@@ -62,5 +62,5 @@ def test_what_is_taken_is_not_offered_again():
 
 
 def test_an_error_does_not_reach_the_prompt(monkeypatch):
-    monkeypatch.setattr("camzoo.core.registries.REGISTRIES", {})
+    monkeypatch.setattr("camzoo.registries.REGISTRIES", {})
     assert cli_complete.data_set("") == []

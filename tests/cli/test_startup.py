@@ -115,6 +115,6 @@ def test_answers_are_given_in_any_locale(words):
 
 
 def test_registries_are_imported_in_a_moment():
-    code = f"import sys, camzoo.core.registries; print([n for n in {HEAVY} if n in sys.modules])"
+    code = f"import sys, camzoo.registries; print([n for n in {HEAVY} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

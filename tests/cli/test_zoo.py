@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 from camzoo.cli import zoo as cli_zoo
 from camzoo.conformance.kit import Result
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import baselines, cams
+from camzoo.registries import baselines, cams
 from camzoo.segment.base import Baseline
 
 app = typer.Typer()

@@ -6,7 +6,7 @@ import torch
 from camzoo.cams.base import CamMethod
 from camzoo.cams.methods.opti import OptiCam
 from camzoo.conformance.cams import check_method
-from camzoo.core.registries import cams
+from camzoo.registries import cams
 
 
 class BriefOptiCam(OptiCam):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from camzoo.core.registries import REGISTRIES, baselines, cams, datasets, steps
 from camzoo.core.registry import Place
+from camzoo.registries import REGISTRIES, baselines, cams, datasets, steps
 from tests.plugins import again, install
 
 GOOD = """

@@ -1,8 +1,8 @@
 import pytest
 
 from camzoo.core.errors import ConfigError, UnknownNameError
-from camzoo.core.registries import REGISTRIES, baselines, cams, datasets, steps
 from camzoo.core.registry import Place, Registry
+from camzoo.registries import REGISTRIES, baselines, cams, datasets, steps
 from tests.plugins import install
 
 

@@ -3,10 +3,10 @@ import pytest
 
 from camzoo.core.choices import SplitKind
 from camzoo.core.errors import ConfigError, DataError, GeometryError
-from camzoo.core.registries import datasets
 from camzoo.data.datasets.acdc import ACDC
 from camzoo.data.loading import load_case
 from camzoo.data.splits import make_split
+from camzoo.registries import datasets
 
 SHAPE = (3, 5, 8)
 MASK = (np.arange(np.prod(SHAPE)) % 4).astype(np.uint8).reshape(SHAPE)

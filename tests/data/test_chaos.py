@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from camzoo.core.errors import ConfigError, DataError, GeometryError
-from camzoo.core.registries import datasets
 from camzoo.data.datasets.base import Folds
 from camzoo.data.datasets.chaos import CHAOS
 from camzoo.data.loading import load_case
 from camzoo.data.volume import Volume
+from camzoo.registries import datasets
 
 SHAPE = (4, 6, 9)
 SCAN = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)

@@ -5,11 +5,11 @@ import pytest
 
 from camzoo.core.choices import SplitKind
 from camzoo.core.errors import ConfigError, DataError
-from camzoo.core.registries import datasets
 from camzoo.data.datasets.nnunet import NNUNet
 from camzoo.data.loading import load_case
 from camzoo.data.opening import open_dataset
 from camzoo.data.splits import make_split
+from camzoo.registries import datasets
 
 SHAPE = (4, 6, 9)
 SCAN = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)

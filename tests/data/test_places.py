@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from camzoo.core.errors import ConfigError, DataError
-from camzoo.core.registries import datasets
 from camzoo.data.datasets.acdc import ACDC
 from camzoo.data.datasets.chaos import CHAOS
-from camzoo.data.datasets.files import FileDataset
+from camzoo.data.datasets.file_dataset import FileDataset
 from camzoo.data.datasets.nnunet import NNUNet
 from camzoo.data.datasets.places import folders_below, top_folder
 from camzoo.data.datasets.promri import ProMRI
 from camzoo.data.loading import load_case
+from camzoo.registries import datasets
 
 SHAPE = (4, 6, 9)
 SCAN = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)

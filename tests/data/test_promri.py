@@ -3,10 +3,10 @@ import pytest
 
 from camzoo.core.choices import SplitKind
 from camzoo.core.errors import DataError, GeometryError
-from camzoo.core.registries import datasets
 from camzoo.data.datasets.promri import ProMRI
 from camzoo.data.loading import load_case
 from camzoo.data.splits import make_split
+from camzoo.registries import datasets
 
 SHAPE = (4, 6, 9)
 SCAN = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)

@@ -3,10 +3,10 @@
 import pytest
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import baselines, cams
 from camzoo.core.registry import Place
 from camzoo.harness.run import bench
 from camzoo.presets import preset
+from camzoo.registries import baselines, cams
 from camzoo.segment.selection import select_baselines
 from camzoo.steps.selection import select_methods
 

@@ -123,7 +123,7 @@ def test_a_run_gives_rows_as_a_frame_and_its_second_call_finds_them(tmp_path, ca
 
 
 def test_a_method_written_a_line_before_is_run(tmp_path):
-    from camzoo.core.registries import cams
+    from camzoo.registries import cams
 
     with cams.temporary():
 

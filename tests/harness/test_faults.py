@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError
 
 from camzoo.core.errors import CamzooError, DataError, MachineError
-from camzoo.core.registries import cams
 from camzoo.harness.faults import PLUGIN_FAULTS, require_own_fault
+from camzoo.registries import cams
 from tests.harness.test_guarded import giving, run
 
 

@@ -13,7 +13,6 @@ from camzoo.config import BackboneConfig, BenchConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.names import as_name, is_name
 from camzoo.core.progress import Quiet
-from camzoo.core.registries import datasets
 from camzoo.data.datasets.phantom import Phantom
 from camzoo.data.opening import open_dataset
 from camzoo.data.prepare import prepare
@@ -23,6 +22,7 @@ from camzoo.harness.identity import beginning, identify, starting_weights
 from camzoo.harness.run import bench
 from camzoo.harness.superseded import set_aside
 from camzoo.presets import preset
+from camzoo.registries import datasets
 from camzoo.report.records import read_record
 
 SPACING = np.diag([1.0, 1.0, 5.0, 1.0])

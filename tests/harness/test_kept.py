@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from camzoo.core.registries import cams
 from camzoo.harness.kept import SWITCHES, Kept
+from camzoo.registries import cams
 from tests.harness.test_guarded import giving, run
 
 CHANGES = {

@@ -4,7 +4,6 @@ import sys
 import pytest
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import baselines, cams
 from camzoo.harness import source
 from camzoo.harness.plugins import (
     find_class,
@@ -13,6 +12,7 @@ from camzoo.harness.plugins import (
     register_place,
     with_plugins,
 )
+from camzoo.registries import baselines, cams
 
 CAM = '''
 from camzoo.cams.base import CamMethod

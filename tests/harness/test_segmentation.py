@@ -14,7 +14,6 @@ from camzoo.cams.methods.activation import Cam
 from camzoo.core.choices import SplitKind
 from camzoo.core.errors import ConfigError, MachineError, UnknownNameError
 from camzoo.core.progress import Quiet
-from camzoo.core.registries import cams
 from camzoo.core.supervision import Supervision
 from camzoo.data.readers import read_volume
 from camzoo.data.splits import Split
@@ -26,6 +25,7 @@ from camzoo.harness.path import open_cell
 from camzoo.harness.run import bench
 from camzoo.harness.store import Artifact, Store
 from camzoo.network.backbone import Classifier, build_classifier
+from camzoo.registries import cams
 from camzoo.report.leaderboards import write_page
 from camzoo.report.segmentation import of_baselines, segmentation_region_table, segmentation_table
 from camzoo.segment.base import Baseline, PseudoMaskBaseline, UNetBaseline, baselines

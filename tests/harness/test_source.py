@@ -10,9 +10,9 @@ from itertools import count
 
 import pytest
 
-from camzoo.core.registries import steps
 from camzoo.harness import source
 from camzoo.harness.source import _source_of, code_of
+from camzoo.registries import steps
 
 ORIGINAL = '''
 """About the module."""

@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 
 from camzoo.core.errors import ConfigError, UnknownNameError
-from camzoo.core.registries import metrics
 from camzoo.metrics.base import CountMetric, Direction
 from camzoo.metrics.case import CaseReference
 from camzoo.metrics.definitions import (
@@ -12,6 +11,7 @@ from camzoo.metrics.definitions import (
     metrics_table,
     stored_metrics,
 )
+from camzoo.registries import metrics
 
 
 @pytest.fixture

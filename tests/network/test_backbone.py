@@ -5,8 +5,8 @@ from safetensors.torch import save_file
 from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import cams
 from camzoo.network.backbone import build_classifier, require_sides
+from camzoo.registries import cams
 
 
 def config(**changes):

@@ -6,8 +6,8 @@ from rich.console import Console
 
 from camzoo.core.console import make_console
 from camzoo.core.errors import ConfigError, UnknownNameError
-from camzoo.core.registries import REGISTRIES, cams, steps
 from camzoo.core.registry import Place
+from camzoo.registries import REGISTRIES, cams, steps
 from camzoo.report.listing import entries, listing
 
 

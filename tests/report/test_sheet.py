@@ -8,9 +8,9 @@ from matplotlib.image import imread
 
 from camzoo.cams.base import FitContext
 from camzoo.cams.view.viewer import Viewer
-from camzoo.core.registries import cams
 from camzoo.data.datasets.phantom import Phantom
 from camzoo.network.backbone import Classifier
+from camzoo.registries import cams
 from camzoo.report.sheet import overlay, write_sheet
 from tests.cams.networks import GivenFeatures
 from tests.toy import toy_slices

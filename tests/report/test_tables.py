@@ -5,10 +5,10 @@ import pytest
 from camzoo.core.errors import CamzooError, ConfigError
 from camzoo.evaluate.rows import make_rows
 from camzoo.report import reported
-from camzoo.report.cells import p_value
 from camzoo.report.equivalents import merge_equivalents
 from camzoo.report.leaderboards import check_leaderboards, update_leaderboards
 from camzoo.report.markdown import table
+from camzoo.report.table_cells import p_value
 from camzoo.report.tables import (
     pooled_dsc,
     pooled_organ_table,

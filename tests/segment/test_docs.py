@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from camzoo.core.registries import baselines
+from camzoo.registries import baselines
 from camzoo.segment.learning_context import BaselineContext
 from tests.segment.toy import toy_context
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from camzoo.core.registries import baselines
+from camzoo.registries import baselines
 from camzoo.segment.maps import MapBaseline, cut_maps
 from tests.segment.toy import toy_context, toy_masks
 from tests.toy import toy_slices

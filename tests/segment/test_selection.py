@@ -1,8 +1,8 @@
 import pytest
 
 from camzoo.core.errors import ConfigError, UnknownNameError
-from camzoo.core.registries import baselines
 from camzoo.core.spec import build
+from camzoo.registries import baselines
 from camzoo.segment.selection import parse_baseline, select_baselines
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from camzoo.cams.base import CamMethod, cams
 from camzoo.core.errors import ConfigError, UnknownNameError
-from camzoo.core.registries import steps
 from camzoo.core.spec import Spec, all_settings
 from camzoo.core.supervision import Supervision
+from camzoo.registries import steps
 from camzoo.steps.chain import NAMED, parse_chain
 from camzoo.steps.selection import SETS, select_methods
 

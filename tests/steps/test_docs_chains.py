@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from camzoo.core.registries import steps
+from camzoo.registries import steps
 from camzoo.steps.chain import NAMED, parse_chain
 from camzoo.steps.selection import select_methods
 

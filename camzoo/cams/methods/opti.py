@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from camzoo.cams.base import CamMethod, register_cam
-from camzoo.cams.methods.score import to_unit
+from camzoo.cams.methods.score_cam import to_unit
 from camzoo.cams.view.feature_view import FeatureView
 from camzoo.core.ranges import Real, Whole
 from camzoo.network.isolation import grad_mode

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
-from camzoo.data.datasets.files import FileDataset, unless_hidden, visible_files
+from camzoo.data.datasets.file_dataset import FileDataset, unless_hidden, visible_files
 from camzoo.data.disk import read_text
 from camzoo.data.readers import volume_stem
 from camzoo.data.volume import Volume

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
-from camzoo.core.registries import datasets
 from camzoo.data.disk import named_faults
+from camzoo.data.registry import datasets
 from camzoo.data.volume import Volume
 
 

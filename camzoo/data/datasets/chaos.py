@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.datasets.base import Case, Facts, Folds, register_dataset
-from camzoo.data.datasets.files import FileDataset, visible_files
+from camzoo.data.datasets.file_dataset import FileDataset, visible_files
 from camzoo.data.labels import relabel
 from camzoo.data.readers.dicom import scan_series, slice_files
 from camzoo.data.readers.png import read_png_stack

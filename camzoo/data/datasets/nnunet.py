@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.core.names import as_name
 from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
-from camzoo.data.datasets.files import FileDataset, remedy, visible_files
+from camzoo.data.datasets.file_dataset import FileDataset, remedy, visible_files
 from camzoo.data.disk import named_faults, read_json_object
 from camzoo.data.labels import UNKNOWN
 from camzoo.data.notes import listed

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
-from camzoo.data.datasets.files import FileDataset, unless_hidden
+from camzoo.data.datasets.file_dataset import FileDataset, unless_hidden
 from camzoo.data.readers import volume_stem
 
 _SEGMENTATION: Final = "_segmentation"

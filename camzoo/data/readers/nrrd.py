@@ -12,7 +12,7 @@ import numpy as np
 from camzoo.core.errors import DataError
 from camzoo.data.readers.base import Voxels, require_spacing
 from camzoo.data.readers.itk import read_itk
-from camzoo.data.readers.stored import Stored, beside, numbered
+from camzoo.data.readers.stored_voxels import Stored, beside, numbered
 from camzoo.data.readers.text_header import TextHeader, read_text_header
 
 #: Types of samples by all names that the format has for them.

@@ -13,9 +13,9 @@ from camzoo.cams.base import FitContext
 from camzoo.cams.map_files import MapFiles
 from camzoo.cams.pipeline import make_maps
 from camzoo.cams.view.model_seal import ModelSeal
-from camzoo.core.registries import cams
 from camzoo.core.spec import Spec
 from camzoo.harness.guarded import Guarded
+from camzoo.registries import cams
 
 if TYPE_CHECKING:
     from camzoo.harness.cells import Cell

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from camzoo.cams.base import CamMethod
 from camzoo.cams.view.feature_view import FeatureView
 from camzoo.config import Precision
-from camzoo.core.precision import autocast
 from camzoo.learning.augmentation import Augmentation, augment_planes
 from camzoo.network.backbone import Classifier, Trainable
+from camzoo.network.precision import autocast
 from camzoo.steps.ccam.category import CategoryAttention, blend
 
 

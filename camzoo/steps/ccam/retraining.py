@@ -11,9 +11,9 @@ from torch import Tensor
 
 from camzoo.cams.map_arrays import MapArrays
 from camzoo.cams.pipeline import make_maps
+from camzoo.cams.registry import cams
 from camzoo.config import TrainingConfig
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import cams
 from camzoo.core.spec import build
 from camzoo.core.supervision import Supervision
 from camzoo.learning.augmentation import Augmentation

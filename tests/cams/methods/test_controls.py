@@ -4,7 +4,7 @@ import torch
 
 from camzoo.cams.methods.controls import otsu_threshold
 from camzoo.cams.view.viewer import Viewer
-from camzoo.core.registries import cams
+from camzoo.registries import cams
 from tests.cams.networks import lively, pictures
 
 

@@ -5,7 +5,7 @@ import torch
 
 from camzoo.cams.equivalence import equivalent
 from camzoo.cams.view.viewer import Viewer
-from camzoo.core.registries import cams
+from camzoo.registries import cams
 from tests.cams.networks import lively, pictures
 
 #: All that are cheap.

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from camzoo.cams.view.viewer import Viewer
-from camzoo.core.registries import cams
+from camzoo.registries import cams
 from tests.cams.networks import GivenFeatures, SquaredFeatures, lively, pictures
 
 IMAGES = torch.tensor([[[[1.0, 5.0]], [[2.0, 4.0]]]])

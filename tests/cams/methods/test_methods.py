@@ -14,7 +14,7 @@ from camzoo.cams.methods.opti import OptiCam
 from camzoo.cams.methods.smooth import SmoothGradCamPlusPlus
 from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import cams
+from camzoo.registries import cams
 from tests.cams.networks import SMALL_DENSENET, GivenFeatures, SquaredFeatures, lively, pictures
 
 #: As in test_gradient.py.

@@ -13,7 +13,7 @@ import torchcam.methods as torchcam
 
 from camzoo.cams.methods.eigen import orient
 from camzoo.cams.view.viewer import Viewer
-from camzoo.core.registries import cams
+from camzoo.registries import cams
 from tests.cams.networks import SMALL_DENSENET, SMALL_RESNET, lively, pictures, unit
 
 CLASSES = 3

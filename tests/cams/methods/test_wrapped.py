@@ -7,8 +7,8 @@ from camzoo.cams.methods import wrapped
 from camzoo.cams.methods.wrapped import class_names
 from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError, UnknownNameError
-from camzoo.core.registries import cams
 from camzoo.network.isolation import undone
+from camzoo.registries import cams
 from tests.cams.networks import GivenFeatures, lively, pictures
 
 FINISHED = {"FinerCAM", "FullGrad", "RefineCAM", "SESS"}

@@ -5,7 +5,7 @@ from camzoo.cams.base import CamMethod
 from camzoo.cams.view.fusion import Fusion, fuse
 from camzoo.cams.view.viewer import Viewer
 from camzoo.core.errors import ConfigError
-from camzoo.core.registries import cams
+from camzoo.registries import cams
 from tests.cams.networks import lively, pictures
 
 #: Two layers that differ in scale and grid; on the finer grid the coarse one is (0.25, 1) twice.

@@ -10,11 +10,11 @@ from camzoo.cams.map_arrays import MapArrays
 from camzoo.cams.pipeline import make_maps
 from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BackboneConfig, MapsConfig, TrainingConfig
-from camzoo.core.registries import cams
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.loop import minimise
 from camzoo.learning.recipe import sgd
 from camzoo.network.backbone import build_classifier
+from camzoo.registries import cams
 from camzoo.steps.ccam.category import CategoryAttention
 from camzoo.steps.ccam.causal import CausalCam, CausalClassifier, CausalLoss, Strength, numbered
 from tests.toy import toy_slices

@@ -4,7 +4,7 @@ import torch
 
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.data.slices import TaggedSlices
-from camzoo.steps.ccam.anatomy import allowed_places
+from camzoo.steps.ccam.anatomy_causality import allowed_places
 from camzoo.steps.ccam.global_context import coarse_masks, context_map, resized
 
 ORGANS = ("liver", "spleen")

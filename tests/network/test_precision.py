@@ -8,14 +8,14 @@ import torch
 
 from camzoo.cli.doctor import examine
 from camzoo.config import BenchConfig, SegmentationConfig, TrainingConfig, read_config
-from camzoo.core import precision
-from camzoo.core.precision import Precisions, autocast, choose_precision
 from camzoo.core.processor import Native
 from camzoo.core.progress import Quiet
 from camzoo.evaluate.rows import read_rows
 from camzoo.harness.context import Context
 from camzoo.harness.run import bench
 from camzoo.harness.store import Store
+from camzoo.network import precision
+from camzoo.network.precision import Precisions, autocast, choose_precision
 from camzoo.presets import PRESETS, preset
 from camzoo.report.leaderboards import write_page
 

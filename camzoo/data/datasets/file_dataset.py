@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from camzoo.core.errors import CamzooError, ConfigError, DataError
-from camzoo.core.registries import datasets
 from camzoo.data.datasets.base import Case, Dataset
 from camzoo.data.datasets.places import folders_below, matches, top_folder
 from camzoo.data.disk import named_faults
 from camzoo.data.labels import relabel
 from camzoo.data.readers import read_volume
+from camzoo.data.registry import datasets
 from camzoo.data.volume import Volume
 
 #: How many data sets a message offers.

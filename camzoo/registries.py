@@ -1,0 +1,20 @@
+"""All registries; each has its home in the room of what it holds. Importing them costs nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from camzoo.cams.registry import cams
+from camzoo.core.registry import Registry
+from camzoo.data.registry import datasets
+from camzoo.metrics.registry import metrics
+from camzoo.segment.registry import baselines
+from camzoo.steps.registry import steps
+
+__all__ = ["REGISTRIES", "baselines", "cams", "datasets", "metrics", "steps"]
+
+#: By the word that the command line has for each.
+REGISTRIES: Final[dict[str, Registry[Any]]] = {
+    "cams": cams, "steps": steps, "baselines": baselines, "datasets": datasets,
+    "metrics": metrics,
+}  # fmt: skip
