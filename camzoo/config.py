@@ -35,6 +35,7 @@ Side = Annotated[int, Whole(8, 4096, "in pixels")]
 Channels = Annotated[int, Whole(1, 8192)]
 Batch = Annotated[int, Whole(1, 4096)]
 Epochs = Annotated[int, Whole(1, 100_000)]
+Steps = Annotated[int, Whole(0, 100_000_000)]
 Share = Annotated[float, Real(0, 1)]
 Degrees = Annotated[float, Real(0, 180)]
 Rate = Annotated[float, Real(0, 100, above=True)]
@@ -167,6 +168,8 @@ class TrainingConfig(_Frozen):
 
     Attributes:
         epochs: Passes over the training slices.
+        steps: Fewest steps, which is what learning takes: few slices are gone through more often.
+            Also of all that a step or baseline trains by this recipe.
         batch: Slices per step.
         crop: Side in pixels of what the network sees.
         resize: Range of the long side in pixels before the crop.
@@ -190,6 +193,7 @@ class TrainingConfig(_Frozen):
     section = "training"
 
     epochs: Epochs = 5
+    steps: Steps = 0
     batch: Batch = 16
     crop: Side = 512
     resize: Annotated[
@@ -279,6 +283,7 @@ class SegmentationConfig(_Frozen):
         side: Side in pixels of what the network sees.
         widths: Channels per level, the finest first.
         epochs: Passes over the training slices; the weights of the last one are kept.
+        steps: Fewest steps; few slices are gone through more often.
         batch: Slices per step.
         flip: Mirroring along the rows, left to right but in sagittal slices: "auto" leaves it off
             where it would show organs on the wrong side.
@@ -306,6 +311,7 @@ class SegmentationConfig(_Frozen):
         Takes("five whole numbers from 1 to 8192"),
     ] = (64, 128, 256, 512, 1024)
     epochs: Epochs = 100
+    steps: Steps = 0
     batch: Batch = 16
     flip: Literal["auto", "always", "never"] = "auto"
     rotate: Degrees = 15.0

@@ -118,7 +118,8 @@ class AffinityNetBaseline(PseudoMaskBaseline):
         radius: Radius of pairs, in pixels of the features of a 512 x 512 slice.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
-        epochs: Epochs of the affinity network.
+        epochs: Epochs of the affinity network; more where they come to fewer steps than the
+            recipe of the classifier asks for.
         batch: Slices per step of its training.
 
     Raises:

@@ -81,7 +81,8 @@ class Bes(PseudoMaskBaseline):
         margin: The two shares differ by less than this.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
-        epochs: Epochs of the boundary network.
+        epochs: Epochs of the boundary network; more where they come to fewer steps than the
+            recipe of the classifier asks for.
         crf_iterations: Rounds of the last CRF.
 
     Raises:
@@ -127,8 +128,10 @@ class Bes(PseudoMaskBaseline):
             own_maps(classifier, Cam(), slices, context, layer=layer)
             for slices in (context.train, context.val)
         )
-        precision = context.config.training.precision
-        settings = self._settings(context.train.size, precision=precision)
+        shared = context.config.training
+        settings = self._settings(
+            context.train.size, steps=shared.steps, precision=shared.precision
+        )
         network = self._boundaries(train, settings, context, classifier)
         train = _walked(network, train, context.train, settings, context)
         val = _walked(network, val, context.val, settings, context)

@@ -23,6 +23,7 @@ from camzoo.harness.identity import content_of, starting_weights
 from camzoo.harness.stage import Request, Work
 from camzoo.harness.store import Artifact
 from camzoo.learning.augmentation import mirrored
+from camzoo.learning.recipe import Length, passes
 from camzoo.metrics.definitions import stored_metrics
 from camzoo.registries import baselines, cams, steps
 from camzoo.segment.base import Baseline
@@ -174,7 +175,7 @@ class Requests:
             )  # fmt: skip
         unet = config.segmentation
         kind = f"{line_of(named)} on {_network(config)}, {unet.widths}, {unet.precision}"
-        work = Work(kind, self.amounts.train * unet.epochs * unet.side**2)
+        work = Work(kind, _shown(unet, self.amounts.train) * unet.side**2)
         return Request(stages.SEGMENT, key, f"baseline {line_of(named)}, {self.place}", work)
 
     def labels(self, segmented: Artifact | None) -> Request:
@@ -220,7 +221,7 @@ def ask_train(
             },
         )
     training = config.training
-    work = Work(_network(config), amounts.train * training.epochs * training.crop**2)
+    work = Work(_network(config), _shown(training, amounts.train) * training.crop**2)
     return Request(stages.TRAIN, key, f"classifier, {place}", work)
 
 
@@ -232,6 +233,11 @@ def line_of(baseline: Spec) -> str:
 def _metrics() -> list[type]:
     """Those that rows have a column for; a new one has scores measured again."""
     return [type(metric) for metric in stored_metrics()]
+
+
+def _shown(length: Length, slices: int) -> int:
+    """How many slices a training shows to its network."""
+    return passes(length, slices) * slices if slices else 0
 
 
 def _network(config: BenchConfig) -> str:

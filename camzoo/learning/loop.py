@@ -22,7 +22,7 @@ from camzoo.data.slices import TaggedSlices
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.checkpoint import load_checkpoint, save_checkpoint
 from camzoo.learning.objectives import Objective, TagLoss
-from camzoo.learning.recipe import N, Recipe, sgd
+from camzoo.learning.recipe import N, Recipe, passes, sgd
 
 if TYPE_CHECKING:
     from camzoo.config import TrainingConfig
@@ -125,12 +125,12 @@ def minimise(
         seed=session["seed"], device=device, tick=session.get("tick", silent),
     )  # fmt: skip
     began, known = time.perf_counter(), len(records)
-    for number in range(known, recipe.epochs):
+    for number in range(known, loop.epochs):
         epoch = loop.epoch(number)
         records.append([epoch.loss, *epoch.accuracy])
-        to_come = number + 1 < recipe.epochs
+        to_come = number + 1 < loop.epochs
         save_checkpoint(checkpoint, network, records, optimiser if to_come else None)
-    shown = (recipe.epochs - known) * len(slices)
+    shown = (loop.epochs - known) * len(slices)
     rate = shown / (time.perf_counter() - began) if shown > 0 else None
     return Training([Epoch(loss, tuple(accuracy)) for loss, *accuracy in records], rate)
 
@@ -147,9 +147,11 @@ class _Loop(Generic[N]):
     seed: int
     device: torch.device
     tick: Tick
+    epochs: int = field(init=False)
     _rates: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.epochs = passes(self.recipe, len(self.slices))
         self._rates = [group["lr"] for group in self.optimiser.param_groups]
 
     def epoch(self, number: int) -> Epoch:
@@ -166,12 +168,12 @@ class _Loop(Generic[N]):
                 batches(self.slices, order, recipe.batch, self.device)
             ):
                 done = number * steps + step
-                over = (number * count + step * recipe.batch) / (recipe.epochs * count)
-                self._set_rates((done + 0.5) / (recipe.epochs * steps) if recipe.centred else over)
+                over = (number * count + step * recipe.batch) / (self.epochs * count)
+                self._set_rates((done + 0.5) / (self.epochs * steps) if recipe.centred else over)
                 loss, logits = self.objective(images, indices, tags, generator)
                 self._step(loss)
                 totals.add(indices, loss.detach(), logits, tags)
-                self.tick(done + 1, recipe.epochs * steps)
+                self.tick(done + 1, self.epochs * steps)
         self._require_finite(totals, number)
         return totals.mean()
 

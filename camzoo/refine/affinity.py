@@ -76,6 +76,7 @@ class AffinitySettings:
         background_crf: int,
         walk: tuple[float, int],
         epochs: int,
+        steps: int = 0,
         precision: Precision = "auto",
     ) -> AffinitySettings:
         """Take the lineage's distances and rounds along to slices of another side.
@@ -87,6 +88,7 @@ class AffinitySettings:
             background_crf: Rounds of the CRF of the background; the foreground's is one.
             walk: Exponent of the affinities, and of 2 for the number of steps.
             epochs: Passes of the boundary network over its slices.
+            steps: Fewest steps of it.
             precision: Precision of that network.
 
         Raises:
@@ -101,7 +103,7 @@ class AffinitySettings:
                 foreground_crf=CrfSettings(iterations=1).on_slices(side),
                 background_crf=CrfSettings(iterations=background_crf).on_slices(side),
             ),
-            training=boundary_recipe(side, epochs=epochs, precision=precision),
+            training=boundary_recipe(side, epochs=epochs, steps=steps, precision=precision),
             training_radius=pair_radius(10, side),
             radius=pair_radius(5, side),
             beta=beta,
@@ -109,16 +111,19 @@ class AffinitySettings:
         )
 
 
-def boundary_recipe(side: int, *, epochs: int = 6, precision: Precision = "auto") -> TrainingConfig:
+def boundary_recipe(
+    side: int, *, epochs: int = 6, steps: int = 0, precision: Precision = "auto"
+) -> TrainingConfig:
     """How a boundary network learns: batches of 16 at 0.1; views as large as the slices.
 
     Args:
         side: Side of the slices, which are shown at half to one and a half of their size.
         epochs: How often they are seen.
+        steps: Fewest steps; few slices are seen more often.
         precision: Precision of the network.
     """
     return TrainingConfig(
-        epochs=epochs, batch=16, lr=0.1, head_factor=1.0, precision=precision,
+        epochs=epochs, steps=steps, batch=16, lr=0.1, head_factor=1.0, precision=precision,
         crop=max(STRIDE, side // STRIDE * STRIDE), resize=(side // 2, side * 3 // 2),
     )  # fmt: skip
 

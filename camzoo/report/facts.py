@@ -67,9 +67,15 @@ def _classifier(manifest: Mapping[str, Any]) -> str:
     backbone, training = config["backbone"], config["training"]
     return (
         f"{backbone['name']}, weights {_weights(manifest)}, head on {_read(backbone)}; "
-        f"{training['epochs']} epochs, crops of {training['crop']} pixels, "
+        f"{length(training)}, crops of {training['crop']} pixels, "
         f"seed {listed(config['seeds'])}"
     )
+
+
+def length(settings: Mapping[str, Any]) -> str:
+    """How long a training is, from its settings; those of older records know no steps."""
+    steps = settings.get("steps", 0)
+    return f"{settings['epochs']} epochs" + (f", at least {steps} steps" if steps else "")
 
 
 def _weights(manifest: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from camzoo.report.context_maps import context_table
 from camzoo.report.equivalents import EQUALS, merge_equivalents
 from camzoo.report.escaping import escape
-from camzoo.report.facts import facts, listed
+from camzoo.report.facts import facts, length, listed
 from camzoo.report.further import further_metrics, further_table
 from camzoo.report.records import Record
 from camzoo.report.segmentation import (
@@ -198,7 +198,7 @@ def _unet(record: Record) -> str:
     unet = record.manifest["config"]["segmentation"]
     return (
         f"- U-Net: {unet['side']} pixels, widths {listed(unet['widths'])}, "
-        f"{unet['epochs']} epochs, batches of {unet['batch']}\n"
+        f"{length(unet)}, batches of {unet['batch']}\n"
     )
 
 

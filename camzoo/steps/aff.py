@@ -30,7 +30,8 @@ class AffinityRefinement(MapStep):
         background: Where all maps are at or below this there is none for sure.
         beta: Exponent of the affinities.
         exp_times: The walk takes 2 to the power of this many steps.
-        epochs: Epochs of the boundary network.
+        epochs: Epochs of the boundary network; more where they come to fewer steps than the
+            recipe of the classifier asks for.
     """
 
     paper = "Ahn et al., CVPR 2019, as used by Chen et al., CVPR 2022"
@@ -54,8 +55,10 @@ class AffinityRefinement(MapStep):
 
     def apply(self, source: MapArrays, context: StepContext, out: MapArrays) -> StepReport:
         """Train the boundary network on positive training slices, then refine all maps."""
-        precision = context.training.precision
-        settings = self._settings(context.slices.size, precision=precision)
+        shared = context.training
+        settings = self._settings(
+            context.slices.size, steps=shared.steps, precision=shared.precision
+        )
         trunk = starting_point(
             context.classifier,
             context.backbone,

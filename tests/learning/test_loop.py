@@ -9,7 +9,7 @@ from torch import nn
 from camzoo.config import BackboneConfig, SegmentationConfig, TrainingConfig
 from camzoo.core.errors import CamzooError, DataError
 from camzoo.learning.loop import _weights, draw_order, fit, minimise, require_both_tags
-from camzoo.learning.recipe import Poly, adam, sgd
+from camzoo.learning.recipe import Poly, adam, passes, sgd
 from camzoo.network.backbone import Trainable, build_classifier
 from tests.toy import toy_slices
 
@@ -121,6 +121,43 @@ def test_any_optimiser_learns_and_goes_on_where_it_was_killed(recipe, tmp_path):
     # What is left behind are the weights and the history; nothing is trained again.
     assert sorted(load_file(tmp_path / "killed")) == ["history", "model.value"]
     assert run(Number(), recipe, tmp_path / "killed").images_per_second is None
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "slices", "expected"),
+    [
+        (5, 0, 450, 5),  # 29 steps each at 16 slices a step
+        (5, 145, 450, 5),
+        (5, 146, 450, 6),
+        (5, 600, 450, 21),  # 20 passes are 580 steps
+        (5, 600, 8, 600),  # less than a batch
+        (50, 600, 450, 50),
+    ],
+)
+def test_few_slices_are_gone_through_till_the_steps_are_enough(epochs, steps, slices, expected):
+    for config in (TrainingConfig, SegmentationConfig):
+        assert passes(config(epochs=epochs, steps=steps, batch=16), slices) == expected
+
+
+@pytest.mark.parametrize("make", [sgd, adam])
+def test_the_schedule_ends_with_the_last_of_the_steps(make, tmp_path):
+    """Of 10 slices in batches of 4, at least 7 steps are 3 passes of 3, and the rate nears 0."""
+    settings = TrainingConfig if make is sgd else SegmentationConfig
+    recipe = make(settings(epochs=1, steps=7, batch=4, lr=0.1, power=1))
+    seen, ticks = [], []
+
+    def schedule(start, over):
+        seen.append(over)
+        return recipe.schedule(start, over)
+
+    training = run(
+        Number(), replace(recipe, schedule=schedule), tmp_path / "all",
+        tick=lambda *tick: ticks.append(tick),
+    )  # fmt: skip
+    assert ticks[-1] == (9, 9)
+    assert len(training.epochs) == 3
+    # In the middle of the last step, and in front of the last 2 of 30 slices.
+    assert seen[-1] == pytest.approx({sgd: 8.5 / 9, adam: 28 / 30}[make])
 
 
 def test_the_groups_of_sgd_start_at_their_own_rates():
