@@ -80,13 +80,13 @@ class DataConfig(_Frozen):
         root: Folder with its files; None for data sets that need none.
         options: Constructor options of the data set ("structures", "variant", …).
         size: Side of the square working grid in pixels.
-        percentiles: Of each volume's intensities: mapped to black and white.
+        percentiles: Percentiles of each volume's intensities that are mapped to black and white.
         min_area: Fewest voxels of an organ that tag a slice.
         slices: Their plane: "acquired" is across the thick axis of each scan, and axial where none
             is clear; "axial" is axial always.
         split: Unit of the split.
         folds: Folds to run, for cross-validated data sets.
-        split_seed: Of the permutation of patients.
+        split_seed: Seed of the permutation of patients.
         limit: Most cases to take, so chosen that every subset keeps patients; None takes all.
     """
 
@@ -122,11 +122,11 @@ class BackboneConfig(_Frozen):
         channels: 3 repeats the grey slice, 1 folds the first convolution.
         stages: Which of timm's feature stages the head reads, counted from 1; () is the last
             features alone. Earlier stages go through a 1 x 1 convolution of ``width`` channels.
-        width: Of those convolutions.
+        width: Width of those convolutions.
         frozen: Leading groups of layers that are not trained, in timm's coarse grouping.
         layer: Target layer of the maps by timm's name; None is what the pooling sees.
         arguments: Further arguments of ``timm.create_model``.
-        mean: Of the input on [0, 1]; None is what the weights were trained with.
+        mean: Mean of the input on [0, 1]; None is what the weights were trained with.
         std: Likewise.
     """
 
@@ -179,15 +179,16 @@ class TrainingConfig(_Frozen):
         jitter: Largest relative change of contrast and brightness, and of the exponent of a gamma.
         lr: Learning rate of the trunk at the start.
         head_factor: How many times that the head learns with.
-        momentum: Of SGD. The field's code passes weight decay in its place: effectively none.
+        momentum: Momentum of SGD. The field's code passes weight decay in its place: effectively
+            none.
         weight_decay: L2 decay.
-        power: Of the poly schedule (1 - t / T) ** power, t in the middle of a step.
+        power: Power of the poly schedule (1 - t / T) ** power, t in the middle of a step.
         warmup: Share of all steps over which the rate rises linearly from nothing.
         clip: Largest norm of the gradient; None leaves it as it is.
         rare: Slices are drawn with replacement so that the rarer value of each tag has at least
             about this share; 0 shows every slice once per epoch.
-        precision: Of autocast: "bf16", "fp32", or "auto": bf16 where the processor computes it
-            natively (:mod:`camzoo.core.processor`), else fp32.
+        precision: Precision of autocast: "bf16", "fp32", or "auto": bf16 where the processor
+            computes it natively (:mod:`camzoo.core.processor`), else fp32.
     """
 
     section = "training"
@@ -290,11 +291,12 @@ class SegmentationConfig(_Frozen):
         rotate: Largest rotation in degrees.
         jitter: Largest relative change of contrast and brightness, and of the exponent of a gamma.
         lr: Learning rate at the start.
-        power: Of the poly schedule (1 - t / T) ** power, t in front of a step; 0 keeps the rate.
+        power: Power of the poly schedule (1 - t / T) ** power, t in front of a step; 0 keeps the
+            rate.
         clip: Largest norm of the gradient; None leaves it as it is. Penalties on sizes start two
             orders of magnitude above the cross-entropy, and Adam would remember that.
-        precision: Of autocast: "bf16", "fp32", or "auto": bf16 where the processor computes it
-            natively (:mod:`camzoo.core.processor`), else fp32.
+        precision: Precision of autocast: "bf16", "fp32", or "auto": bf16 where the processor
+            computes it natively (:mod:`camzoo.core.processor`), else fp32.
     """
 
     section = "segmentation"
@@ -335,9 +337,9 @@ class BenchConfig(_Frozen):
         segmentation: The U-Net of all baselines.
         methods: Registry names of CAM methods.
         baselines: Registry names of baselines; none by default.
-        seeds: Of training; each seed is a cell of its own.
+        seeds: Seeds of training; each seed is a cell of its own.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        threads: Of torch on the CPU; None is one per core.
+        threads: Threads of torch on the CPU; None is one per core.
         plugins: Classes in files of one's own that are registered first: ``module:Class`` or
             ``path/to/file.py:Class`` (:mod:`camzoo.harness.plugins`).
     """

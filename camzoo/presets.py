@@ -107,9 +107,9 @@ def preset(name: str, dataset: str, variant: str = "") -> BenchConfig:
     """Return the settings called ``name`` for a data set.
 
     Args:
-        name: Of the preset.
+        name: Name of the preset.
         dataset: Registry name of the data set.
-        variant: Of the data set, where it has several; it is not set here.
+        variant: Variant of the data set, where it has several; it is not set here.
 
     Raises:
         UnknownNameError: No such preset.

@@ -173,7 +173,7 @@ def confidence_cues(maps: Tensor, shown: Tensor, high: float, low: float) -> tup
     """Label what maps are sure of.
 
     Args:
-        maps: On [0, 1], zero for classes that are absent, [B, C, s, s].
+        maps: Maps on [0, 1], zero for classes that are absent, [B, C, s, s].
         shown: Whether the slice shows the class, bool [B, C]. Where one is shown and its map is
             empty, nothing is known to be background.
         high: The largest map is above this: its class.
@@ -197,7 +197,7 @@ def encode(labels: Tensor, weights: Tensor, classes: int) -> Tensor:
 
     Args:
         labels: uint8 [B, s, s]: below ``classes``, or UNKNOWN.
-        weights: On [0, 1], [B, s, s].
+        weights: Weights on [0, 1], [B, s, s].
         classes: Background included.
     """
     levels = _levels(classes)

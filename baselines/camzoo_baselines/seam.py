@@ -256,7 +256,7 @@ def cross_error(
         spread: The PCM's maps, [B, C + 1, y, x].
         tags: [B, C].
         hard: Share of the C + 1 planes' places in a slice that counts.
-        grid: To compare on; None is that of ``cam``.
+        grid: Grid to compare on; None is that of ``cam``.
     """
     grid = grid or cam.shape[-2:]
     gates = tags[:, :, None, None]
@@ -279,7 +279,7 @@ def strongest(maps: Tensor) -> Tensor:
     """Keep the largest class of each place and put the background in front: [B, C + 1, h, w].
 
     Args:
-        maps: On [0, 1], [B, C, h, w]. The background is 1 minus the largest.
+        maps: Maps on [0, 1], [B, C, h, w]. The background is 1 minus the largest.
     """
     largest = maps.amax(dim=1, keepdim=True)
     return torch.cat([1 - largest, torch.where(maps == largest, maps, 0)], dim=1)

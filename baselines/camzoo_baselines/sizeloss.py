@@ -52,7 +52,7 @@ class SizeLoss(UNetBaseline):
         weight: Weight of the size penalty.
         discs: Organs that are marked with a disc around a random pixel of them; the others with
             what is left of them when they are eroded.
-        disc_width: In pixels at 256 x 256.
+        disc_width: Width of the disc in pixels at 256 x 256.
         erosions: Most erosions by 3 x 3, at 256 x 256; fewer where nothing would be left.
     """
 

@@ -23,7 +23,7 @@ class StopError(BaseException):
     """The user or the system asks the program to stop; no ``except Exception`` sees it.
 
     Attributes:
-        number: Of the signal.
+        number: Number of the signal.
         advice: What a command has to say about going on.
     """
 

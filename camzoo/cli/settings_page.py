@@ -60,9 +60,9 @@ class Setting:
 
     Attributes:
         name: Dotted.
-        default: As JSON.
+        default: Default, as JSON.
         range: What it takes.
-        meaning: In words.
+        meaning: Meaning in words.
         presets: Its value in presets that have another, as JSON, by preset.
     """
 

@@ -58,7 +58,7 @@ def require_name(text: object, what: str) -> str:
     """Return ``text`` where it may be a name.
 
     Args:
-        text: To look at.
+        text: Text that may be a name.
         what: It names, and where it stands, as the message calls it.
 
     Raises:

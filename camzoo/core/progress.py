@@ -48,7 +48,7 @@ class Pace:
     """How far a stage is, and when it will be through.
 
     Attributes:
-        title: Of the stage.
+        title: Title of the stage.
         began: Second at which it began, on the clock of whoever asks.
         done: Steps done.
         total: Steps in all, 0 while that is not known.

@@ -18,7 +18,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Seed what draws without a generator (dropout, new layers) and leave no trace of it.
 
     Args:
-        seed: Of the CPU and of all CUDA devices.
+        seed: Seed of the CPU and of all CUDA devices.
         device: Where it draws, if not on the CPU alone.
     """
     with torch.random.fork_rng(devices=[device] if device and device.type == "cuda" else []):

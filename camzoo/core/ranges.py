@@ -66,7 +66,7 @@ class Takes:
 
         Args:
             setting: Its name, with that of its owner: "fem: sigmas".
-            value: Of the right type.
+            value: Value of the right type.
 
         Raises:
             ConfigError: It is not one of the values that are taken.
@@ -200,7 +200,7 @@ def in_one_line(error: ValidationError, section: str) -> str:
     """Say what is wrong, setting by setting: its name, what it takes, what was given.
 
     Args:
-        error: Of a section of the settings.
+        error: Error in a section of the settings.
         section: Its name, empty for the settings as a whole.
     """
     faults = [_fault(fault, section) for fault in error.errors()]

@@ -64,7 +64,7 @@ class Place:
     Attributes:
         where: ``module:Class``.
         by: The distribution that brings it.
-        description: For a class that no source shows.
+        description: Description of a class that no source shows.
     """
 
     where: str
@@ -84,7 +84,7 @@ class Registry(Generic[T]):
         group: Entry-point group through which installed packages add entries.
         base: Class that all entries derive from, as ``module:Class``.
         facts: Class attributes that :meth:`describe` reports ("paper", "facts.title").
-        sources: Of built-in names; asked once, when the first name is asked for.
+        sources: Sources of built-in names; asked once, when the first name is asked for.
 
     Example:
         >>> shapes = Registry[type]("shape", group="example.shapes")
@@ -370,8 +370,8 @@ def describe_class(
     """Describe a class that is made from another one when the program runs.
 
     Args:
-        outline: Of the other one.
-        facts: As the registry asks for them.
+        outline: What the source of the other one says.
+        facts: Facts, as the registry asks for them.
         changed: Those that the made class has for itself.
         summary: First line of its docstring.
 

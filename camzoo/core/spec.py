@@ -125,8 +125,8 @@ def checked(
     """Give the settings that differ from their defaults, by name, in one form of every value.
 
     Args:
-        who: Whose they are, for messages: "step ac".
-        told: By the user.
+        who: What they are settings of, for messages: "step ac".
+        told: Settings as the user gave them.
         known: All that there are, with their defaults.
 
     Raises:
@@ -188,7 +188,7 @@ def parse_pairs(
 
     Args:
         flag: What the texts stand behind, for messages.
-        texts: To split.
+        texts: Texts to split.
         lists: Says of a key whether commas in its value make a list, as in ``seeds=0,1``; by
             default none does. Parts of a list are read as values are.
 

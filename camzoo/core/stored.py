@@ -75,8 +75,8 @@ def read_array(
 
     Args:
         path: Where it is.
-        dtype: Of its values.
-        shape: Of the array; None where any length will do.
+        dtype: Type of its values.
+        shape: Shape of the array; None where any length will do.
         advice: What to do about damage.
     """
     with reading(path, advice):

@@ -28,7 +28,7 @@ def unknown(
 
     Args:
         kind: What it should have been, in the singular ("CAM method", "setting").
-        name: As it was written.
+        name: Name, as it was written.
         known: What there is.
         of: What it was looked up in, where the kind does not say ("data set 'acdc'").
         otherwise: What is listed where nothing is near; None lists ``known``.

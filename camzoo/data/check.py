@@ -38,9 +38,9 @@ class CheckReport:
 
     Attributes:
         tried: Number of cases.
-        faults: In the order of the cases; copies last.
+        faults: Faults in the order of the cases; copies last.
         remarks: What is no fault, but must be known to whoever reads the numbers.
-        planes: In which plane the cases without faults are cut, in words; empty without any.
+        planes: How the cases without faults are cut, in words; empty without any.
     """
 
     tried: int

@@ -24,7 +24,7 @@ def limited(dataset: Dataset, count: int, *, seed: int) -> Dataset:
     Args:
         dataset: Left as it is.
         count: Most cases to take.
-        seed: Of the permutation.
+        seed: Seed of the permutation.
 
     Raises:
         SplitError: So few cases cannot be divided.

@@ -148,7 +148,7 @@ def slice_stack(affine: FloatArray, plane: Plane) -> SliceStack:
 
     Args:
         affine: Shape [4, 4], from the index (z, y, x, 1) to mm in RAS+.
-        plane: Of the slices.
+        plane: Plane of the slices.
     """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     senses = [-1 if axis in _REVERSED[plane] else 1 for axis in range(3)]
@@ -187,7 +187,7 @@ def mixed_planes(stacks: Mapping[str, SliceStack]) -> str | None:
     """Warn where slices of one data set show the body from different sides.
 
     Args:
-        stacks: By case.
+        stacks: Stack of each case.
 
     Returns:
         None where all slices lie within :data:`APART_DEGREES` of each other.

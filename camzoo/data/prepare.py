@@ -39,7 +39,7 @@ def prepare(
         dataset: Where the cases come from.
         folder: An existing, empty folder.
         size: Side of the square working grid in pixels.
-        percentiles: Of each volume's intensities: mapped to 0 and 255.
+        percentiles: Percentiles of each volume's intensities that are mapped to 0 and 255.
         min_area: An organ tags a slice when it covers at least this many voxels of the scan.
         slices: How the plane is chosen in which each case is cut.
         tick: Told (cases done, cases in all).

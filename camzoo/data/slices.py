@@ -38,7 +38,7 @@ class CaseInfo:
         shape: Voxels along (z, y, x) of the scan.
         spacing: mm along (z, y, x).
         affine: 4 x 4, index (z, y, x, 1) to RAS mm.
-        plane: In which it is cut into slices.
+        plane: Plane in which it is cut into slices.
     """
 
     id: str
@@ -74,7 +74,7 @@ class CaseInfo:
         """Bring maps of its slices [n, C, s, s] to the grid of the scan: float32 [C, z, y, x].
 
         Args:
-            maps: On the CPU, of any side.
+            maps: Maps on the CPU, of any side.
         """
         fine = self.letterbox.from_grid(maps).transpose(0, 1)
         return torch.from_numpy(np.ascontiguousarray(self.plane.restore(fine.numpy())))
@@ -200,8 +200,8 @@ def labels_on_grid(masks: ReferenceMasks, cases: Iterable[str], side: int) -> ND
 
     Args:
         masks: Opened for these cases.
-        cases: In the order of the slices.
-        side: Of the grid, which covers what the working grid covers.
+        cases: Cases in the order of the slices.
+        side: Side of the grid, which covers what the working grid covers.
     """
     cut = (torch.from_numpy(masks.slices(case)) for case in cases)
     return np.concatenate([Letterbox(*s.shape[1:]).labels_to_grid(s, side).numpy() for s in cut])
@@ -246,7 +246,7 @@ class PreparedIndex:
         content: Hash of images, tags, masks and geometry: what everything later depends on.
         images: Digest of the scans (:class:`camzoo.data.content.Content`).
         labels: Digest of their reference labels.
-        cases: In the order of the store.
+        cases: Cases in the order of the store.
     """
 
     organs: tuple[str, ...]

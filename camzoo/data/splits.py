@@ -53,7 +53,7 @@ def make_split(dataset: Dataset, kind: SplitKind, *, fold: int = 0, seed: int = 
         dataset: Its cases and its default way of splitting.
         kind: Whether patients or volumes are the units that are divided.
         fold: Which fold tests, for a data set that is cross-validated; 0 otherwise.
-        seed: Of the permutation; the same seed gives the same split on every machine.
+        seed: Seed of the permutation; the same seed gives the same split on every machine.
 
     Raises:
         SplitError: Too few units, a fold that does not exist, or (patient split) a patient on both

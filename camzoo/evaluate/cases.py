@@ -28,12 +28,12 @@ class Case:
 
     Attributes:
         id: Its name.
-        patient: Whose it is.
+        patient: Patient that the case is of.
         label: The reference, canonical, uint8 [z, y, x]; 0 is background.
         spacing: (z, y, x) in mm.
         affine: Shape [4, 4], from the index (z, y, x, 1) to mm in RAS+.
-        plane: In which it is measured slice by slice.
-        predicted: By method; None where a method has nothing for this case.
+        plane: Plane in which it is measured slice by slice.
+        predicted: Predictions by method; None where a method has nothing for this case.
     """
 
     id: str

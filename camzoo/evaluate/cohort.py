@@ -46,7 +46,7 @@ class Cohort:
         organs: Names of the classes 1..C.
         methods: Names of all methods.
         with_thirds: Organs that are scored by apex, mid and base, too.
-        slices: In which plane the columns per slice are measured, in words.
+        slices: Plane in which the columns per slice are measured, in words.
 
     Raises:
         DataError: Files do not pair up, or the references do not hold labels 1..C.
@@ -107,7 +107,7 @@ class Cohort:
         """Return the records of all methods as result rows.
 
         Args:
-            records: By method.
+            records: Records of each method.
             common: Columns that are the same in all rows.
         """
         common |= {"run": "score", "dataset": self._dataset, "subset": "test"}

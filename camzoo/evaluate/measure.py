@@ -53,7 +53,7 @@ def measure_maps(
 
     Args:
         cases: With maps on [0, 1].
-        choices: By method; a case without any is left out.
+        choices: Choices by method; a case without any is left out.
         tick: Told (cases done, cases in all).
 
     Returns:

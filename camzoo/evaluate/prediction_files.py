@@ -165,7 +165,7 @@ def read_reference(path: Path, case: str, patient: str, spacing: Spacing | None)
     Args:
         path: A volume file or npy.
         case: Its name.
-        patient: Whose it is.
+        patient: Patient that the case is of.
         spacing: (z, y, x) in mm for files that do not say theirs, None for files that do.
 
     Raises:

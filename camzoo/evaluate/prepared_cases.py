@@ -22,8 +22,8 @@ class PreparedCases:
 
     Args:
         prepared: Cases and their masks.
-        predicted: By method: gives the maps [C, z, y, x] or labels [z, y, x] of a case on the grid
-            of its scan.
+        predicted: For each method, what gives the maps [C, z, y, x] or labels [z, y, x] of a case,
+            on the grid of its scan.
         cases: Which, in order; all of the data set, when left out.
     """
 

@@ -62,7 +62,8 @@ def require_sound(rows: pd.DataFrame, where: str) -> None:
     """Refuse rows that cannot be true.
 
     Args:
-        rows: In the columns of the schema. A column may be empty as a whole: it was not measured.
+        rows: Rows in the columns of the schema. A column may be empty as a whole: it was not
+            measured.
         where: The file or the work that they come from, as the message calls it.
 
     Raises:

@@ -42,7 +42,7 @@ class ScoreOptions:
         allow_missing: Count cases without a prediction as failures instead of refusing them.
         with_thirds: Score apex, mid and base too.
         slices: How the plane of the columns per slice is chosen for each case.
-        normalisation: Of maps, by class over the volume.
+        normalisation: Normalisation of maps, by class over the volume.
         thresholds: Swept on maps.
         fixed: Threshold of the protocol ``fixed``; one of ``thresholds``.
 

@@ -29,7 +29,7 @@ class Scores:
     Attributes:
         rows: Result rows (:mod:`camzoo.evaluate.rows`).
         curves: Voxel counts at every threshold (:mod:`camzoo.metrics.curves`); None for masks.
-        slices: In which plane the columns per slice are measured, in words.
+        slices: Plane in which the columns per slice are measured, in words.
         notes: What a reader must know.
     """
 
@@ -72,7 +72,7 @@ def score(
         allow_missing: Count cases without a prediction as failures instead of refusing them.
         thirds: Score apex, mid and base too.
         slices: Plane of the columns per slice: "acquired" or "axial".
-        normalise: Of maps, by class over the volume: "none", "max" or "minmax".
+        normalise: Normalisation of maps, by class over the volume: "none", "max" or "minmax".
         fixed: Threshold of the protocol ``fixed``.
         reporter: Who is told how far it is.
 

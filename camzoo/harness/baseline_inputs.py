@@ -110,7 +110,7 @@ def best_threshold(
         prepared: Cases and their masks.
         slices: Whole cases.
         maps: float [n, C, s, s], rows as in ``slices``.
-        thresholds: To choose from.
+        thresholds: Thresholds to choose from.
     """
     spans = {case: slice(start, stop) for case, start, stop in slices.cases}
 

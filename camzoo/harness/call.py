@@ -46,11 +46,11 @@ def bench(
         backbone: Any timm model.
         weights: A file, "imagenet" or "none".
         split: "patient" or "paper-like".
-        seeds: Of training.
-        folds: Of a cross-validated data set.
+        seeds: Seeds of training.
+        folds: Folds of a cross-validated data set.
         limit: Most cases to take.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        options: Of the data set, by name.
+        options: Options of the data set, by name.
         settings: Any settings, by dotted name: {"training.epochs": 3}; the last word.
         progress: Print how far it is, where no reporter is given.
 

@@ -20,7 +20,7 @@ class Trained:
 
     Attributes:
         artifact: Where it is stored.
-        classifier: On the device of the run, in evaluation mode.
+        classifier: Classifier on the device of the run, in evaluation mode.
         history: Loss and tag accuracy per epoch.
     """
 
@@ -34,10 +34,10 @@ class Cell:
     """Everything that is there before the first method, and shared by all of them.
 
     Attributes:
-        context: Of the run.
+        context: Context of the run.
         prepared: Slices, tags and masks.
         split: Cases per subset.
-        seed: Of training.
+        seed: Seed of training.
         trained: The classifier.
     """
 

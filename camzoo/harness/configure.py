@@ -24,8 +24,9 @@ def configure(
         dataset: Registry name of the data set; options may stand behind it, as in
             "phantom:variant=abdomen".
         preset: smoke, quick or paper; quick when nobody says.
-        start: In the place of both: a configuration, the manifest of an earlier run, or a TOML or
-            YAML file of settings, which may leave open what ``dataset`` and ``preset`` say.
+        start: What to start from in the place of both: a configuration, the manifest of an earlier
+            run, or a TOML or YAML file of settings, which may leave open what ``dataset`` and
+            ``preset`` say.
         changes: Settings by dotted name ("training.epochs": 3), the last word. "methods" and
             "baselines" take what stands after ``--methods`` and ``--baselines``, or lists of it.
 

@@ -21,8 +21,8 @@ class Context:
     """What all stages of a run share.
 
     Attributes:
-        config: Of the run; its precisions become those that the device computes in, so that no key
-            of a result holds "auto".
+        config: Configuration of the run; its precisions become those that the device computes in,
+            so that no key of a result holds "auto".
         store: Where results go.
         device: Where to compute.
         reporter: Who is told.
@@ -53,8 +53,8 @@ class Place:
     """Where a cell stands in a run.
 
     Attributes:
-        fold: Of the split.
-        seed: Of training.
+        fold: Fold of the split.
+        seed: Seed of training.
     """
 
     fold: int

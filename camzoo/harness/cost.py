@@ -29,7 +29,7 @@ class CostMeter:
     high-water marks back, so the outer one takes down what it had seen till then.
 
     Attributes:
-        device: Whose memory is measured, too, where it is a CUDA device.
+        device: Device of which the memory is measured, too, where it is a CUDA device.
         seconds: Wall time.
         memory_mib: High-water mark of resident memory; None where the system does not tell it.
         cuda_mib: Likewise of memory allocated on the CUDA device.

@@ -82,7 +82,7 @@ class Estimator:
     """Estimates for one run.
 
     Args:
-        context: Of the run.
+        context: Context of the run.
         dataset: Its cases.
         prepared: Its slices, where they are in the store.
     """

@@ -28,10 +28,10 @@ class Guarded(CamMethod):
     has failed. While maps are made the pipeline sees to the classifier, and says whom to blame.
 
     Args:
-        method: To run.
+        method: Method to run.
         store: Folder of the run's results.
-        seed: Of what the method draws without a generator.
-        seal: Of the classifier that the method is given.
+        seed: Seed of what the method draws without a generator.
+        seal: Seal of the classifier that the method is given.
         settings: Arguments of the method's constructor.
 
     Attributes:

@@ -25,7 +25,7 @@ class MethodMaps:
     """The maps of the CAM methods of a cell.
 
     Attributes:
-        artifacts: By method.
+        artifacts: Artifact of each method.
         failures: Why a method has none, by method.
     """
 

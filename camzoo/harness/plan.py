@@ -42,10 +42,10 @@ class Step:
 
     Attributes:
         cell: Fold and seed, or "all".
-        stage: Of the store.
-        name: Of the method or baseline; empty where there is only one.
+        stage: Stage of the store.
+        name: Name of the method or baseline; empty where there is only one.
         found: When it was made, where it is in the store; else None.
-        estimate: Of making it; None where it is found.
+        estimate: Estimate of making it; None where it is found.
     """
 
     cell: str
@@ -64,7 +64,7 @@ class Plan:
             have not been read yet.
         folder: Where its rows would be; None where its name is not known yet.
         out: Folder of runs.
-        steps: In the order of the run; what is used twice stands once.
+        steps: Steps in the order of the run; what is used twice stands once.
         cases: Per subset, by fold.
         basis: Where estimates come from, a sentence each.
     """

@@ -44,7 +44,7 @@ def with_plugins(text: str, registry: Registry[Any]) -> tuple[str, tuple[str, ..
 
     Args:
         text: Names separated by commas; each may have steps or settings behind it.
-        registry: Whose names they are; what it knows is no place.
+        registry: Registry that the names are looked up in; what it knows is no place.
 
     Returns:
         The list with names instead of places, and the places.

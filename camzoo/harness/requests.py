@@ -36,7 +36,7 @@ class Amounts:
     """How much there is of what times grow with.
 
     Attributes:
-        slices: In all.
+        slices: Number of slices in all.
         train: Slices to train on.
         test: Slices to test on.
         organs: Classes without the background.
@@ -63,7 +63,7 @@ class Requests:
     """The requests of a cell.
 
     Attributes:
-        context: Of the run.
+        context: Context of the run.
         place: Fold and seed.
         split: Cases per subset.
         amounts: What there is to compute.

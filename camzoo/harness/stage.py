@@ -47,7 +47,7 @@ class Stage:
         """Return the key of a result.
 
         Args:
-            config: Of the run.
+            config: Configuration of the run.
             inputs: Digests of what the worker reads, by what they are to it.
             given: All else that it is told, as JSON: names, seeds, cases.
             plugged: Classes that the worker finds by their names, whose code counts as its own.

@@ -20,7 +20,7 @@ def set_aside(identity: Identity, out: Path) -> list[str]:
     """Move runs that differ from one in nothing but the labels out of the way of who reads runs.
 
     Args:
-        identity: Of the run that stays.
+        identity: Identity of the run that stays.
         out: Folder of runs.
 
     Returns:

@@ -108,7 +108,7 @@ def minimise(
 
     Args:
         objective: What to minimise; it runs the network.
-        network: On the CPU; moved to the device.
+        network: Network on the CPU; moved to the device.
         slices: What to learn from.
         recipe: How to.
         **session: Seed, device, checkpoint and tick (:class:`Session`).

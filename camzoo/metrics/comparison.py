@@ -40,7 +40,7 @@ def compare_to_best(
         metric: Name of a metric.
         rival: Columns that tell methods apart; all other columns of a cell make the table.
         reference: Compare with this method instead of the best.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         A row per table and method: the columns of the cell, ``mean`` (with failures),

@@ -27,7 +27,7 @@ def curve_records(counts: SweepCounts, organs: Sequence[str], **keys: object) ->
     """Return the counts of one case as a long table: a row per organ and threshold.
 
     Args:
-        counts: Of all organs of the case.
+        counts: Counts of all organs of the case.
         organs: Names of the classes 1..C.
         keys: Further columns, the same in each row: case, patient, subset, method, ...
     """

@@ -43,7 +43,7 @@ def bootstrap_means(
         values: Shape [n] or [n, m]; the m columns are resampled together.
         patients: Shape [n]: whose value it is.
         replicates: How many times to draw.
-        seed: Of the draw. The same number of patients and seed give the same draws.
+        seed: Seed of the draw. The same number of patients and seed give the same draws.
 
     Returns:
         Shape [replicates] or [replicates, m].
@@ -175,7 +175,7 @@ def first_probability(
         scores: Shape [n, m]; higher is better.
         patients: Shape [n].
         replicates: How many times to draw.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Returns:
         Shape [m], summing to 1; methods that tie for the first place share it.

@@ -75,8 +75,8 @@ def summarise(
         rows: Result rows.
         metric: Name of a metric (``camzoo list metrics``).
         by: Columns that make a group; those of :data:`CELL` that the rows have, when left out.
-        level: Of the confidence interval.
-        seed: Of the bootstrap.
+        level: Level of the confidence interval.
+        seed: Seed of the bootstrap.
 
     Returns:
         A row per group, sorted: the columns of ``by``, then ``mean``, ``std`` (sample),

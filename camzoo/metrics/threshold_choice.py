@@ -30,8 +30,8 @@ def choose_threshold(curves: pd.DataFrame) -> float:
     """Return the threshold that is best for all cases of ``curves`` together.
 
     Args:
-        curves: Of one method: columns organ, case, patient, subset, threshold, tp, n_pred, n_ref.
-            Pass only the cases that may be looked at.
+        curves: Curves of one method: columns organ, case, patient, subset, threshold, tp, n_pred,
+            n_ref. Pass only the cases that may be looked at.
 
     Raises:
         ConfigError: The table is incomplete, or no case has any organ.

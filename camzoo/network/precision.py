@@ -56,8 +56,8 @@ class Precisions:
     """The precision of all networks of a run.
 
     Attributes:
-        choices: By section of the settings.
-        device: For which they were made.
+        choices: What was chosen for each section of the settings.
+        device: Device that they were made for.
     """
 
     choices: Mapping[str, Choice]

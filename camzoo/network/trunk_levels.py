@@ -16,7 +16,7 @@ def run_stages(classifier: Classifier, grey: Tensor) -> list[Tensor]:
     """Return the features of all stages of timm's ``feature_info``, the finest first.
 
     Args:
-        classifier: Whose trunk is run.
+        classifier: Classifier of which the trunk is run.
         grey: Slices on [0, 1], [B, H, W].
 
     Returns:

@@ -84,7 +84,7 @@ def alpha_scores(
     makes little, and what is left of the background is.
 
     Args:
-        maps: As for :func:`confident_labels`.
+        maps: Maps, as :func:`confident_labels` takes them.
         tags: Likewise.
         images: Likewise.
         alpha: Exponent; 4 for confident classes and 32 for confident background in the paper. MR

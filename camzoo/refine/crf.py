@@ -165,9 +165,9 @@ class _Kernel:
     """D^-1/2 K D^-1/2 of a Gaussian kernel over places and grey.
 
     Args:
-        image: In standard deviations, [B, h, w], or [1, h, w] for all slices of a batch.
-        sxy: In pixels.
-        window: In multiples of sxy.
+        image: Image in standard deviations, [B, h, w], or [1, h, w] for all slices of a batch.
+        sxy: Width in pixels.
+        window: Window in multiples of sxy.
     """
 
     def __init__(self, image: Tensor, sxy: float, window: float) -> None:

@@ -17,8 +17,8 @@ def context_table(cells: Sequence[Mapping[str, Any]], organs: Sequence[str]) -> 
     context in M_c, ``allowed`` the share of the slice that anatomy causality leaves.
 
     Args:
-        cells: Of the manifest.
-        organs: In the order of the classes.
+        cells: Cells of the manifest.
+        organs: Organs in the order of the classes.
     """
     names = dict.fromkeys(name for cell in cells for name in cell.get("steps", {}))
     lines = []

@@ -17,7 +17,7 @@ def merge_equivalents(
     """Keep the first method of each group, under all their names.
 
     Args:
-        rows: Of one run.
+        rows: Rows of one run.
         groups: Methods, as tables call them, that are equal by construction there.
 
     Returns:

@@ -36,7 +36,7 @@ def require_consistent(
     """Refuse a run whose files contradict each other.
 
     Args:
-        folder: Of the run, for messages.
+        folder: Folder of the run, for messages.
         manifest: What the run says it was.
         rows: Sound by themselves (:func:`camzoo.evaluate.row_checks.require_sound`).
         curves: Counts of every method, case, organ and threshold.

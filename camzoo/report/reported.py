@@ -24,7 +24,7 @@ def pooled_dsc(dataset: str, method: str, organs: tuple[str, ...]) -> float | No
     """Pooled DSC in percent of pseudo-masks at the best threshold (Table 2), mean over organs.
 
     Args:
-        dataset: As in result rows.
+        dataset: Data set, as in result rows.
         method: Registry name.
         organs: That were scored, sorted.
 

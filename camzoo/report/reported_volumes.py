@@ -27,7 +27,7 @@ def reported_volumes(
     """Return "mean ± std" by baseline and metric (dsc in percent, asd_mm, mad_mm).
 
     Args:
-        dataset: As in result rows.
+        dataset: Data set, as in result rows.
         organs: That were scored, sorted; with any others the paper's numbers say nothing.
         region: whole, apex, mid or base.
 

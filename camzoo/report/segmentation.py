@@ -36,7 +36,7 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
     """Test volumes of all baselines, best first; then incomplete, failed and missing ones.
 
     Args:
-        rows: Of one run (:func:`of_baselines`).
+        rows: Rows of one run (:func:`of_baselines`).
         failed: Baselines without rows.
     """
     rows = rows[(rows["stage"] == SEGMENTATION) & (rows["region"] == WHOLE)]

@@ -58,7 +58,7 @@ def width(thresholds: NDArray[np.float64], scores: NDArray[np.float64]) -> float
 
     Args:
         thresholds: Ascending, evenly spaced, [T].
-        scores: In percent, [T].
+        scores: Scores in percent, [T].
 
     Returns:
         Length of the range, each threshold standing for the step around it: 0.05 for one of

@@ -81,7 +81,7 @@ class BaselineContext:
 
         Args:
             objective: What to minimise; it runs the network.
-            network: On the CPU; moved to ``device``.
+            network: Network on the CPU; moved to ``device``.
             slices: What to learn from.
             recipe: How it learns; the classifier's is ``config.training``.
             name: Name of the network, for those who watch, and of its checkpoint in ``folder``

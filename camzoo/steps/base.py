@@ -45,7 +45,7 @@ class StepContext:
         backbone: Settings of the classifier's network.
         training: Settings of its training.
         pipeline: Settings of the maps.
-        seed: Of the cell.
+        seed: Seed of the cell.
         device: Where to compute.
         folder: Kept with the result; for networks and the like.
         reporter: Who is told about progress.

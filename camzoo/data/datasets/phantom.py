@@ -45,17 +45,17 @@ class Phantom(Dataset):
         variant: "prostate", "cardiac" or "abdomen".
         patients: How many, at least 1.
         size: Voxels along the longer in-plane axis, 32 to 512; the field of view does not change.
-        contrast: Of the organs against their surroundings: 1 clear, 0 invisible.
+        contrast: Contrast of the organs against their surroundings: 1 clear, 0 invisible.
         cooccurrence: Abdomen only: how often the organs share a slice. 1 puts them into the same
             slices, 0 sets them apart along z, 0.5 (the default) is ordinary anatomy.
         jitter: Standard deviation of the patient's position in the image, in mm per axis, 0 to 30.
         noise: Standard deviation of the complex noise over the mean signal of the organs.
         bias: Standard deviation of the logarithm of the coil shading.
         negatives: Share of slices without any organ, 0 to 0.9; by default that of the real sets.
-        seed: Of everything.
+        seed: Seed of all that is drawn.
 
     Attributes:
-        variant: As given.
+        variant: Variant, as given.
         dials: The dials, with defaults filled in.
 
     Raises:

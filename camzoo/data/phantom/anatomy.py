@@ -25,7 +25,7 @@ class Anatomy(ABC):
     patients whatever the phase and the co-occurrence.
 
     Args:
-        rng: Of this patient.
+        rng: Generator of this patient.
         phase: One of ``phases``.
         cooccurrence: How often organs share a slice, 0 to 1; without effect on a single organ.
 
@@ -74,7 +74,7 @@ class Anatomy(ABC):
         """Draw from a normal distribution, cut off at two and a half standard deviations.
 
         Args:
-            mean: Of the distribution.
+            mean: Mean of the distribution.
             share: Its standard deviation relative to the mean.
         """
         return mean * (1 + share * float(np.clip(self.rng.normal(), -2.5, 2.5)))

@@ -112,7 +112,7 @@ class Canvas:
     Args:
         grid: The scan.
         pose: Maps positions in the scanner to positions in the anatomy.
-        rng: Of the irregular deformation.
+        rng: Generator of the irregular deformation.
         palette: Tissues by name.
     """
 

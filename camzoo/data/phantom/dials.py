@@ -23,7 +23,7 @@ class Dials:
     """How hard the phantom is.
 
     Attributes:
-        contrast: Of the organs against their surroundings: 1 clear, 0 invisible.
+        contrast: Contrast of the organs against their surroundings: 1 clear, 0 invisible.
         cooccurrence: How often organs share a slice; 0.5 is ordinary anatomy.
         jitter: Standard deviation of the patient's position in the image, in mm per axis.
         noise: Standard deviation of the complex noise, relative to the mean signal of the organs.

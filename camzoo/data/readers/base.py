@@ -25,7 +25,8 @@ class Voxels:
     """What a file holds.
 
     Attributes:
-        array: As it is stored, axes reversed: [..., z, y, x]. Frames, channels and colours lead.
+        array: Numbers as they are stored, axes reversed: [..., z, y, x]. Frames, channels and
+            colours lead.
         affine: From (z, y, x, 1) to RAS mm, shape [4, 4].
         notes: What the header says twice and differently.
     """
@@ -51,7 +52,7 @@ class Format:
     """One format of volume files.
 
     Attributes:
-        name: As messages call it.
+        name: Name, as messages call it.
         suffixes: Endings in lower case, the longest first.
         read: Reads a file of it.
         companions: Files that a header of it refers to.
@@ -74,7 +75,7 @@ def require_spacing(path: Path, where: str, values: Sequence[float]) -> None:
     Args:
         path: The file.
         where: The field that holds them.
-        values: As they stand in the file.
+        values: Values, as they stand in the file.
 
     Raises:
         DataError: One is zero, negative, beyond all reason, infinite or NaN.

@@ -36,7 +36,8 @@ class Stored:
         files: Files of the voxels, in order; the header's own where they follow it.
         skip: Bytes before the voxels in each of them.
         sizes: Numbers of voxels, the axis that runs fastest first.
-        dtype: Of the numbers, with their order of bytes; None where that is not known beforehand.
+        dtype: Type of the numbers, with their order of bytes; None where that is not known
+            beforehand.
         deflated: Whether they are compressed, as gzip and zlib do.
         packed: Bytes of the compressed voxels, None where they go on to the end of the file.
     """
@@ -99,7 +100,7 @@ class Found:
     """What :meth:`Stored.require` found.
 
     Attributes:
-        notes: On files that hold more than the voxels.
+        notes: Notes on files that hold more than the voxels.
         array: Voxels that had to be decompressed to compare their checksum, axes reversed.
     """
 

@@ -34,10 +34,10 @@ def score_labels(
     """Score the test volumes, and the pseudo-masks of the training volumes where there are any.
 
     Args:
-        folders: By baseline: filled with partial result rows.
+        folders: Folder of each baseline, to be filled with partial result rows.
         prepared: Slices and masks.
-        split: Of the cell.
-        segmented: By baseline: the folder with its predictions and pseudo-masks.
+        split: Split of the cell.
+        segmented: By the name of a baseline, the folder with its predictions and pseudo-masks.
         tick: Told (cases done, cases in all).
     """
     places = {name: segmented[name] for name in folders}

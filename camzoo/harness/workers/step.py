@@ -35,8 +35,8 @@ def run_step(
         folder: What an interrupted attempt left may be in it.
         cell: Fold and seed.
         step: Constructed.
-        name: Of the step, in its registry.
-        method: At the head of the chain.
+        name: Name of the step, in its registry.
+        method: Method at the head of the chain.
         base: Folder of its maps.
         source: Folder of the maps that come in.
     """

@@ -26,7 +26,7 @@ class CategoryAttention(nn.Module):
     Args:
         grid: Side of the grid.
         dim: Dimensions of the common space.
-        seed: Of the weights, N(0, 0.02).
+        seed: Seed of the weights, N(0, 0.02).
     """
 
     def __init__(self, grid: int, dim: int, seed: int) -> None:

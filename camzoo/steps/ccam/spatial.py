@@ -62,7 +62,7 @@ class Blend(_Spatial):
     """Adds the context map with a fixed weight, CAM + weight * M_GC: no attention, no retraining.
 
     Args:
-        weight: Of the context, both divided by their maxima.
+        weight: Weight of the context, both divided by their maxima.
         map: "A" predictions, "B" references (an oracle).
         threshold: Background threshold of the coarse masks of map A.
     """
