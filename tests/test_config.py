@@ -87,6 +87,7 @@ OUT_OF_RANGE = {
     "backbone.std": ("takes 3 numbers", [[0.5], [0.5] * 4]),
     "backbone.std.0": ("a number from 1e-06 to 1000", [[0, 1, 1], [NAN, 1, 1], [-1, 1, 1]]),
     "training.epochs": ("a whole number from 1 to 100000", [0, -1, 1e9, True]),
+    "training.steps": ("a whole number from 0 to 100000000", [-1, 1e9, True]),
     "training.batch": ("a whole number from 1 to 4096", [0, 10**9]),
     "training.crop": ("a whole number from 8 to 4096", [0, 10**9]),
     "training.resize": ("two whole numbers", [[640, 320], [0, 64], [64, 10**9], [64], 64]),
@@ -168,8 +169,8 @@ def test_every_number_and_text_of_the_settings_has_a_range():
     alike = {  # booleans and choices of words, which pydantic checks; types shared with training
         "data.options", "data.slices", "data.split", "backbone.dilated", "backbone.channels",
         "backbone.arguments", "training.flip", "maps.flip", "maps.normalisation",
-        "segmentation.flip", "segmentation.epochs", "segmentation.batch", "segmentation.rotate",
-        "segmentation.jitter", "segmentation.power",
+        "segmentation.flip", "segmentation.epochs", "segmentation.steps", "segmentation.batch",
+        "segmentation.rotate", "segmentation.jitter", "segmentation.power",
     }  # fmt: skip
     assert set(missing) == alike
 
