@@ -15,6 +15,10 @@ What differs from the paper, and why:
 - The PCM reads one grey channel instead of RGB, and the two stages in front of the last one.
 - There is no output for the background: the authors' code has one but overwrites it.
 - Losses are taken on the grid of the small view's maps, not on enlarged ones.
+- Losses weigh what they do with the 21 planes of the paper's data (20 classes and the background),
+  whatever the number of organs. There the largest fifth of all differences takes in every class
+  that an image shows, and the equivariance is a mean over 20 planes, most of them empty. A fifth of
+  two planes would not take in one, and a mean over one would weigh 20 times as much.
 - Slices without an organ are learnt from; the paper's images all show a class.
 - The smallest value of the PCM's maps is taken away in every view; the authors' code does so once,
   after the sum of views (min-max). Means over places have a floor, which is no evidence.
@@ -24,6 +28,7 @@ What differs from the paper, and why:
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -70,19 +75,22 @@ class Seam(PseudoMaskBaseline):
         scale: Size of the small view relative to the other.
         hard: Share of the largest differences that the PCM learns from.
         rate: Learning rate of the trunk, as a share of the classifier's.
+        planes: Number of classes with the background for which the losses are weighed.
     """
 
     title = "SEAM"
     paper = "Wang, CVPR 2020"
     cost = "a second training of the classifier with two views and the PCM, and the U-Net"
 
-    def __init__(self, scale: float = 0.5, hard: float = 0.2, rate: float = 0.1) -> None:
-        if not (0 < scale < 1 and 0 < hard <= 1 and rate > 0):
+    def __init__(
+        self, scale: float = 0.5, hard: float = 0.2, rate: float = 0.1, planes: int = 21
+    ) -> None:
+        if not (0 < scale < 1 and 0 < hard <= 1 and rate > 0 and planes >= 2):
             raise ConfigError(
-                "seam: expected 0 < scale < 1, 0 < hard <= 1 and rate > 0, got "
-                f"{scale}, {hard} and {rate}"
+                "seam: expected 0 < scale < 1, 0 < hard <= 1, rate > 0 and planes >= 2, got "
+                f"{scale}, {hard}, {rate} and {planes}"
             )
-        self._scale, self._hard, self._rate = scale, hard, rate
+        self._scale, self._hard, self._rate, self._planes = scale, hard, rate, planes
 
     def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
         """Train the network and cut its maps at the threshold of the validation patients."""
@@ -101,7 +109,7 @@ class Seam(PseudoMaskBaseline):
         config = config.model_copy(update=rates)
         network = SeamNet(context.classifier, seed=context.seed)
         ranges = Augmentation.of(config, sided=context.train.sided)
-        loss = SeamLoss(network, ranges, config.precision, self._scale, self._hard)
+        loss = SeamLoss(network, ranges, config.precision, self._scale, self._hard, self._planes)
         context.minimise(loss, network, context.train, config, name="SEAM")
         return network.eval()
 
@@ -212,10 +220,12 @@ class SeamLoss(ViewLoss[SeamNet]):
     Attributes:
         scale: Size of the small view relative to the other.
         hard: Share of the differences that the PCM learns from, the largest ones.
+        planes: Number of classes with the background for which the losses are weighed.
     """
 
     scale: float
     hard: float
+    planes: int
 
     def on_views(self, views: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss and the logits of a batch."""
@@ -224,9 +234,13 @@ class SeamLoss(ViewLoss[SeamNet]):
         logits = large.mean(dim=(2, 3)), small.mean(dim=(2, 3))
         tagging = sum(F.binary_cross_entropy_with_logits(each, tags) for each in logits) / 2
         quiet = (suppression(spread_large, tags) + suppression(spread_small, tags)) / 2
-        across = cross_error(small, spread_large, tags, self.hard)
-        across = across + cross_error(large, spread_small, tags, self.hard, small.shape[-2:])
-        return tagging + quiet + equivariance_error(large, small, tags) + across, logits[0]
+        grid = small.shape[-2:]
+        across = sum(
+            cross_error(cam, spread, tags, hard=self.hard, planes=self.planes, grid=grid)
+            for cam, spread in ((small, spread_large), (large, spread_small))
+        )
+        alike = equivariance_error(large, small, tags, planes=self.planes)
+        return tagging + quiet + alike + across, logits[0]
 
     def _maps(self, views: Tensor) -> tuple[Tensor, Tensor]:
         with autocast(views.device, self.precision):
@@ -234,20 +248,22 @@ class SeamLoss(ViewLoss[SeamNet]):
         return cam, spread
 
 
-def equivariance_error(large: Tensor, small: Tensor, tags: Tensor) -> Tensor:
+def equivariance_error(large: Tensor, small: Tensor, tags: Tensor, *, planes: int) -> Tensor:
     """Mean difference of the maps of two sizes of a slice, L_ER.
 
     Args:
         large: CAM of the large view, [B, C, h, w].
         small: CAM of the small view, [B, C, y, x]; the maps are compared on its grid.
         tags: [B, C]; maps of classes that are absent are zero.
+        planes: Number of classes with the background over which the mean is taken, be there fewer.
     """
     gates = tags[:, :, None, None]
-    return (gates * (_on_grid(unit(large), small.shape[-2:]) - unit(small))).abs().mean()
+    apart = (gates * (_on_grid(unit(large), small.shape[-2:]) - unit(small))).abs()
+    return apart.sum(dim=1).mean() / (planes - 1)
 
 
 def cross_error(
-    cam: Tensor, spread: Tensor, tags: Tensor, hard: float, grid: Sequence[int] | None = None
+    cam: Tensor, spread: Tensor, tags: Tensor, *, hard: float, planes: int, grid: Sequence[int]
 ) -> Tensor:
     """Mean of the largest differences between the PCM's maps and CAM of the other view, L_ECR.
 
@@ -255,15 +271,17 @@ def cross_error(
         cam: CAM of the other view, [B, C, h, w]; what the PCM's maps should be.
         spread: The PCM's maps, [B, C + 1, y, x].
         tags: [B, C].
-        hard: Share of the C + 1 planes' places in a slice that counts.
-        grid: Grid to compare on; None is that of ``cam``.
+        hard: Share of the places of all planes that counts.
+        planes: Number of classes with the background, be there fewer: of those that are not there
+            all differences are 0.
+        grid: Grid to compare on.
     """
-    grid = grid or cam.shape[-2:]
     gates = tags[:, :, None, None]
     wanted = strongest(_on_grid(unit(cam), grid) * gates).detach()
     found = _on_grid(unit(spread), grid) * F.pad(gates, (0, 0, 0, 0, 1, 0), value=1)
     apart = (wanted - found).abs().flatten(1)
-    return apart.topk(max(1, int(hard * apart.shape[1])), dim=1).values.mean()
+    count = max(1, int(hard * planes * math.prod(grid)))
+    return apart.topk(min(count, apart.shape[1]), dim=1).values.sum(dim=1).mean() / count
 
 
 def suppression(spread: Tensor, tags: Tensor) -> Tensor:

@@ -84,9 +84,11 @@ def test_equivariance_by_hand():
     """
     large = torch.tensor([4.0, 2.0, -3.0, -1.0]).repeat(1, 2, 2, 1)
     small = torch.ones(1, 2, 1, 2)
-    error = equivariance_error(large, small, torch.tensor([[1.0, 0.0]]))
-    assert error.item() == pytest.approx(9 / 28)
-    assert equivariance_error(large, unit(large), torch.ones(1, 2)).item() == 0
+    tags = torch.tensor([[1.0, 0.0]])
+    assert equivariance_error(large, small, tags, planes=3).item() == pytest.approx(9 / 28)
+    # The mean over the 20 classes of the paper's data: 18 more planes of zeros.
+    assert equivariance_error(large, small, tags, planes=21).item() == pytest.approx(9 / 7 / 40)
+    assert equivariance_error(large, unit(large), torch.ones(1, 2), planes=3).item() == 0
 
 
 def test_the_largest_fifth_counts():
@@ -95,8 +97,12 @@ def test_the_largest_fifth_counts():
     organ = torch.tensor([1.0, 0.6, 0.0, 0.0, 0.0])
     background = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0])
     spread = torch.stack([background, organ])[None, :, None]
-    error = cross_error(cam, spread, torch.ones(1, 1), 0.2)
+    tags, grid = torch.ones(1, 1), (1, 5)
+    error = cross_error(cam, spread, tags, hard=0.2, planes=2, grid=grid)
     assert error.item() == pytest.approx((1.0 + 0.6) / 2)
+    # A fifth of 21 planes are 21 entries: all 10 that are there, and 11 zeros.
+    error = cross_error(cam, spread, tags, hard=0.2, planes=21, grid=grid)
+    assert error.item() == pytest.approx((1.0 + 0.6) / 21)
 
 
 def test_the_weakest_quarter_is_suppressed():
@@ -150,7 +156,7 @@ def test_the_loss_by_hand():
     - Suppression: the weakest of 4 places has 0.2, the weaker of 2 has 0.3; nothing in the other.
     - Tags: logits are means of CAM, 1/2 and -2 in the large view, 3/2 and -3 in the small one.
     """
-    loss = SeamLoss(Given(), VIEWS, "fp32", scale=0.5, hard=0.5)
+    loss = SeamLoss(Given(), VIEWS, "fp32", scale=0.5, hard=0.5, planes=2)
     value, logits = loss.on_views(torch.rand(2, 64, 64), torch.tensor([[1.0], [0.0]]))
     torch.testing.assert_close(logits, torch.tensor([[0.5], [-2.0]]))
     tagging = sum(math.log1p(math.exp(-away)) for away in (0.5, 2, 1.5, 3)) / 4
@@ -174,7 +180,7 @@ def test_the_pcm_learns_what_the_other_view_shows(tmp_path):
     fresh = copy.deepcopy(network.correlation.state_dict())
     before = _across(network, unseen)
     recipe = RECIPE.model_copy(update={"lr": 0.005, "head_factor": 100.0})
-    loss = SeamLoss(network, VIEWS, "fp32", scale=0.5, hard=0.2)
+    loss = SeamLoss(network, VIEWS, "fp32", scale=0.5, hard=0.2, planes=3)
     minimise(loss, network, slices, sgd(recipe), checkpoint=tmp_path / "seam", **own)
     after = _across(network, unseen)
     network.correlation.load_state_dict(fresh)
@@ -188,9 +194,9 @@ def _across(network, slices):
     network.eval()
     grey, tags = slices.images(slice(None)).float() / 255, slices.tag_tensor(slice(None))
     (large, of_large), (small, of_small) = (network(resize(grey, side)) for side in (64, 32))
-    one = cross_error(small, of_large, tags, 0.2)
-    other = cross_error(large, of_small, tags, 0.2, small.shape[-2:])
-    return (one + other).item()
+    how = {"hard": 0.2, "planes": 3, "grid": small.shape[-2:]}
+    one = cross_error(small, of_large, tags, **how)
+    return (one + cross_error(large, of_small, tags, **how)).item()
 
 
 def test_the_pcm_teaches_the_trunk_nothing(network):
@@ -210,7 +216,7 @@ def test_equivariance_is_learnt(tmp_path):
         network = SeamNet(tiny_classifier(), seed=0)
         loss = {
             "classifier": TagLoss(network.classifier, VIEWS, "fp32"),
-            "seam": SeamLoss(network, VIEWS, "fp32", scale=0.5, hard=0.2),
+            "seam": SeamLoss(network, VIEWS, "fp32", scale=0.5, hard=0.2, planes=3),
         }[name]
         before = _error(network, slices)
         history = minimise(
