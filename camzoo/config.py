@@ -86,6 +86,8 @@ class DataConfig(_Frozen):
             is clear; "axial" is axial always.
         split: Unit of the split.
         folds: Folds to run, for cross-validated data sets.
+        k_folds: Number of folds to divide all cases into, in the place of the data set's own way
+            and of a test set that its owners name; None leaves it to the data set.
         split_seed: Seed of the permutation of patients.
         limit: Most cases to take, so chosen that every subset keeps patients; None takes all.
     """
@@ -106,6 +108,7 @@ class DataConfig(_Frozen):
     slices: SliceChoice = SliceChoice.ACQUIRED
     split: SplitKind = SplitKind.PATIENT
     folds: Annotated[tuple[Annotated[int, Whole(0, 999)], ...], Several()] = (0,)
+    k_folds: Annotated[int, Whole(3, 1000)] | None = None
     split_seed: Seed = 0
     limit: Annotated[int, Whole(1, 1_000_000)] | None = None
 

@@ -60,6 +60,7 @@ NAN, INF = float("nan"), float("inf")
 #: Setting -> what it takes, in the words of the message, and values that it does not take.
 OUT_OF_RANGE = {
     "plugins.0": ("a plug-in", [["a\nb"], [3]]),
+    "data.k_folds": ("a whole number from 3 to 1000", [2, -1, 2.5, "x", INF]),
     "data.limit": ("a whole number from 1 to", [0, -1, 2.5, "x", INF]),
     "preset": ("a name", ["../../x", "/abs", "a\0b", "", "a/b", "a\\b", "..", "a" * 65, "é", 5]),
     "data.name": ("a name", ["../phantom", "/etc", ".", "a b", None]),

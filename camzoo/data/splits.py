@@ -43,7 +43,9 @@ class Split:
         }
 
 
-def make_split(dataset: Dataset, kind: SplitKind, *, fold: int = 0, seed: int = 0) -> Split:
+def make_split(
+    dataset: Dataset, kind: SplitKind, *, fold: int = 0, seed: int = 0, k: int | None = None
+) -> Split:
     """Divide the cases of a data set.
 
     Where the owners name a test set it is used as it is, and only validation is drawn from the
@@ -54,6 +56,8 @@ def make_split(dataset: Dataset, kind: SplitKind, *, fold: int = 0, seed: int = 
         kind: Whether patients or volumes are the units that are divided.
         fold: Which fold tests, for a data set that is cross-validated; 0 otherwise.
         seed: Seed of the permutation; the same seed gives the same split on every machine.
+        k: Number of folds that all cases are divided into, in the place of the default way and of a
+            test set that the owners name.
 
     Raises:
         SplitError: Too few units, a fold that does not exist, or (patient split) a patient on both
@@ -61,22 +65,23 @@ def make_split(dataset: Dataset, kind: SplitKind, *, fold: int = 0, seed: int = 
     """
     cases = sorted(dataset.cases(), key=lambda case: case.id)
     unit = {case.id: case.patient if kind is SplitKind.PATIENT else case.id for case in cases}
-    test_units = {unit[case.id] for case in cases if case.official == "test"}
+    way = dataset.split if k is None else Folds(k)
+    test_units = {unit[case.id] for case in cases if case.official == "test" and k is None}
     units = sorted(set(unit.values()) - test_units)
     rng = np.random.default_rng(seed)
     shuffled = [units[i] for i in rng.permutation(len(units))]
 
     if test_units:
-        share = dataset.split.val if isinstance(dataset.split, Fractions) else 0.1
+        share = way.val if isinstance(way, Fractions) else 0.1
         val, train = _take(shuffled, share, what="validation")
         test = sorted(test_units)
         _require_no_fold(fold)
-    elif isinstance(dataset.split, Folds):
-        train, val, test = _folds(shuffled, dataset.split.k, fold)
+    elif isinstance(way, Folds):
+        train, val, test = _folds(shuffled, way.k, fold)
     else:
         _require_no_fold(fold)
-        test, rest = _take(shuffled, dataset.split.test, what="test")
-        val, train = _take(rest, dataset.split.val * len(shuffled) / len(rest), what="validation")
+        test, rest = _take(shuffled, way.test, what="test")
+        val, train = _take(rest, way.val * len(shuffled) / len(rest), what="validation")
 
     split = Split(kind, fold, *(_members(unit, chosen) for chosen in (train, val, test)))
     if kind is SplitKind.PATIENT:
@@ -132,4 +137,7 @@ def _members(unit: Mapping[str, str], chosen: Sequence[str]) -> tuple[str, ...]:
 
 def _require_no_fold(fold: int) -> None:
     if fold != 0:
-        raise SplitError(f"fold {fold} asked for, but this data set is not cross-validated; use 0")
+        raise SplitError(
+            f"fold {fold} asked for, but this data set has one test set; use fold 0, or divide all "
+            "of it into folds: --set data.k_folds=5"
+        )

@@ -122,8 +122,11 @@ def open_limited(config: BenchConfig) -> Dataset:
 
 def splits_of(config: BenchConfig, dataset: Dataset) -> dict[int, Split]:
     """Divide the cases of a run, by fold."""
-    kind, seed = config.data.split, config.data.split_seed
-    return {fold: make_split(dataset, kind, fold=fold, seed=seed) for fold in config.data.folds}
+    data = config.data
+    return {
+        fold: make_split(dataset, data.split, fold=fold, seed=data.split_seed, k=data.k_folds)
+        for fold in data.folds
+    }
 
 
 def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:

@@ -43,7 +43,7 @@ SEGMENT: Final = Stage(
     segment_volumes,
     ("data", "backbone", "training", "maps", "segmentation", "evaluation"),
     ignored=(
-        "data.root", "data.folds", "data.limit", "backbone.weights", "maps.batch",
+        "data.root", "data.folds", "data.k_folds", "data.limit", "backbone.weights", "maps.batch",
         "evaluation.protocols", "evaluation.fixed",
     ),
     resumable=True,

@@ -52,9 +52,18 @@ def test_paper_like_lets_patients_leak():
     assert patients(split.train) & patients(split.test)
 
 
-def test_every_patient_is_tested_once_over_the_folds():
-    cohort = Cohort(11, Folds(5))
-    splits = [make_split(cohort, SplitKind.PATIENT, fold=fold) for fold in range(5)]
+@pytest.mark.parametrize(
+    ("cohort", "k"),
+    [
+        ((11, Folds(5)), None),
+        ((11, Folds(3)), 5),
+        ((11, Fractions(test=0.25, val=0.1)), 5),
+        ((11, Fractions(test=0.25, val=0.1), 4), 5),  # the owners' test set is divided, too
+    ],
+)
+def test_every_patient_is_tested_once_over_the_folds(cohort, k):
+    cohort = Cohort(*cohort)
+    splits = [make_split(cohort, SplitKind.PATIENT, fold=fold, k=k) for fold in range(5)]
     tested = [patient for split in splits for patient in patients(split.test)]
     assert sorted(tested) == sorted(patients(case.id for case in cohort.cases()))
     assert splits[0].val == splits[1].test
@@ -80,7 +89,7 @@ def test_the_seed_decides():
         (Cohort(2, Fractions(0.25, 0.1)), 0, "too few for a validation subset"),
         (Cohort(2, Folds(5)), 0, "at least 3"),
         (Cohort(9, Folds(5)), 5, "fold 5 does not exist; choose 0 to 4"),
-        (Cohort(9, Fractions(0.25, 0.1)), 1, "not cross-validated"),
+        (Cohort(9, Fractions(0.25, 0.1)), 1, "has one test set; use fold 0, or .* data.k_folds=5"),
     ],
 )
 def test_impossible_splits_are_refused(cohort, fold, message):
