@@ -195,7 +195,7 @@ def _tell(result: BenchResult, places: Mapping[str, Path], output: Output) -> No
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {_word(stage)}" for stage, count in counts.items()) or "nothing"
+    return ", ".join(f"{_word(stage)} ({count})" for stage, count in counts.items()) or "nothing"
 
 
 def _word(stage: str) -> str:

@@ -206,7 +206,7 @@ def test_a_run_is_planned_made_found_and_told_as_json(monkeypatch, capsys, tmp_p
     assert (code, err) == (0, "")
     assert "classifier, fold 0, seed 0: found (made 20" in out
     assert "maps, fold 0, seed 0: found cam, centre (made 20" in out
-    assert "made: nothing; found in the store: 1 slices and tags, 1 classifier, 2 maps" in out
+    assert "made: nothing; found in the store: slices and tags (1), classifier (1), maps (2)" in out
     code, out, _ = camzoo(monkeypatch, capsys, *words, "--plan")
     assert "in the store: 8 of 8 results" in out
     assert "nothing to make but tables and pictures" in out
