@@ -36,6 +36,8 @@ C = TypeVar("C", bound=type[Any])
 
 #: The distribution that this is.
 _OWN: Final = "camzoo"
+#: Types of facts that are checked.
+_FACTS: Final = (str, bool, int)
 #: What can be written after ``--methods`` and the like, and stand in a file's name.
 _NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_+.-]*[A-Za-z0-9_+])?(?::[A-Za-z0-9_]+)?")
 
@@ -340,10 +342,30 @@ class Registry(Generic[T]):
         missing = sorted(getattr(found, "__abstractmethods__", ()))
         if missing:
             raise ConfigError(f"{_where(found)} has no {', '.join(missing)}()")
+        for fact in self._facts:
+            _require_fact(base, found, fact)
 
     @property
     def _base_name(self) -> str:
         return self.base.replace(":", ".")
+
+
+def _require_fact(base: type, found: type, fact: str) -> None:
+    """Refuse a fact of another type than the base class has it; what is computed is not looked at.
+
+    A run reads facts at its end, too, where one wrong word would take all results with it.
+    """
+    wanted, told = (inspect.getattr_static(kind, fact, None) for kind in (base, found))
+    if not isinstance(wanted, _FACTS) or isinstance(told, type(wanted)) or _computed(told):
+        return
+    kind = type(wanted)
+    names = ", ".join(map(str, kind)) if issubclass(kind, Enum) else ""
+    takes = kind.__name__ + f" ({names})" * bool(names)
+    raise ConfigError(f"{_where(found)} says {fact} = {one_line(repr(told))}, expected {takes}")
+
+
+def _computed(value: object) -> bool:
+    return hasattr(type(value), "__get__")
 
 
 def defaults(kind: Callable[..., object]) -> dict[str, Any]:
