@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _CAM_FACTS: Final = (
     "supervision", "class_specific", "needs_fit", "control", "min_classes", "cost", "paper",
 )  # fmt: skip
+_BASELINE_FACTS: Final = ("title", "supervision", "cost", "paper")
 
 
 def _classes_of_grad_cam() -> Iterator[tuple[str, Place]]:
@@ -37,6 +38,7 @@ cams: Registry[type[CamMethod]] = Registry(
     group="camzoo.cams",
     base="camzoo.cams.base:CamMethod",
     facts=_CAM_FACTS,
+    typed=_CAM_FACTS,
     sources=[built_in("camzoo.cams.methods", "register_cam"), _classes_of_grad_cam],
 )
 steps: Registry[type[MapStep]] = Registry(
@@ -50,7 +52,8 @@ baselines: Registry[type[Baseline]] = Registry(
     "baseline",
     group="camzoo.baselines",
     base="camzoo.segment.base:Baseline",
-    facts=("title", "supervision", "cost", "paper"),
+    facts=_BASELINE_FACTS,
+    typed=_BASELINE_FACTS,
     sources=[built_in("camzoo.segment", "register_baseline")],
 )
 datasets: Registry[type[Dataset]] = Registry(

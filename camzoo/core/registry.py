@@ -36,8 +36,6 @@ C = TypeVar("C", bound=type[Any])
 
 #: The distribution that this is.
 _OWN: Final = "camzoo"
-#: Types of facts that are checked.
-_FACTS: Final = (str, bool, int)
 #: What can be written after ``--methods`` and the like, and stand in a file's name.
 _NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_+.-]*[A-Za-z0-9_+])?(?::[A-Za-z0-9_]+)?")
 
@@ -86,6 +84,8 @@ class Registry(Generic[T]):
         group: Entry-point group through which installed packages add entries.
         base: Class that all entries derive from, as ``module:Class``.
         facts: Class attributes that :meth:`describe` reports ("paper", "facts.title").
+        typed: Those of them that have to be of the type that the base class has them in. A run
+            reads facts at its end, too, where one wrong word would take all results with it.
         sources: Of built-in names; asked once, when the first name is asked for.
 
     Example:
@@ -103,12 +103,14 @@ class Registry(Generic[T]):
         *,
         base: str = "builtins:object",
         facts: Sequence[str] = (),
+        typed: Sequence[str] = (),
         sources: Sequence[Source] = (),
     ) -> None:
         self.kind = kind
         self.group = group
         self.base = base
         self._facts = tuple(facts)
+        self._typed = tuple(typed)
         self._sources = tuple(sources)
         self._targets: dict[str, T | Place] = {}
         self._origins: dict[str, Place] = {}
@@ -342,7 +344,7 @@ class Registry(Generic[T]):
         missing = sorted(getattr(found, "__abstractmethods__", ()))
         if missing:
             raise ConfigError(f"{_where(found)} has no {', '.join(missing)}()")
-        for fact in self._facts:
+        for fact in self._typed:
             _require_fact(base, found, fact)
 
     @property
@@ -351,21 +353,14 @@ class Registry(Generic[T]):
 
 
 def _require_fact(base: type, found: type, fact: str) -> None:
-    """Refuse a fact of another type than the base class has it; what is computed is not looked at.
-
-    A run reads facts at its end, too, where one wrong word would take all results with it.
-    """
+    """Refuse a fact of another type than the base class has it, unless it is computed."""
     wanted, told = (inspect.getattr_static(kind, fact, None) for kind in (base, found))
-    if not isinstance(wanted, _FACTS) or isinstance(told, type(wanted)) or _computed(told):
+    if isinstance(told, type(wanted)) or hasattr(type(told), "__get__"):
         return
     kind = type(wanted)
     names = ", ".join(map(str, kind)) if issubclass(kind, Enum) else ""
     takes = kind.__name__ + f" ({names})" * bool(names)
     raise ConfigError(f"{_where(found)} says {fact} = {one_line(repr(told))}, expected {takes}")
-
-
-def _computed(value: object) -> bool:
-    return hasattr(type(value), "__get__")
 
 
 def defaults(kind: Callable[..., object]) -> dict[str, Any]:
