@@ -82,7 +82,9 @@ def leaderboard(
 
 @app.command()
 def settings(
-    pattern: Annotated[str, typer.Argument(help="Shell-style pattern, as 'training.*'.")] = "*",
+    pattern: Annotated[
+        str, typer.Argument(help="Part of a name, as epochs; or a pattern, as 'training.*'.")
+    ] = "*",
     markdown: Annotated[
         bool, typer.Option("--markdown", help="The page docs/settings.md, with all of them.")
     ] = False,

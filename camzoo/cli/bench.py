@@ -67,7 +67,8 @@ def bench(
     of_data = parse_pairs("--option", option)
     changes |= {f"data.options.{key}": value for key, value in of_data.items()}
     changes |= parse_pairs("--set", set_, lists=_may_be_list)
-    config = configure(dataset, preset, again, changes)
+    with output.apart():
+        config = configure(dataset, preset, again, changes)
     # Words are checked with what is imported in a moment; what takes seconds comes behind that.
     require_dataset(config.data.name, config.data.options)
     require_model(config.backbone.name)
@@ -132,7 +133,7 @@ def _tell(result: BenchResult, places: Mapping[str, Path], output: Output) -> No
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {_word(stage)}" for stage, count in counts.items()) or "nothing"
+    return ", ".join(f"{_word(stage)} ({count})" for stage, count in counts.items()) or "nothing"
 
 
 def _word(stage: str) -> str:
@@ -155,7 +156,8 @@ def _document(result: BenchResult, places: Mapping[str, Path]) -> dict[str, Any]
 def _plan(config: BenchConfig, out: Path, output: Output) -> None:
     from camzoo.harness.plan import plan_run
 
-    plan = plan_run(config, out)
+    with output.apart():
+        plan = plan_run(config, out)
     output.document(plan.record() | {"config": config.without_places()})
     for line in _plan_lines(plan, plan.steps if output.verbose else ()):
         output.tell(line)

@@ -78,7 +78,8 @@ class Setting:
 
 
 def all_settings(pattern: str = "*") -> list[Setting]:
-    """Describe every setting whose name matches a shell-style pattern, in order."""
+    """Describe every setting whose name has a part, or matches a shell-style pattern, in order."""
+    pattern = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
     trees = {
         name: _flat(preset(name, _PLAIN).model_dump(mode="json", exclude=_OF_ITS_OWN))
         for name in _PRESETS

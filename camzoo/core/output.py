@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -55,14 +55,22 @@ class Output:
     def reporting(self) -> Iterator[Reporter]:
         """Give the reporter of long work, who watches the clock while the body runs."""
         if self.quiet:
-            yield Quiet()
+            with self.apart():
+                yield Quiet()
             return
         from camzoo.core.reporters import reporter_for
 
         console = make_console(stderr=self.as_json)
         reporter = reporter_for(console, verbose=self.verbose)
-        with reporter.watching():
+        with reporter.watching(), self.apart():
             yield reporter
+
+    def apart(self) -> AbstractContextManager[object]:
+        """Send what others print in the body to standard error, where a program reads the result.
+
+        A plug-in may print, when it is imported and when it is asked for maps.
+        """
+        return redirect_stdout(sys.stderr) if self.as_json or self.quiet else nullcontext()
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print a line that is beside the result: not when quiet, and not as JSON."""

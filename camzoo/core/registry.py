@@ -84,6 +84,8 @@ class Registry(Generic[T]):
         group: Entry-point group through which installed packages add entries.
         base: Class that all entries derive from, as ``module:Class``.
         facts: Class attributes that :meth:`describe` reports ("paper", "facts.title").
+        typed: Those of them that have to be of the type that the base class has them in. A run
+            reads facts at its end, too, where one wrong word would take all results with it.
         sources: Sources of built-in names; asked once, when the first name is asked for.
 
     Example:
@@ -101,12 +103,14 @@ class Registry(Generic[T]):
         *,
         base: str = "builtins:object",
         facts: Sequence[str] = (),
+        typed: Sequence[str] = (),
         sources: Sequence[Source] = (),
     ) -> None:
         self.kind = kind
         self.group = group
         self.base = base
         self._facts = tuple(facts)
+        self._typed = tuple(typed)
         self._sources = tuple(sources)
         self._targets: dict[str, T | Place] = {}
         self._origins: dict[str, Place] = {}
@@ -340,10 +344,23 @@ class Registry(Generic[T]):
         missing = sorted(getattr(found, "__abstractmethods__", ()))
         if missing:
             raise ConfigError(f"{_where(found)} has no {', '.join(missing)}()")
+        for fact in self._typed:
+            _require_fact(base, found, fact)
 
     @property
     def _base_name(self) -> str:
         return self.base.replace(":", ".")
+
+
+def _require_fact(base: type, found: type, fact: str) -> None:
+    """Refuse a fact of another type than the base class has it, unless it is computed."""
+    wanted, told = (inspect.getattr_static(kind, fact, None) for kind in (base, found))
+    if isinstance(told, type(wanted)) or hasattr(type(told), "__get__"):
+        return
+    kind = type(wanted)
+    names = ", ".join(map(str, kind)) if issubclass(kind, Enum) else ""
+    takes = kind.__name__ + f" ({names})" * bool(names)
+    raise ConfigError(f"{_where(found)} says {fact} = {one_line(repr(told))}, expected {takes}")
 
 
 def defaults(kind: Callable[..., object]) -> dict[str, Any]:

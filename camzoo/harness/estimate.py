@@ -19,6 +19,7 @@ from camzoo.cams.view.viewer import Viewer
 from camzoo.core.spec import Spec, build
 from camzoo.data.datasets import Dataset
 from camzoo.data.loading import LoadedCase, load_case
+from camzoo.data.plane import choose_plane
 from camzoo.data.slices import Prepared
 from camzoo.harness.context import Context
 from camzoo.harness.cost import CostMeter
@@ -103,7 +104,13 @@ class Estimator:
         """Slices of the data set; where they are not read yet, as if all cases had the first's."""
         if self._prepared is not None:
             return len(self._prepared.tagged())
-        return len(self._dataset.cases()) * self._case[0].image.shape[0]
+        return len(self._dataset.cases()) * self._slices_of_first
+
+    @cached_property
+    def _slices_of_first(self) -> int:
+        """Slices of the first case in the plane in which the run cuts it."""
+        image = self._case[0].image
+        return image.shape[choose_plane(image.spacing, self._context.config.data.slices).axis]
 
     @property
     def mirrored(self) -> bool:
@@ -252,7 +259,7 @@ class Estimator:
         thresholds = self._context.config.evaluation.thresholds
         maps: NDArray[Any] = np.random.default_rng(0).random((organs, *label.shape), np.float32)
         seconds, _ = self._timed(lambda: threshold_sweep(maps, label, thresholds), 1)
-        return _Rate(seconds / (label.shape[0] * organs * len(thresholds)))
+        return _Rate(seconds / (self._slices_of_first * organs * len(thresholds)))
 
     def _scores(self) -> _Rate:
         """References compared with all that is bright: a mask as ragged as poor maps give."""
@@ -265,7 +272,7 @@ class Estimator:
                 CaseReference(label == c, case.image.spacing, slicewise=True).measure(bright)
 
         seconds, _ = self._timed(step, 1)
-        return _Rate(seconds / (label.shape[0] * organs))
+        return _Rate(seconds / (self._slices_of_first * organs))
 
     def _timed(self, step: Callable[[], object], batches: float) -> tuple[float, _Marks]:
         """Seconds of a step after one to warm up, and memory if it were so many times larger."""

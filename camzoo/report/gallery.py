@@ -103,11 +103,22 @@ def _panel(result: BenchResult, rows: pd.DataFrame, case: str, name: str) -> Pan
             for m, slices in shown.items()
         },
         scores={
-            str(m): f"{100 * line['dsc']:.1f} %, ASD {line['asd_mm']:.1f} mm"
+            str(m): caption(line["dsc"], line["asd_mm"])
             for m, line in mine.to_dict("index").items()
         },
         aspect=height / width,
     )
+
+
+def caption(dsc: float, asd_mm: float) -> str:
+    """A volume's numbers; where the mask of an organ is empty, there is no distance to it.
+
+    Example:
+        >>> caption(0.436, 33.14), caption(0.0, float("nan"))
+        ('43.6 %, ASD 33.1 mm', '0.0 %, nothing found')
+    """
+    found = "nothing found" if np.isnan(asd_mm) else f"ASD {asd_mm:.1f} mm"
+    return f"{100 * dsc:.1f} %, {found}"
 
 
 def draw(shown: Sequence[Panel], path: Path) -> None:

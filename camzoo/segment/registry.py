@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from camzoo.core.registry import Registry, built_in
 
 if TYPE_CHECKING:
     from camzoo.segment.base import Baseline
 
+_FACTS: Final = ("title", "supervision", "cost", "paper")
+
 baselines: Registry[type[Baseline]] = Registry(
     "baseline",
     group="camzoo.baselines",
     base="camzoo.segment.base:Baseline",
-    facts=("title", "supervision", "cost", "paper"),
+    facts=_FACTS,
+    typed=_FACTS,
     sources=[built_in("camzoo.segment", "register_baseline")],
 )

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -206,7 +207,7 @@ def test_a_run_is_planned_made_found_and_told_as_json(monkeypatch, capsys, tmp_p
     assert (code, err) == (0, "")
     assert "classifier, fold 0, seed 0: found (made 20" in out
     assert "maps, fold 0, seed 0: found cam, centre (made 20" in out
-    assert "made: nothing; found in the store: 1 slices and tags, 1 classifier, 2 maps" in out
+    assert "made: nothing; found in the store: slices and tags (1), classifier (1), maps (2)" in out
     code, out, _ = camzoo(monkeypatch, capsys, *words, "--plan")
     assert "in the store: 8 of 8 results" in out
     assert "nothing to make but tables and pictures" in out
@@ -280,7 +281,9 @@ from camzoo.cams.base import CamMethod
 class EnergyCam(CamMethod):
     \"\"\"Energy of the features.\"\"\"
     paper = "none"
+    print("imported")
     def saliency(self, view):
+        print("asked")
         return view.features.square().mean(1, keepdim=True).expand(-1, view.logits.shape[1], -1, -1)
 """
 BLANK = """
@@ -318,6 +321,10 @@ def test_plugins_in_a_file_are_benched_as_they_are_checked_and_again_from_the_ma
     folder = tmp_path / "runs" / told["run"]
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["config"]["plugins"] == ["my_cams:EnergyCam", "blank.py:BlankMasks"]
+    assert {"imported", "asked"} <= set(done.stderr.splitlines())  # not the result
+    quiet = run("bench", "--config", str(folder / "manifest.json"), "-q",
+                "--set", "plugins=my_cams:EnergyCam,sub/blank.py:BlankMasks")  # fmt: skip
+    assert quiet.stdout == f"{Path('runs') / told['run']}\n"
     (tmp_path / "my_cams.py").write_text(ENERGY.replace("square()", "abs()"))
     edited = run("bench", "--config", str(folder / "manifest.json"), "--json",
                  "--set", "plugins=my_cams:EnergyCam,sub/blank.py:BlankMasks")  # fmt: skip

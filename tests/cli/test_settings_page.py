@@ -47,3 +47,9 @@ def test_presets_are_told_where_they_differ():
 def test_a_pattern_chooses():
     assert {s.name.partition(".")[0] for s in all_settings("training.*")} == {"training"}
     assert all_settings("nothing.*") == []
+
+
+def test_a_part_of_a_name_chooses_too():
+    names = [setting.name for setting in all_settings("epochs")]
+    assert names == ["training.epochs", "segmentation.epochs"]
+    assert [setting.name for setting in all_settings("data.slices")] == ["data.slices"]

@@ -61,6 +61,14 @@ BROKEN = {
         "from camzoo.cams.base import CamMethod\nclass Mine(CamMethod): pass",
         "Mine", "Mine has no saliency()",
     ),
+    "telepathic": (
+        GOOD.replace("good-cam", "telepathic").replace("paper =", "supervision = 'telepathy'; x ="),
+        "Good", "Good says supervision = 'telepathy', expected Supervision (image, image+size, ",
+    ),
+    "wordy": (
+        GOOD.replace("good-cam", "wordy").replace("paper =", "min_classes = 'two'; x ="),
+        "Good", "Good says min_classes = 'two', expected int",
+    ),
     "misnamed": (GOOD.replace("good-cam", "other"), "Good", "it calls itself 'other'; the two"),
     "takes-cam": (GOOD.replace("good-cam", "cam"), "Good", "the CAM method name 'cam' is taken by"),
     "silent": (

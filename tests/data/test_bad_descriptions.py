@@ -59,7 +59,7 @@ def test_a_description_that_is_none(root, content):
         for value in (
             None, [], ["background", "a"], "a", 3, {}, {"background": 0}, {"a": 1},
             {"background": 0, "a": 2}, {"background": 0, "a": 1, "b": 1},
-            {"background": 0, "a": "x"},
+            {"background": 0, "a": "x"}, {"background": 0, "": 1}, {"background": 0, " ": 1},
             {"background": 0, "a": 1.5}, {"background": 0, "a": True}, {"background": 0, "a": None},
             {"background": 0, "a": [1, 2], "b": [1]}, {"background": 0, "a": []},
             {"background": 0, "a": {"b": 1}}, {"background": 0, "a": -1}, {"a": 0, "background": 1},
@@ -103,6 +103,7 @@ def require_refused(root):
         NNUNet(root).cases()
     assert "\n" not in str(error.value)
     assert str(root) in str(error.value)
+    assert f"{root / 'dataset.json'}/" not in str(error.value)
     assert len(str(error.value)) < 600
 
 
@@ -139,6 +140,42 @@ def test_what_stands_out_in_the_folder_is_noted(root, write):
         "dataset.json says numTraining = 3, 2 cases are there",
     ]
     assert check_dataset(describe(root)).remarks[0].startswith("ignored, since")
+
+
+def named(root, write, *names):
+    for file in root.glob("*/*.nii.gz"):
+        file.unlink()
+    for name in names:
+        write.nifti(root / "imagesTr" / f"{name}_0000.nii.gz", SCAN, write.affine())
+        write.nifti(root / "labelsTr" / f"{name}.nii.gz", MASK, write.affine())
+    return describe(root)
+
+
+def test_ids_that_look_like_several_scans_of_one_patient_are_noted(root, write):
+    """As in Dataset027_ACDC: two phases of a heart would stand on both sides of the split."""
+    ids = [f"patient{n:03}_frame{k:02}" for n in (1, 2, 3) for k in (1, 9 + n)]
+    dataset = named(root, write, *ids)
+    assert dataset.notes()[-1] == (
+        "every case counts as a patient of its own, but ids look like 3 patients with several "
+        "cases (patient001_frame01, patient001_frame10): if they are, set the option "
+        "patient=(.+)_[^_]+, or one patient stands in training and in test"
+    )
+    told = NNUNet(root, patient="(.+)_[^_]+")
+    assert told.notes() == dataset.notes()[:-1]
+    assert len({case.patient for case in told.cases()}) == 3
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ["la_003", "la_004", "la_005", "la_007"],  # one name for all
+        ["siteA_1", "siteA_2", "siteA_3", "siteA_4", "siteA_5", "siteB_1", "siteB_2"],
+        ["p1_a", "p2_a", "p3_b", "p4"],
+        ["a", "b", "c", "d"],
+    ],
+)
+def test_ids_of_one_scan_each_are_not(root, write, ids):
+    assert not any("patient" in note for note in named(root, write, *ids).notes())
 
 
 def test_endings_in_capitals_are_those_of_the_description(root):

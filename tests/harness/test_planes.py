@@ -1,14 +1,18 @@
 """The same slices give the same numbers, whichever way they lie in the body."""
 
 import json
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 
+from camzoo.core.choices import SliceChoice
 from camzoo.core.progress import Quiet
+from camzoo.data.datasets.nnunet import NNUNet
 from camzoo.data.plane import Plane
+from camzoo.harness.estimate import Estimator
 from camzoo.harness.run import bench
 from camzoo.presets import preset
 from camzoo.report.gallery import panels
@@ -52,8 +56,8 @@ class Notes(Quiet):
         self.lines.append(text)
 
 
-def run(folder, frames, reporter=None):
-    config = preset("smoke", "nnunet").changed(
+def settings(folder, frames):
+    return preset("smoke", "nnunet").changed(
         {
             "data.root": write_set(folder / "set", frames),
             "data.size": 40, "training.epochs": 1, "training.crop": 64,
@@ -64,7 +68,10 @@ def run(folder, frames, reporter=None):
             "device": "cpu",
         }
     )  # fmt: skip
-    return bench(config, folder / "runs", reporter)
+
+
+def run(folder, frames, reporter=None):
+    return bench(settings(folder, frames), folder / "runs", reporter)
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +128,16 @@ def test_the_run_says_it_before_it_trains(runs, said):
     plane, note = said["short-axis"].lines[-2:]
     assert plane == "slices: acquired plane (coronal in 3, sagittal in 3, 8 mm)"
     assert note.startswith("note: cases are cut in different planes")
+
+
+def test_a_plan_counts_the_slices_that_the_run_cuts(tmp_path):
+    """The first heart has its rows along z: six hearts are 6 x 5 slices, axially 6 x 40."""
+    config = settings(tmp_path, SHORT_AXIS)
+    dataset = NNUNet(config.data.root)
+    counted = {
+        choice: Estimator(
+            SimpleNamespace(config=config.changed({"data.slices": choice})), dataset, None
+        ).slices
+        for choice in SliceChoice
+    }
+    assert counted == {SliceChoice.ACQUIRED: 30, SliceChoice.AXIAL: 240}

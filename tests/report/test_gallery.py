@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 from matplotlib.image import imread
 
-from camzoo.report.gallery import Panel, draw, picture
+from camzoo.report.gallery import Panel, caption, draw, picture
 
 
 def panel(title):
@@ -50,3 +50,9 @@ def test_titles_of_neighbours_do_not_run_into_each_other():
         boxes = [axis.title.get_window_extent() for axis in row]
         for left, right in itertools.pairwise(boxes):
             assert left.x1 < right.x0
+
+
+def test_a_mask_without_a_voxel_has_no_distance():
+    """Three equal controls: one organ takes all ties, and the others get nothing."""
+    assert caption(0.0, float("nan")) == "0.0 %, nothing found"
+    assert caption(0.436, 33.14) == "43.6 %, ASD 33.1 mm"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,6 +24,13 @@ _RAW: Final = "nnUNet_raw"
 _FOLDER: Final = re.compile(r"(Dataset|Task)\d{2,3}_.+")
 #: nnU-Net's readers of pictures and of stacks that do not say how they lie.
 _FLAT_READERS: Final = ("NaturalImage2DIO", "Tiff3DIO")
+#: The case id is the patient.
+_EACH_ITS_OWN: Final = "(.+)"
+#: Ids that consist of a patient and a scan, and what is taken for such ids: at least so many
+#: patients, each of at most so many scans. Ids of most sets are one word and a number.
+_PATIENT_AND_SCAN: Final = "(.+)_[^_]+"
+_PATIENTS: Final = 3
+_SCANS: Final = 6
 
 
 @register_dataset("nnunet")
@@ -65,7 +72,7 @@ class NNUNet(FileDataset):
         *,
         channel: int = 0,
         sided: bool | None = None,
-        patient: str = "(.+)",
+        patient: str = _EACH_ITS_OWN,
     ) -> None:
         super().__init__(located(root))
         self._patient = _pattern(patient)
@@ -94,7 +101,7 @@ class NNUNet(FileDataset):
             yield from self._subset("Ts", "test")
 
     def notes(self) -> list[str]:
-        """Files of the training folders that are no cases, and a number of cases that is another.
+        """Files that are no cases, a number of cases that is another, patients that seem to repeat.
 
         Raises:
             DataError: A folder cannot be looked at.
@@ -104,18 +111,20 @@ class NNUNet(FileDataset):
                 *self._strange("imagesTr", r"(.+)_\d{4}"),
                 *self._strange("labelsTr", "(.+)"),
             ]
-            found = len(list(self._subset("Tr", "train")))
-        stated = self._description.get("numTraining")
+            cases = list(self._subset("Tr", "train"))
+        stated, there = self._description.get("numTraining"), len(cases)
         notes = []
         if strange:
             notes.append(
                 f"ignored, since {self._described.name} says that files end in {self._ending}: "
                 f"{listed(strange)}"
             )
-        if stated is not None and stated != found:
+        if stated is not None and stated != there:
             notes.append(
-                f"{self._described.name} says numTraining = {stated!r}, {found} cases are there"
+                f"{self._described.name} says numTraining = {stated!r}, {there} cases are there"
             )
+        if self._patient.pattern == _EACH_ITS_OWN:
+            notes += _several_of_a_patient([case.id for case in cases])
         return notes
 
     @property
@@ -159,6 +168,23 @@ class NNUNet(FileDataset):
                 "id; correct the expression so that its first group is the patient"
             )
         return found[1]
+
+
+def _several_of_a_patient(ids: Sequence[str]) -> list[str]:
+    """Note ids that look like a patient and a scan, as ``patient001_frame01``."""
+    scans: dict[str, list[str]] = {}
+    for name in ids:
+        scans.setdefault(name.rpartition("_")[0], []).append(name)
+    several = [names for names in scans.values() if len(names) > 1]
+    most = len(several) > len(scans) / 2 and max(map(len, several)) <= _SCANS
+    if "" in scans or len(scans) < _PATIENTS or not most:
+        return []
+    note = (
+        f"every case counts as a patient of its own, but ids look like {len(scans)} patients with "
+        f"several cases ({listed(several[0])}): if they are, set the option "
+        f"patient={_PATIENT_AND_SCAN}, or one patient stands in training and in test"
+    )
+    return [note]
 
 
 def located(root: Path | None) -> Path | None:
@@ -255,9 +281,8 @@ def _known_channel(root: Path, description: dict[str, Any], channel: int) -> int
     return channel
 
 
-def _organs(root: Path, labels: dict[str, Any]) -> tuple[str, ...]:
+def _organs(path: Path, labels: dict[str, Any]) -> tuple[str, ...]:
     """Class names in label order, without the background."""
-    path = root / "dataset.json"
     if "ignore" in labels:
         raise DataError(
             f"{path}: the label 'ignore' marks voxels without a reference, which cannot be scored; "
@@ -276,10 +301,13 @@ def _organs(root: Path, labels: dict[str, Any]) -> tuple[str, ...]:
         or not 2 <= len(labels) <= UNKNOWN
     ):
         raise DataError(
-            f"{path}: expected labels background = 0 and classes 1, 2, ... without gaps, "
-            f"got {_short(labels)}"
+            f"{path}: expected labels background = 0 and 1 to {UNKNOWN - 1} classes 1, 2, ... "
+            f"without gaps, got {_short(labels)}"
         )
-    return tuple(by_value[value] for value in range(1, len(labels)))
+    organs = tuple(by_value[value] for value in range(1, len(labels)))
+    if not all(organ.strip() for organ in organs):
+        raise DataError(f"{path}: expected a name for every class, got {_short(labels)}")
+    return organs
 
 
 def _label_value(path: Path, name: str, value: Any) -> int:
