@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 bench: $(STAMP) ## Run the main job on the phantom, end to end
-	$(BIN)/camzoo bench --dataset phantom --preset smoke
+	$(BIN)/camzoo bench --dataset phantom --preset smoke --methods cam,grad-cam++,centre
 
 test: $(STAMP) ## Run the tests
 	PYTHONUTF8=1 $(BIN)/python -m pytest -n auto

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -31,10 +32,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except MemoryError:
         raise
     except Exception as error:  # bytes that are no pickle make its reader fail in any way
-        reason = next(iter(str(error).splitlines()), "")[:200]
         raise ConfigError(
-            f"{path} cannot be read as weights ({type(error).__name__}: {reason}); give a "
-            ".safetensors file, or a .pth file of tensors alone"
+            f"{path} cannot be read as weights ({_why(error)}); give a .safetensors file, or "
+            "a .pth file of tensors alone"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
@@ -44,6 +44,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
     weights = {str(name): value for name, value in state.items()}
     _require_finite(weights, path)
     return weights
+
+
+def _why(error: Exception) -> str:
+    """What a reader said. Torch's advice to load any pickle would run whatever code is in it."""
+    if isinstance(error, UnpicklingError):
+        return "it is no pickle of tensors alone"
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"
 
 
 def _require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
