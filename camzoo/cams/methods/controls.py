@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
+import math
+from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -11,12 +13,16 @@ from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.view.feature_view import FeatureView
 from camzoo.core.ranges import SEED, Real
 
+#: Odd, and near 2^64 over the golden ratio: multiples of it are far apart (SplitMix64).
+_GOLDEN: Final = -0x61C8864680B583EB
+
 
 @register_cam("random")
 class Random(CamMethod):
     """White noise on the grid of the features, which resizing makes smooth.
 
-    Seeded by the content of each image, so that an image gets the same map in any batch.
+    Seeded by the content of each image, so that an image gets the same map in any batch. Content
+    and noise are hashed on the device of the image: nothing is copied to the host.
 
     Args:
         seed: Goes into the seed of every image; others give other noise.
@@ -32,17 +38,17 @@ class Random(CamMethod):
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return standard normal noise."""
-        size = (view.logits.shape[1], *view.features.shape[2:])
-        maps = []
-        for image in view.images.float().cpu():
-            seed = zlib.crc32(image.contiguous().numpy().tobytes(), self.seed)
-            maps.append(torch.randn(size, generator=torch.Generator().manual_seed(seed)))
-        return torch.stack(maps).to(view.features)
+        shape = (view.logits.shape[1], *view.features.shape[2:])
+        seeds = _mixed(_content(view.images) + _mixed(self.seed))
+        return _normal(seeds, shape).to(view.features)
 
 
 @register_cam("centre")
 class Centre(CamMethod):
     """A Gaussian in the centre of the image with a standard deviation of a quarter of each side.
+
+    Where a slice shows several organs their maps are equal, and the first of them takes all places:
+    it is a control of one organ, and of the others only where they stand alone.
 
     Args:
         width: Standard deviation, as a share of each side.
@@ -99,6 +105,38 @@ def otsu_threshold(grey: Tensor) -> Tensor:
     best = between.argmax(1, keepdim=True)
     threshold = torch.where(between.amax(1) < 0, values[:, -1], values.gather(1, best)[:, 0])
     return threshold.to(grey.dtype)
+
+
+def _content(images: Tensor) -> Tensor:
+    """Return a hash of each image [B, ...] of floats, int64 [B]: sums of its bits, each weighed."""
+    bits = images.float().contiguous().flatten(1).view(torch.int32).long()
+    places = torch.arange(bits.shape[1], device=bits.device)
+    return (bits * (_mixed(places) | 1)).sum(dim=1)  # integers wrap: the order does not matter
+
+
+def _normal(seeds: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return standard normal noise [B, *shape] by the transform of Box and Muller."""
+    count = math.prod(shape)
+    places = torch.arange(2 * count, device=seeds.device)
+    hashed = _mixed(seeds[:, None] + places * _GOLDEN)
+    uniform = (((hashed >> 40) & (2**24 - 1)).float() + 0.5) / 2**24
+    radius, angle = uniform.view(len(seeds), count, 2).unbind(dim=2)
+    noise: Tensor = (-2 * radius.log()).sqrt() * (2 * math.pi * angle).cos()
+    return noise.view(len(seeds), *shape)
+
+
+def _mixed(number: Tensor | int) -> Tensor:
+    """Mix the bits of integers: the last steps of SplitMix64 (Steele et al., OOPSLA 2014)."""
+    bits: Tensor = torch.as_tensor(number, dtype=torch.int64)
+    for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15)):
+        bits = (bits ^ _shifted(bits, shift)) * factor
+    mixed: Tensor = bits ^ _shifted(bits, 31)
+    return mixed
+
+
+def _shifted(bits: Tensor, by: int) -> Tensor:
+    """Shift to the right and fill with zeros; of signed integers torch copies the sign."""
+    return (bits >> by) & (2 ** (64 - by) - 1)
 
 
 def _bell(size: int, deviation: float) -> Tensor:

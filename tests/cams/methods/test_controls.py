@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
 
-from camzoo.cams.methods.controls import otsu_threshold
+from camzoo.cams.methods.controls import _GOLDEN, _content, _mixed, _normal, otsu_threshold
 from camzoo.cams.view.viewer import Viewer
 from camzoo.registries import cams
 from tests.cams.networks import lively, pictures
@@ -26,6 +27,36 @@ def test_random_is_random():
     maps = cams.get("random")()(view)
     assert maps.mean().abs() < 0.1
     assert maps.std() == pytest.approx(1, abs=0.1)
+
+
+def test_random_is_made_on_the_device(view, monkeypatch):
+    """The meta device stands for a GPU: what has to be on the host fails there."""
+    monkeypatch.setattr(torch.Tensor, "cpu", None)
+    monkeypatch.setattr(torch.Tensor, "numpy", None)
+    assert cams.get("random")()(view).shape == (3, 4, 2, 3)
+    seeds = _content(torch.rand(2, 3, 8, 9, device="meta"))
+    assert _normal(seeds, (4, 2, 3)).shape == (2, 4, 2, 3)
+
+
+def test_bits_are_mixed_as_splitmix64_mixes_them():
+    """The first two numbers of the generator that starts from 0, from the paper's Java code."""
+    golden = torch.tensor([1, 2]) * _GOLDEN
+    unsigned = [number % 2**64 for number in _mixed(golden).tolist()]
+    assert unsigned == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4]
+
+
+def test_noise_is_normal_and_that_of_one_image_tells_nothing_of_another():
+    noise = _normal(torch.tensor([1, 2]), (100, 100)).flatten(1)
+    assert kstest(noise.flatten().numpy(), "norm").pvalue > 0.01
+    assert abs(float(torch.corrcoef(noise)[0, 1])) < 0.03
+    assert abs(float(torch.corrcoef(torch.stack([noise[0, 1:], noise[0, :-1]]))[0, 1])) < 0.03
+
+
+def test_places_count_in_the_hash_of_an_image():
+    image = torch.rand(1, 3, 6, 5)
+    others = [image.flip(2), image.flip(1), image + 1e-3, image]
+    hashes = [int(_content(other)) for other in others]
+    assert len(set(hashes)) == 4
 
 
 def test_centre_is_highest_in_the_middle_and_falls_with_the_sides(view):
