@@ -130,13 +130,13 @@ def _mixed(number: Tensor | int) -> Tensor:
     bits: Tensor = torch.as_tensor(number, dtype=torch.int64)
     for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15)):
         bits = (bits ^ _shifted(bits, shift)) * factor
-    mixed: Tensor = bits ^ _shifted(bits, 31)
-    return mixed
+    return bits ^ _shifted(bits, 31)
 
 
 def _shifted(bits: Tensor, by: int) -> Tensor:
     """Shift to the right and fill with zeros; of signed integers torch copies the sign."""
-    return (bits >> by) & (2 ** (64 - by) - 1)
+    shifted: Tensor = (bits >> by) & (2 ** (64 - by) - 1)
+    return shifted
 
 
 def _bell(size: int, deviation: float) -> Tensor:
