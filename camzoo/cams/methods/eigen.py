@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from camzoo.cams.base import CamMethod, register_cam
-from camzoo.cams.view.feature_view import FeatureView
+from camzoo.cams.leading import Grams, Kernels, leading
+from camzoo.cams.view.feature_view import CHUNK, FeatureView
+from camzoo.cams.weighting import weighted_sum
 from camzoo.core.ranges import Real
 
 
@@ -46,11 +48,9 @@ class EigenGradCam(CamMethod):
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return one map per image and class."""
-        maps = []
-        for gradient in view.gradients(compact=True).unbind(1):
-            evidence = gradient * view.features * view.features[0, 0].numel()
-            maps.append(orient(first_component(evidence), evidence.sum(1)))
-        return torch.stack(maps, dim=1)
+        gradients = view.gradients(compact=True)
+        evidence = weighted_sum(gradients, view.features)
+        return orient(first_components(view.features, gradients), evidence)
 
 
 @register_cam("seg-eigen-cam")
@@ -62,12 +62,9 @@ class SegEigenCam(CamMethod):
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return one map per image and class."""
-        places = view.features[0, 0].numel()
-        maps = [
-            towards_larger_extreme(first_component(gradient.abs() * view.features * places))
-            for gradient in view.gradients(compact=True).unbind(1)
-        ]
-        return torch.stack(maps, dim=1)
+        return towards_larger_extreme(
+            first_components(view.features, view.gradients(compact=True).abs())
+        )
 
 
 @register_cam("kpca-cam")
@@ -90,13 +87,11 @@ class KpcaCam(CamMethod):
 
     def saliency(self, view: FeatureView) -> Tensor:
         """Return one map per image, the same for all classes."""
-        places = _centred(view.features).double()
-        kernel = torch.tanh(places.transpose(1, 2) @ places / places.shape[1] + self.offset)
+        places = _centred(view.features)
+        kernel = torch.tanh(places.mT @ places / places.shape[1] + self.offset)
         kernel = kernel - kernel.mean(1, keepdim=True)
         kernel = kernel - kernel.mean(2, keepdim=True)
-        values, vectors = torch.linalg.eigh(kernel)
-        component = vectors[..., -1] * values[:, -1:].clamp(min=0).sqrt()
-        component = component.float().view(-1, *view.features.shape[2:])
+        component = leading(Kernels(kernel)).float().view_as(view.features[:, 0])
         oriented = orient(component, view.features.abs().mean(1))
         return oriented[:, None].expand(-1, view.logits.shape[1], -1, -1)
 
@@ -104,37 +99,53 @@ class KpcaCam(CamMethod):
 def first_component(features: Tensor) -> Tensor:
     """Return the projection [B, h, w] of features [B, K, h, w] on their first axis, sign open.
 
-    From the eigenvector of the smaller of the two Gram matrices, in double precision; this is the
-    first left singular vector, times its singular value, of the centred (h w) x K matrix.
+    In double precision: this is the first left singular vector, times its singular value, of the
+    centred (h w) x K matrix.
     """
-    places = _centred(features).double()
-    if places.shape[1] < places.shape[2]:
-        axis = torch.linalg.eigh(places @ places.transpose(1, 2)).eigenvectors[..., -1:]
-        component = (places.transpose(1, 2) @ axis)[..., 0]
-    else:
-        values, vectors = torch.linalg.eigh(places.transpose(1, 2) @ places)
-        component = vectors[..., -1] * values[:, -1:].clamp(min=0).sqrt()
-    maps: Tensor = component.float().view(-1, *features.shape[2:])
-    return maps
+    ones = features.new_ones(len(features), 1, features.shape[1], dtype=torch.double)
+    maps = leading(Grams(_centred(features), ones))
+    return maps.float().view_as(features[:, 0])
+
+
+def first_components(features: Tensor, gradients: Tensor) -> Tensor:
+    """Return the first components [B, C, h, w] of h w gradient x feature, class by class.
+
+    Args:
+        features: [B, K, h, w].
+        gradients: Those of the logits, compact, [B or 1, C, K, h or 1, w or 1].
+    """
+    scaled = gradients * features[0, 0].numel()
+    if scaled.shape[3:] == (1, 1):  # the classes weigh the same centred channels
+        weights = scaled[..., 0, 0].double().expand(len(features), -1, -1)
+        maps = leading(Grams(_centred(features), weights))
+        return maps.float().view(*maps.shape[:2], *features.shape[2:])
+    parts = []
+    for some in scaled.split(max(1, CHUNK // features.numel()), dim=1):
+        evidence = some * features[:, None]
+        parts.append(first_component(evidence.flatten(0, 1)).unflatten(0, evidence.shape[:2]))
+    return torch.cat(parts, dim=1)
 
 
 def orient(maps: Tensor, reference: Tensor) -> Tensor:
-    """Flip maps [B, h, w] that are negatively correlated with a reference of the same shape."""
-    a, b = maps.flatten(1), reference.flatten(1)
-    a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
-    correlation = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-30)
-    flipped = torch.where((correlation < 0)[:, None, None], -maps, maps)
-    undecided = (correlation.abs() < 1e-6)[:, None, None]
+    """Flip maps [..., h, w] that are negatively correlated with a reference of the same shape."""
+    a, b = maps.flatten(-2), reference.flatten(-2)
+    a, b = a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True)
+    correlation = (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1)).clamp(min=1e-30)
+    flipped = torch.where((correlation < 0)[..., None, None], -maps, maps)
+    undecided = (correlation.abs() < 1e-6)[..., None, None]
     return torch.where(undecided, towards_larger_extreme(maps), flipped)
 
 
 def towards_larger_extreme(maps: Tensor) -> Tensor:
-    """Flip maps [B, h, w] whose minimum is further from zero than their maximum."""
-    extremes = maps.amax((1, 2)) + maps.amin((1, 2))
-    return torch.where((extremes < 0)[:, None, None], -maps, maps)
+    """Flip maps [..., h, w] whose minimum is further from zero than their maximum."""
+    extremes = maps.amax((-2, -1)) + maps.amin((-2, -1))
+    return torch.where((extremes < 0)[..., None, None], -maps, maps)
 
 
 def _centred(features: Tensor) -> Tensor:
-    """Flatten the places, [B, K, h w], and centre each channel over them."""
-    places = features.flatten(2)
-    return places - places.mean(2, keepdim=True)
+    """Flatten the places, [B, K, h w], and centre each channel over them, in double precision.
+
+    So that what is constant is zero then, and not what rounding makes of it.
+    """
+    places = features.flatten(2).to(torch.double, copy=True)
+    return places.sub_(places.mean(2, keepdim=True))
