@@ -22,8 +22,8 @@ from torch import Tensor
 ROUNDS: Final = (12, 8, 8, 12)
 #: Bound of the error of a map as a share of its largest value.
 TOLERANCE: Final = 1e-6
-#: Up to this size a full decomposition takes no longer.
-SMALL: Final = 128
+#: Up to this size a full decomposition takes no longer, measured on a CPU.
+SMALL: Final = 256
 
 
 class SymmetricMatrices(ABC):

@@ -11,7 +11,7 @@ from camzoo.registries import cams
 from tests.cams.methods.test_peers import gap, same_sign
 from tests.cams.networks import lively, pictures
 
-SHAPES = [(200, 300), (300, 200)]  # fewer channels than places, and more
+SHAPES = [(300, 400), (400, 300)]  # fewer channels than places, and more
 #: Eigenvalues as shares of the first; all others fall off evenly from the last one.
 SPECTRA = {
     "wide gap": [1, 0.4, 0.3],
@@ -143,15 +143,15 @@ def test_of_equal_eigenvalues_any_vector_is_right(count):
 
 def test_weights_of_groups_scale_the_channels():
     generator = torch.Generator().manual_seed(4)
-    places = torch.randn(2, 200, 300, generator=generator).double()
-    weights = torch.randn(2, 3, 200, generator=generator).double() ** 3
+    places = torch.randn(2, 300, 400, generator=generator).double()
+    weights = torch.randn(2, 3, 300, generator=generator).double() ** 3
     found = leading(Grams(places, weights))
     assert unlike(found, by_svd(weights[..., None] * places[:, None])) < 1e-6
 
 
 def test_a_kernel_with_strong_negative_values():
     """Eigenvalues 2, 1 and one of -10: the leading one is the largest, not the strongest."""
-    axes = orthonormal(3, 200, 5)
+    axes = orthonormal(3, 300, 5)
     kernel = axes.mT @ (torch.tensor([2.0, 1.0, -10.0]).double()[:, None] * axes)
     found = leading(Kernels(torch.stack((kernel, kernel * 0, -axes[:1].mT @ axes[:1]))))
     assert unlike(found[0], axes[:1] * 2**0.5) < 1e-6
@@ -170,8 +170,8 @@ def test_the_same_at_every_call_and_no_global_randomness():
 
 @pytest.fixture(scope="module")
 def view():
-    """Features 256 x 12 x 16 of a network, more than are decomposed at once."""
-    return Viewer(lively("resnet18", 3), "layer3")(pictures(2, 192, 256))
+    """Features 512 x 18 x 20 of a network, more than are decomposed at once."""
+    return Viewer(lively("resnet18", 3, output_stride=8))(pictures(2, 144, 160))
 
 
 @pytest.mark.parametrize("method", ["eigen-cam", "eigen-grad-cam", "seg-eigen-cam", "kpca-cam"])
@@ -200,10 +200,10 @@ def test_gradients_that_differ_from_place_to_place(limit, monkeypatch):
     """h w gradient x feature class by class, or all classes at once where memory allows."""
     monkeypatch.setattr("camzoo.cams.methods.eigen.CHUNK", limit)
     generator = torch.Generator().manual_seed(6)
-    features = torch.randn(2, 200, 12, 16, generator=generator)
-    gradients = torch.randn(2, 3, 200, 12, 16, generator=generator)
+    features = torch.randn(2, 300, 18, 20, generator=generator)
+    gradients = torch.randn(2, 3, 300, 18, 20, generator=generator)
     found = first_components(features, gradients)
-    evidence = (192 * gradients * features[:, None]).flatten(3).double()
+    evidence = (360 * gradients * features[:, None]).flatten(3).double()
     expected = by_svd(evidence - evidence.mean(3, keepdim=True))
-    assert found.shape == (2, 3, 12, 16)
+    assert found.shape == (2, 3, 18, 20)
     assert unlike(found.flatten(2), expected) < 1e-6
