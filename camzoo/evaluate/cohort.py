@@ -68,7 +68,7 @@ class Cohort:
         require_pairs(self._paths, self._files, allow_missing=options.allow_missing)
         self.methods = list(self._files)
         self._patients = read_patients(options.patients, list(self._paths))
-        # Notes on files, in the order in which they are read; a file may be read more than once.
+        # Notes on files; one may be read more than once, and cases are read by several threads.
         self._noted: dict[tuple[str, Note], None] = {}
         self._said = (*_say_what_is_ignored(masks, predictions), *self._say_what_is_missing())
         self.organs, self.slices = self._read_all()
@@ -77,7 +77,8 @@ class Cohort:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know, of the files that were read so far."""
-        return (*self._said, *told(self._noted))
+        order = list(self._paths)
+        return (*self._said, *told(sorted(self._noted, key=lambda note: order.index(note[0]))))
 
     def __len__(self) -> int:
         return len(self._paths)

@@ -1,17 +1,19 @@
 """From maps and labels to numbers: overlap at every threshold, all metrics at chosen ones.
 
-Cases are walked through one by one, so that memory holds one of them, and each reference surface
-is built once for all methods and thresholds.
+Cases are worked on by all cores, of which each holds one case in memory, and each reference
+surface is built once for all methods and thresholds. What comes out does not depend on how many
+cores there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from numpy.typing import NDArray
 
+from camzoo.core.parallel import in_order
 from camzoo.core.progress import Tick, silent
 from camzoo.evaluate.cases import Case, Cases
 from camzoo.evaluate.choose import Choice, Choices
@@ -19,6 +21,9 @@ from camzoo.evaluate.result_files import COLUMNS
 from camzoo.metrics.case import CaseReference, Record
 from camzoo.metrics.curves import curve_records
 from camzoo.metrics.sweep import apply_threshold, threshold_sweep
+
+#: Partial result rows by method.
+Records = dict[str, list[Record]]
 
 
 def sweep_maps(
@@ -36,19 +41,25 @@ def sweep_maps(
         threshold. A case without a map has no rows.
     """
     parts: dict[str, list[pd.DataFrame]] = {method: [] for method in cases.methods}
-    for done, case in enumerate(cases):
-        for method, read in case.predicted.items():
-            if read is not None:
-                counts = threshold_sweep(read(), case.label, thresholds)
-                key = {"case": case.id, "patient": case.patient}
-                parts[method].append(curve_records(counts, cases.organs, **key)[list(COLUMNS)])
-        tick(done + 1, len(cases))
+
+    def sweep(case: Case) -> dict[str, pd.DataFrame]:
+        key = {"case": case.id, "patient": case.patient}
+        return {
+            method: curve_records(
+                threshold_sweep(read(), case.label, thresholds), cases.organs, **key
+            )[list(COLUMNS)]
+            for method, read in case.predicted.items()
+            if read is not None
+        }
+
+    for done, curves in enumerate(in_order(sweep, cases), start=1):
+        for method, frame in curves.items():
+            parts[method].append(frame)
+        tick(done, len(cases))
     return {method: pd.concat(frames, ignore_index=True) for method, frames in parts.items()}
 
 
-def measure_maps(
-    cases: Cases, choices: Mapping[str, Choices], tick: Tick = silent
-) -> dict[str, list[Record]]:
+def measure_maps(cases: Cases, choices: Mapping[str, Choices], tick: Tick = silent) -> Records:
     """Measure maps at the thresholds that were chosen for them.
 
     Args:
@@ -60,18 +71,21 @@ def measure_maps(
         By method: partial result rows (organ, case, protocol, numbers), without the columns of
         the cell; one per choice, organ and region.
     """
-    records: dict[str, list[Record]] = {method: [] for method in cases.methods}
-    for done, case in enumerate(cases):
+
+    def measure(case: Case) -> Records:
         wanted = {m: choices[m][case.id] for m in case.predicted if case.id in choices[m]}
-        if wanted:
-            references = case.references(cases.organs, cases.with_thirds)
-            for method, chosen in wanted.items():
-                records[method] += _measure_choices(case, references, method, chosen)
-        tick(done + 1, len(cases))
-    return records
+        if not wanted:
+            return {}
+        references = case.references(cases.organs, cases.with_thirds)
+        return {
+            method: list(_measure_choices(case, references, method, chosen))
+            for method, chosen in wanted.items()
+        }
+
+    return _all_records(cases, measure, tick)
 
 
-def measure_labels(cases: Cases, tick: Tick = silent) -> dict[str, list[Record]]:
+def measure_labels(cases: Cases, tick: Tick = silent) -> Records:
     """Measure label volumes.
 
     Args:
@@ -82,12 +96,24 @@ def measure_labels(cases: Cases, tick: Tick = silent) -> dict[str, list[Record]]
         By method: partial result rows (organ, case, numbers), without the columns of the cell; one
         per organ and region.
     """
-    records: dict[str, list[Record]] = {method: [] for method in cases.methods}
-    for done, case in enumerate(cases):
+
+    def measure(case: Case) -> Records:
         references = case.references(cases.organs, cases.with_thirds)
-        for method, read in case.predicted.items():
-            records[method] += _measure(case, references, None if read is None else read())
-        tick(done + 1, len(cases))
+        return {
+            method: list(_measure(case, references, None if read is None else read()))
+            for method, read in case.predicted.items()
+        }
+
+    return _all_records(cases, measure, tick)
+
+
+def _all_records(cases: Cases, measure: Callable[[Case], Records], tick: Tick) -> Records:
+    """Rows of all cases, in their order."""
+    records: Records = {method: [] for method in cases.methods}
+    for done, found in enumerate(in_order(measure, cases), start=1):
+        for method, rows in found.items():
+            records[method] += rows
+        tick(done, len(cases))
     return records
 
 

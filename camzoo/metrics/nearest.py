@@ -1,17 +1,24 @@
 """Distance from points of a voxel lattice to the nearest point of a surface, exactly.
 
-Three ways lead to the same numbers; each query takes the cheapest one that can answer it:
+Three ways lead to the same numbers:
 
 * :class:`RowIndex`: surfaces of a fair prediction run close to each other, and on a lattice only a
   few rows of voxels lie within reach. Ten times faster than a tree for distances of a few voxels.
-* :class:`DistanceField`: every distance around a surface at once. Costs as much as a dozen
-  predictions, so it serves surfaces that many predictions are compared with.
-* a k-d tree for the rest.
+* a k-d tree: for points that lie farther off.
+* :class:`NearestField`: the nearest point of every voxel of a box at once. It answers a hundred
+  times faster than a tree, but to make it takes as long as some hundred thousand questions.
+
+Nobody knows beforehand how many questions follow, so that the field is made once the others have
+cost as much as it costs. That is never more than twice the time of the best choice in hindsight,
+and a reference that many poor predictions are compared with has its field after the first or the
+second of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -27,11 +34,21 @@ _FEW: Final = 2000
 #: Tables of more cells than this per point cost more than they save (scattered, thin objects).
 _SPARSE: Final = 128
 #: Rows looked at per query before the tree takes over: by then the tree is as cheap.
-_ROWS: Final = 256
+_ROWS: Final = 768
 #: Rows between two removals of the queries that are answered.
-_BLOCK: Final = 8
-#: Decimals of a distance in mm. The ways to it differ in the last bit, and which one is taken
-#: depends on how often was asked: without rounding, a row would depend on what else a run holds.
+_BLOCK: Final = 16
+#: Cells of a field that are made in the time of one query: that rows answer, that they pass on to
+#: the tree, and where there are no rows.
+_NEAR: Final = 4
+_FAR: Final = 60
+_TREE: Final = 20
+#: One query in so many is tried first, to know how many of all lie near.
+_SAMPLE: Final = 64
+#: Cells of the largest field: 12 bytes each while it is made, 4 afterwards.
+_LARGEST: Final = 1 << 25
+#: Decimals of a distance in mm. Of points equally near, the ways may find different ones, whose
+#: distances differ in the last bit, and which way is taken depends on how often was asked: without
+#: rounding, a row would depend on what else a run holds.
 _DECIMALS: Final = 10
 
 
@@ -46,24 +63,47 @@ class NearestPoint:
     def __init__(self, points: IntArray, spacing: FloatArray) -> None:
         self._points = points
         self._spacing = spacing
-        self._asked = 0
+        self._low, self._high = points.min(axis=0), points.max(axis=0)
+        self._field: NearestField | None = None
+        self._spent = 0
 
     def distances(self, queries: IntArray) -> FloatArray:
-        """Return the distance in mm [m] from each of ``queries`` [m, d] to its nearest point.
-
-        The second call computes the distance field, which pays when more calls follow.
-        """
-        self._asked += 1
-        tables = [self._field if self._asked > 1 else None, self._rows]
+        """Return the distance in mm [m] from each of ``queries`` [m, d] to its nearest point."""
         distance = np.full(len(queries), np.inf)
-        for table in tables:
-            if table is not None:
-                open_ = np.flatnonzero(np.isinf(distance))
-                distance[open_] = table.distances(queries[open_])
+        if self._field is not None:
+            distance = self._field.distances(queries)
+        open_ = np.flatnonzero(np.isinf(distance))
+        if open_.size:
+            distance[open_] = self._search(queries[open_])
+        return distance.round(_DECIMALS)
+
+    def _search(self, queries: IntArray) -> FloatArray:
+        """Ask a field that holds all queries so far, once it pays; before, rows and the tree."""
+        self._low = np.minimum(self._low, queries.min(axis=0))
+        self._high = np.maximum(self._high, queries.max(axis=0))
+        self._spent += self._cost(queries)
+        if prod((self._high - self._low + 1).tolist()) <= min(self._spent, _LARGEST):
+            self._spent = 0
+            self._field = NearestField(self._points, self._spacing, self._low, self._high)
+            return self._field.distances(queries)
+        distance = np.full(len(queries), np.inf)
+        if self._rows is not None:
+            distance = self._rows.distances(queries)
         far = np.flatnonzero(np.isinf(distance))
         if far.size:
-            distance[far], _ = self._tree.query(queries[far] * self._spacing)
-        return distance.round(_DECIMALS)
+            distance[far] = self._ask_tree(queries[far])
+        return distance
+
+    def _cost(self, queries: IntArray) -> int:
+        """Cells of a field that are made in the time in which rows and tree answer."""
+        if self._rows is None:
+            return _TREE * len(queries)
+        far = np.isinf(self._rows.distances(queries[::_SAMPLE])).mean()
+        return int((_NEAR + _FAR * far) * len(queries))
+
+    def _ask_tree(self, queries: IntArray) -> FloatArray:
+        _, nearest = self._tree.query(queries * self._spacing)
+        return _length((self._points[nearest] - queries).T, self._spacing)
 
     @cached_property
     def _rows(self) -> RowIndex | None:
@@ -73,48 +113,46 @@ class NearestPoint:
         return rows if rows.cells <= _SPARSE * len(self._points) else None
 
     @cached_property
-    def _field(self) -> DistanceField | None:
-        field = DistanceField(self._points, self._spacing)
-        return field if field.cells <= _SPARSE * len(self._points) else None
-
-    @cached_property
     def _tree(self) -> Any:
-        # An unbalanced tree takes half as long to build and answers as fast.
-        return cKDTree(self._points * self._spacing, balanced_tree=False, compact_nodes=False)
+        # An unbalanced tree of large leaves takes half as long to build and to ask.
+        points = self._points * self._spacing
+        return cKDTree(points, leafsize=64, balanced_tree=False, compact_nodes=False)
 
 
-class DistanceField:
-    """Distances from all voxels of a box around the points, from one distance transform.
+class NearestField:
+    """The nearest point of every voxel of a box, from one feature transform.
 
     Args:
-        points: Shape [n, d], n > 0.
+        points: Shape [n, d], n > 0, all in the box.
         spacing: Shape [d], in mm.
+        low: Shape [d]: the first voxel of the box.
+        high: Shape [d]: its last one.
     """
 
-    def __init__(self, points: IntArray, spacing: FloatArray) -> None:
-        low, high = points.min(axis=0), points.max(axis=0)
-        margin = (high - low) // 4 + 1
-        self._points, self._spacing = points, spacing
-        self._low, self._shape = low - margin, high - low + 2 * margin + 1
-
-    @property
-    def cells(self) -> int:
-        """Number of voxels of the box."""
-        return int(np.prod(self._shape))
+    def __init__(
+        self, points: IntArray, spacing: FloatArray, low: IntArray, high: IntArray
+    ) -> None:
+        self._spacing, self._low = spacing, low
+        self._shape = tuple((high - low + 1).tolist())
+        outside = np.ones(self._shape, dtype=bool)
+        outside[tuple((points - low).T)] = False
+        nearest = ndimage.distance_transform_edt(
+            outside, sampling=spacing, return_distances=False, return_indices=True
+        )
+        self._nearest = np.ravel_multi_index(tuple(nearest), self._shape).astype(np.int32).ravel()
 
     def distances(self, queries: IntArray) -> FloatArray:
         """Return the distances [m] of ``queries`` [m, d], inf for those outside the box."""
         index = queries - self._low
         inside = ((index >= 0) & (index < self._shape)).all(axis=1)
+        asked = tuple(index[inside].T)
+        found = np.unravel_index(
+            self._nearest[np.ravel_multi_index(asked, self._shape)], self._shape
+        )
         distance = np.full(len(queries), np.inf)
-        distance[inside] = self._field[tuple(index[inside].T)]
+        apart = [a - b for a, b in zip(asked, found, strict=True)]
+        distance[inside] = _length(apart, self._spacing)
         return distance
-
-    @cached_property
-    def _field(self) -> FloatArray:
-        outside = np.ones(self._shape, dtype=bool)
-        outside[tuple((self._points - self._low).T)] = False
-        return np.asarray(ndimage.distance_transform_edt(outside, sampling=self._spacing))
 
 
 class RowIndex:
@@ -196,14 +234,23 @@ class RowIndex:
             np.minimum(following[-1 - i], following[-i], out=following[-1 - i])
         here = np.arange(width, dtype=np.int32)[:, None]
         gap = np.minimum(here - last, following - here)
-        squared = np.multiply(gap, gap, dtype=np.float64)
-        squared *= self._spacing[2] ** 2
+        squared = np.multiply(gap, self._spacing[2], dtype=np.float64)
+        squared *= squared
         squared[:, 0] = np.inf
         return column, squared
 
     def _row_of(self, index: IntArray) -> IntArray:
         row: IntArray = index[:, 0] * self._shape[1] + index[:, 1]
         return row
+
+
+def _length(steps: Sequence[IntArray] | IntArray, spacing: FloatArray) -> FloatArray:
+    """Length in mm of voxel steps, one array per axis, added up in the order of :class:`RowIndex`.
+
+    Whichever way leads to a point, its distance has the same bits.
+    """
+    squared: FloatArray = sum((step * mm) ** 2 for step, mm in zip(steps, spacing, strict=True))
+    return np.sqrt(squared)
 
 
 @lru_cache(maxsize=64)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from itertools import product
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 from warnings import WarningMessage, catch_warnings, simplefilter
 
@@ -46,6 +47,8 @@ _SPARE_BYTES: Final = 1 << 24
 #: What nibabel lets through from the layers below it when a file is damaged.
 _FAULTS: Final = (ImageFileError, HeaderDataError, WrapStructError, EOFError, KeyError, ValueError)
 
+_TURN: Final = Lock()
+
 
 def read_nifti(path: Path) -> Voxels:
     """Read a NIfTI file, compressed or not, whatever its name says of that.
@@ -57,11 +60,12 @@ def read_nifti(path: Path) -> Voxels:
     """
     data = read_bytes(path)
     try:
+        raw = _header(path, _beginning(path, data))
+        need = _stated_bytes(path, raw)
+        require_spacing(path, "pixdim", raw["pixdim"][1:4].tolist())
+        plain = _plain(path, data, need)
         with _listening() as warned:
-            raw = _header(path, _beginning(path, data))
-            need = _stated_bytes(path, raw)
-            require_spacing(path, "pixdim", raw["pixdim"][1:4].tolist())
-            image = _HEADERS[int(raw["sizeof_hdr"])].from_bytes(_plain(path, data, need))
+            image = _HEADERS[int(raw["sizeof_hdr"])].from_bytes(plain)
             affine, notes = _affine(path, raw, image.header)
             array = np.asanyarray(image.dataobj)
     except _FAULTS as error:
@@ -72,8 +76,11 @@ def read_nifti(path: Path) -> Voxels:
 
 @contextmanager
 def _listening() -> Iterator[list[WarningMessage]]:
-    """Keep what nibabel has to say about a header, and its log, away from the terminal."""
-    with catch_warnings(record=True) as warned:
+    """Keep what nibabel has to say about a header, and its log, away from the terminal.
+
+    Who listens is the whole process: of threads that read at once, each has its turn.
+    """
+    with _TURN, catch_warnings(record=True) as warned:
         simplefilter("always")
         logger.disabled = True
         try:
