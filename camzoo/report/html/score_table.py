@@ -69,7 +69,8 @@ def _lines(rows: pd.DataFrame, view: Sequence[str]) -> Iterator[dict[str, str]]:
     by = [*view, *_LINE]
     found = {metric: summarise(rows, metric, by).set_index(by) for metric in SHOWN}
     cells = [*by, "fold", "seed"]
-    pooled = 100 * pooled_dsc(rows, cells).groupby(cells)["dsc"].mean()
+    of_organs = pooled_dsc(rows, [name for name in cells if name != "organ"])
+    pooled = 100 * of_organs.groupby(cells)["dsc"].mean()
     thresholds = rows.groupby(by)["threshold"].agg(["min", "max"])
     order = _orders(rows, view)
     for key in found["dsc"].index:

@@ -44,10 +44,18 @@ const camzoo = (() => {
     return [...new Set(values)];
   }
 
+  // The protocol that numbers are believed by comes first.
+  const PROTOCOLS = ["validated", "cross-validated", "oracle", "oracle-case", "fixed", "otsu"];
+
+  function inOrder(protocols) {
+    const place = (name) => (PROTOCOLS.includes(name) ? PROTOCOLS.indexOf(name) : PROTOCOLS.length);
+    return [...protocols].sort((a, b) => place(a) - place(b));
+  }
+
   function style(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
   const get = (name) => arrived.get(name);
-  return { receive, load, get, element, radio, distinct, style };
+  return { receive, load, get, element, radio, distinct, inOrder, style };
 })();

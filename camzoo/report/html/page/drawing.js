@@ -6,7 +6,7 @@ const drawing = (() => {
   const ANCHORS = [[0, 34, 78], [26, 56, 111], [67, 78, 108], [97, 101, 111], [125, 124, 120], [155, 148, 118], [188, 174, 108], [222, 201, 88], [254, 232, 56]];
   const OPACITY = 0.6;
   const REFERENCE = { colour: "#ffffff", dash: [] };
-  const MASK = { colour: "#ff5fd2", dash: [5, 3] };
+  const MASK = { colour: "#ff5fd2", dash: [7, 4] };
 
   function colour(value) {
     const place = Math.min(Math.max(value, 0), 1) * (ANCHORS.length - 1);
@@ -37,15 +37,39 @@ const drawing = (() => {
     return data;
   }
 
-  // The edges between pixels inside and outside, as one path.
-  function edges(inside, [, rows, columns], sx, sy) {
-    const path = new Path2D();
+  // For each corner of a pixel the corners that a border leads to, with the inside on its right.
+  function borders(inside, [, rows, columns]) {
+    const next = new Map();
+    const corner = (y, x) => y * (columns + 1) + x;
+    const add = (from, to) => { if (next.has(from)) next.get(from).push(to); else next.set(from, [to]); };
     const at = (y, x) => y >= 0 && x >= 0 && y < rows && x < columns && inside(y * columns + x);
-    for (let y = 0; y <= rows; y++) {
-      for (let x = 0; x <= columns; x++) {
-        const here = at(y, x);
-        if (here !== at(y - 1, x)) { path.moveTo(x * sx, y * sy); path.lineTo((x + 1) * sx, y * sy); }
-        if (here !== at(y, x - 1)) { path.moveTo(x * sx, y * sy); path.lineTo(x * sx, (y + 1) * sy); }
+    for (let y = 0; y < rows; y++) {
+      for (let x = 0; x < columns; x++) {
+        if (!at(y, x)) continue;
+        if (!at(y - 1, x)) add(corner(y, x), corner(y, x + 1));
+        if (!at(y, x + 1)) add(corner(y, x + 1), corner(y + 1, x + 1));
+        if (!at(y + 1, x)) add(corner(y + 1, x + 1), corner(y + 1, x));
+        if (!at(y, x - 1)) add(corner(y + 1, x), corner(y, x));
+      }
+    }
+    return next;
+  }
+
+  // Closed lines around a mask, so that dashes run along them.
+  function contour(inside, shape, sx, sy) {
+    const next = borders(inside, shape);
+    const path = new Path2D();
+    const wide = shape[2] + 1;
+    const place = (k) => [(k % wide) * sx, Math.floor(k / wide) * sy];
+    for (const start of next.keys()) {
+      while (next.get(start).length) {
+        path.moveTo(...place(start));
+        let here = next.get(start).pop();
+        while (here !== start) {
+          path.lineTo(...place(here));
+          here = next.get(here).pop();
+        }
+        path.closePath();
       }
     }
     return path;
@@ -54,6 +78,7 @@ const drawing = (() => {
   // A line on a dark casing stands out on every colour.
   function outline(context, path, { colour: stroke, dash }, ratio) {
     context.setLineDash([]);
+    context.lineJoin = "round";
     context.lineWidth = 3.5 * ratio;
     context.strokeStyle = "rgba(0, 0, 0, 0.75)";
     context.stroke(path);
@@ -79,8 +104,8 @@ const drawing = (() => {
     context.imageSmoothingEnabled = true;
     context.drawImage(small, 0, 0, canvas.width, canvas.height);
     const [sx, sy] = [canvas.width / columns, canvas.height / rows];
-    if (reference) outline(context, edges(reference, shape, sx, sy), REFERENCE, ratio);
-    if (mask) outline(context, edges(mask, shape, sx, sy), MASK, ratio);
+    if (reference) outline(context, contour(reference, shape, sx, sy), REFERENCE, ratio);
+    if (mask) outline(context, contour(mask, shape, sx, sy), MASK, ratio);
   }
 
   return { bar, draw };

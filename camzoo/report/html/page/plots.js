@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { element, distinct, style } = camzoo;
+  const { element, distinct, inOrder, style } = camzoo;
   const report = camzoo.get("report");
   // Okabe and Ito's colours, which the colour-blind tell apart, by themselves and by their dashes.
   const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
@@ -10,7 +10,7 @@
   const SHAPES = ["●", "■", "▲", "◆", "✚", "✖"];
   const SHOWN_AT_FIRST = 6;
 
-  const protocols = distinct(report.curves.flatMap((line) => line.marks.map((mark) => mark.protocol)));
+  const protocols = inOrder(distinct(report.curves.flatMap((line) => line.marks.map((mark) => mark.protocol))));
   const shape = (protocol) => SHAPES[protocols.indexOf(protocol) % SHAPES.length];
   const colour = (index) => COLOURS[index % COLOURS.length];
   const dash = (index) => DASHES[Math.floor(index / COLOURS.length) % DASHES.length];
@@ -18,10 +18,10 @@
   const label = (line) => (severalRuns ? `${line.method} (${line.run})` : line.method);
   const shown = new Set(report.curves.slice(0, SHOWN_AT_FIRST).map((_, index) => index));
 
-  function axes(xLabel, values) {
+  function axes(xLabel) {
     const [stroke, line] = [style("--text"), style("--line")];
     const common = { stroke, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif" };
-    return [{ ...common, label: xLabel, ...(values ? { values } : {}) }, { ...common, label: "DSC (%)", size: 48 }];
+    return [{ ...common, label: xLabel }, { ...common, label: "DSC (%)", size: 48 }];
   }
 
   function text(u, words, x, y, size, align) {
@@ -87,6 +87,10 @@
   function drawCosts() {
     const place = document.getElementById("cost-plot");
     const [xs, ys] = [points.map((p) => p.x), points.map((p) => p.y)];
+    const [low, high] = [xs[0], xs.at(-1)];
+    const x = high > 10 * low
+      ? { time: false, distr: 3, range: [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(high))] }
+      : { time: false, range: [0, high * 1.3] };
     const label = (u) => {
       u.ctx.save();
       points.forEach((point, index) => {
@@ -101,8 +105,8 @@
       u.ctx.restore();
     };
     plot(place, {
-      scales: { x: { time: false, distr: 3, range: [xs[0] / 2, xs.at(-1) * 2] }, y: { range: [0, 100] } },
-      axes: axes("seconds", (_u, splits) => splits.map((v) => (v === null ? "" : String(v)))),
+      scales: { x, y: { range: [0, 100] } },
+      axes: axes("seconds"),
       series: [{}, { paths: () => null, points: { show: false } }],
       hooks: { draw: [label] },
     }, [xs, ys]);
@@ -110,7 +114,7 @@
 
   function drawAll() {
     if (report.curves.length) drawCurves();
-    if (points.length) drawCosts();
+    if (distinct(points.map((point) => point.x)).length > 1) drawCosts();
     else document.getElementById("cost-plot").hidden = true;
   }
 

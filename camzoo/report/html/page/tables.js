@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { element, radio, distinct } = camzoo;
+  const { element, radio, distinct, inOrder } = camzoo;
   const report = camzoo.get("report");
   const SWITCHES = { data: "Data", what: "What", protocol: "Protocol", region: "Region", organ: "Organ" };
   const WANTED = {
@@ -28,6 +28,12 @@
   const byText = (a, b) => String(a ?? "").localeCompare(String(b ?? ""));
   const TEXTS = new Set(["method", "run", "supervision", "what", "case", "organ", "reason", "protocol"]);
 
+  // What is read first; other columns follow as they come.
+  const FIRST = [
+    "method", "run", "DSC (%)", "95 % interval", "p (Holm)", "first", "seeds", "ASD (mm)", "MAD (mm)",
+    "pooled DSC (%)", "threshold", "volumes", "failed",
+  ];
+
   function column(field) {
     const isText = TEXTS.has(field);
     return {
@@ -40,17 +46,16 @@
       formatter: (cell) => element("span", {}, String(cell.getValue() ?? "")),
       titleFormatter: (cell) => element("span", {}, String(cell.getValue())),
       variableHeight: true,
+      frozen: field === "method",
       minWidth: field === "method" ? 110 : 60,
-      maxWidth: isText ? 340 : 200,
+      maxWidth: isText ? Math.min(340, Math.round(innerWidth * 0.4)) : 200,
     };
   }
 
   function columnsOf(lines, hidden) {
     const filled = (field) => lines.some((line) => line[field] !== undefined && line[field] !== "");
-    const fields = distinct(lines.flatMap((line) => Object.keys(line)));
-    const shown = fields.filter((field) => !hidden.includes(field) && filled(field));
-    const first = shown.includes("method") ? ["method"] : [];
-    return [...first, ...shown.filter((field) => field !== "method")].map(column);
+    const fields = distinct([...FIRST, ...lines.flatMap((line) => Object.keys(line))]);
+    return fields.filter((field) => !hidden.includes(field) && filled(field)).map(column);
   }
 
   // Tabulator sorts by the mouse alone.
@@ -126,7 +131,7 @@
 
   function oneSwitch(field, title, values, chosen, change) {
     if (field === "protocol") {
-      const radios = values.map((value) =>
+      const radios = inOrder(values).map((value) =>
         radio("score-protocol", value, value === chosen[field], (picked) => change(field, picked)));
       return element("fieldset", {}, element("legend", {}, title), element("div", { className: "radios" }, ...radios));
     }
@@ -174,6 +179,10 @@
   const hidden = severalRuns ? [] : ["run"];
   if (report.costs.length) makeTable("cost-table", report.costs, { hidden, sort: "DSC (%)", height: "20rem" });
   else document.getElementById("cost-table").textContent = "No times were kept with this run.";
-  const failures = makeTable("failure-table", report.failures, { hidden });
-  filterBy(failures, "failure-filter", "failure-count");
+  if (report.failures.length) {
+    filterBy(makeTable("failure-table", report.failures, { hidden }), "failure-filter", "failure-count");
+  } else {
+    document.getElementById("failure-filter").parentElement.hidden = true;
+    document.getElementById("failure-count").textContent = "Nothing failed.";
+  }
 })();

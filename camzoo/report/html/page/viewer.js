@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { element, radio, distinct } = camzoo;
+  const { element, radio, distinct, inOrder } = camzoo;
   const entries = camzoo.get("report").cases;
   const BY_HAND = "slider";
   const $ = (id) => document.getElementById(id);
@@ -62,7 +62,8 @@
     const bins = slicesOf(method.bins);
     const winners = method.winners && slicesOf(method.winners);
     const { levels } = state.data;
-    return (k) => (bins[k] === 0 || (winners && winners[k] !== state.organ) ? null : levels[bins[k] - 1]);
+    if (!bins.some((bin) => bin > 0)) return null; // no tag, no map
+    return (k) => (winners && winners[k] !== state.organ ? null : levels[Math.max(bins[k] - 1, 0)]);
   }
 
   function drawMethod({ canvas, score, method }, image, reference) {
@@ -134,7 +135,7 @@
   }
 
   function showProtocols() {
-    const names = distinct(state.data.methods.flatMap((method) => Object.keys(method.thresholds)));
+    const names = inOrder(distinct(state.data.methods.flatMap((method) => Object.keys(method.thresholds))));
     if (state.protocol !== BY_HAND && !names.includes(state.protocol)) state.protocol = names[0] ?? BY_HAND;
     $("protocols").replaceChildren(...[...names, BY_HAND].map((name) =>
       radio("viewer-protocol", name, name === state.protocol, (picked) => {
