@@ -13,6 +13,7 @@ from camzoo import __version__
 from camzoo.cli.bench import bench
 from camzoo.cli.data import data_app
 from camzoo.cli.ending import run_to_the_end
+from camzoo.cli.report import report
 from camzoo.cli.score import score
 from camzoo.cli.zoo import check, layers, list_
 from camzoo.core.console import make_console
@@ -31,6 +32,7 @@ app.command(name="list")(list_)
 app.command()(layers)
 app.command()(check)
 app.command()(score)
+app.command()(report)
 console = make_console()
 
 

@@ -21,6 +21,8 @@ from camzoo.evaluate.rows import run_again
 SCHEMA: Final = 1
 MANIFEST: Final = "manifest.json"
 COSTS: Final = "costs.json"
+#: Folder of results of stages, beside the folders of the runs that share it.
+STORE: Final = "store"
 #: Digits of a digest that names, rows and tables show.
 SHORT: Final = 8
 #: Keys of :class:`Subsets`.
@@ -30,6 +32,9 @@ Number = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+#: Folder of an artifact below the store, as ``maps/1f…``. Manifests come from others, too: no
+#: pattern of these leads out of the store.
+Stored = Annotated[str, Field(pattern=r"^[a-z][a-z-]*/[0-9a-f]+$")]
 
 
 class DataSettings(TypedDict):
@@ -119,6 +124,10 @@ class DatasetFacts(TypedDict):
     name: NotRequired[str]
     data: NotRequired[Digest]
     slices: NotRequired[str]
+    content: NotRequired[str]
+    prepared: NotRequired[Stored]
+    licence: NotRequired[str]
+    citation: NotRequired[str]
 
 
 class WeightsFacts(TypedDict, total=False):
@@ -139,12 +148,13 @@ class Subsets(TypedDict):
 
 
 class CellFacts(TypedDict):
-    """One fold and seed, with what the steps of each chain reported."""
+    """One fold and seed: what the steps of each chain reported, and where maps are by line."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
     fold: int
     seed: int
     steps: NotRequired[dict[str, dict[str, Any]]]
+    maps: NotRequired[dict[str, Stored]]
 
 
 class Manifest(TypedDict):

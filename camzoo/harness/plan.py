@@ -23,6 +23,7 @@ from camzoo.evaluate.result_files import read_curves
 from camzoo.harness.context import Context, Place, places
 from camzoo.harness.estimate import Estimate, Estimator
 from camzoo.harness.identity import beginning, identify
+from camzoo.harness.manifest import STORE
 from camzoo.harness.plugins import load_plugins
 from camzoo.harness.requests import Amounts, Requests, ask_prepare, ask_train
 from camzoo.harness.run import open_limited, require_names, require_network, splits_of
@@ -150,7 +151,7 @@ class _Planner:
 
     def __init__(self, config: BenchConfig, out: Path) -> None:
         device = choose_device(config.device)
-        self._context = Context(config, Store(out / "store", device=device), device, Quiet())
+        self._context = Context(config, Store(out / STORE, device=device), device, Quiet())
         require_names(self._context)
         config, self._out = self._context.config, out
         self._config = config

@@ -38,7 +38,7 @@ from camzoo.harness.cells import Cell
 from camzoo.harness.chains import Mapped, map_chains
 from camzoo.harness.context import Context, Place, places
 from camzoo.harness.identity import Identity, beginning, identify
-from camzoo.harness.manifest import MANIFEST, SCHEMA
+from camzoo.harness.manifest import MANIFEST, SCHEMA, STORE
 from camzoo.harness.path import open_cell, prepare_slices, score_methods, sweep_thresholds
 from camzoo.harness.plugins import load_plugins
 from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
@@ -102,7 +102,7 @@ def bench(
     load_plugins(config.plugins)
     device = choose_device(config.device)
     told = reporter or Quiet()
-    context = Context(config, Store(out / "store", told, device), device, told)
+    context = Context(config, Store(out / STORE, told, device), device, told)
     require_names(context)
     precisions = Precisions.of(config, device)
     if precisions.warning() and reporter is None:
@@ -307,6 +307,11 @@ def _maps_by_line(context: Context, mapped: Mapped) -> dict[str, Path]:
     return folders
 
 
+def _stored(context: Context, folder: Path) -> str:
+    """Name a folder of the store as manifests do: wherever the store is moved, it stays true."""
+    return folder.relative_to(context.store.root).as_posix()
+
+
 def _method_columns(chain: Chain, notes: Sequence[str]) -> dict[str, Any]:
     variant = ", ".join(part for part in (chain.variant, *notes) if part)
     return {"method": chain.label, "variant": variant, "supervision": chain.supervision.value}
@@ -329,7 +334,8 @@ def _manifest(
         "environment": context.store.environment,
         "weights": identity.weights,
         "dataset": {"name": identity.dataset, "data": identity.data}
-        | _dataset_facts(context.config, dataset, prepared),
+        | _dataset_facts(context.config, dataset, prepared)
+        | {"prepared": _stored(context, prepared.folder)},
         "splits": {
             str(fold): {"train": split.train, "val": split.val, "test": split.test}
             for fold, split in splits.items()
@@ -341,6 +347,10 @@ def _manifest(
                 "classifier": result.cell.trained.artifact.digest,
                 "history": result.cell.trained.history,
                 "steps": result.mapped.facts(),
+                "maps": {
+                    name: _stored(context, folder)
+                    for name, folder in _maps_by_line(context, result.mapped).items()
+                },
             }
             for result in results
         ],

@@ -14,11 +14,22 @@ from camzoo.report.records import Record
 
 #: Weights that are no file.
 _NO_FILE = ("imagenet", "none")
+#: Name of the line that is a command.
+_AGAIN = "again"
 
 
 def facts(record: Record) -> str:
-    """Render the list on top of a run's section."""
-    lines = [
+    """Render the list on top of a run's section, as markdown."""
+    lines = (
+        f"- {escape(name)}: {code(text) if name == _AGAIN else escape(text)}"
+        for name, text in fact_lines(record)
+    )
+    return "\n".join(lines) + "\n"
+
+
+def fact_lines(record: Record) -> list[tuple[str, str]]:
+    """Names and texts of what is to be known of a run before its numbers."""
+    return [
         ("data", _data(record)),
         *_slices(record),
         ("split", _split(record)),
@@ -27,12 +38,11 @@ def facts(record: Record) -> str:
         ("made with", _environment(record.manifest["environment"])),
         ("precision", _precision(record.manifest)),
         *_made_at(record.costs),
-        ("again", _command(record)),
+        (_AGAIN, _command(record)),
         *(("note", text) for text in record.manifest["dataset"]["caveats"]),
         *(("note", text) for text in _spacing(record.rows)),
         *((f"{name} failed", why) for name, why in record.manifest["failures"].items()),
     ]
-    return "\n".join(f"- {escape(name)}: {escape(text)}" for name, text in lines) + "\n"
 
 
 def listed(values: object) -> str:
@@ -141,7 +151,7 @@ def _command(record: Record) -> str:
     weights = record.manifest["config"]["backbone"]["weights"]
     folder = "" if record.manifest["config"]["data"]["name"] == "phantom" else " --root FOLDER"
     file = "" if weights in _NO_FILE else f" --weights {shlex.quote(weights)}"
-    return code(f"camzoo bench --config {shlex.quote(record.run)}/manifest.json{folder}{file}")
+    return f"camzoo bench --config {shlex.quote(record.run)}/manifest.json{folder}{file}"
 
 
 def _spacing(rows: pd.DataFrame) -> list[str]:

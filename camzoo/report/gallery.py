@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from camzoo.cams.map_files import MapFiles
 from camzoo.core.text import plain
 from camzoo.harness.run import BenchResult
-from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.sweep import apply_threshold
-from camzoo.report.tables import HEADLINE
+from camzoo.report.shown_cases import headline_of_first_cell, mean_scores, standing
 
 #: Saliency: 0 is dark, more evidence is brighter, readable in grey and by the colour-blind.
 COLOURS: Final = "inferno"
@@ -30,8 +29,6 @@ _PREDICTION: Final = "#ffffff"
 _LINE: Final = 40
 #: And of a whole one: four lines.
 _MOST_TITLE: Final = 160
-#: Which cases of the test patients are shown: the worst, the middle and the best of the headline.
-_RANKS: Final = {"worst": 0.0, "median": 0.5, "best": 1.0}
 
 
 @dataclass(frozen=True)
@@ -68,15 +65,9 @@ def write_gallery(result: BenchResult, path: Path) -> None:
 
 def panels(result: BenchResult) -> list[Panel]:
     """Pick test cases by the headline DSC of the first method, averaged over organs."""
-    rows = result.rows
-    headline = rows[(rows["subset"] == "test") & (rows["protocol"] == HEADLINE.value)]
-    headline = headline[headline["region"] == WHOLE]
-    first = headline[["fold", "seed"]].drop_duplicates().iloc[0]
-    headline = headline[(headline["fold"] == first["fold"]) & (headline["seed"] == first["seed"])]
-    scores = headline.groupby("case")["dsc"].mean().sort_values(kind="stable")
-    chosen = {name: scores.index[round(rank * (len(scores) - 1))] for name, rank in _RANKS.items()}
-    unique = {case: name for name, case in reversed(chosen.items())}
-    return [_panel(result, headline, str(case), name) for case, name in unique.items()]
+    headline = headline_of_first_cell(result.rows)
+    shown = standing(mean_scores(headline))
+    return [_panel(result, headline, case, name) for case, name in shown.items()]
 
 
 def _panel(result: BenchResult, rows: pd.DataFrame, case: str, name: str) -> Panel:

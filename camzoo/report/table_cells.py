@@ -19,7 +19,7 @@ NONE: Final = "n/a"
 #: Metrics of volumes that every table shows.
 SHOWN: Final = ("dsc", "asd_mm", "mad_mm")
 #: What a difference has to reach to be believed.
-_LEVEL: Final = 0.05
+LEVEL: Final = 0.05
 
 
 def methods(rows: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
@@ -37,7 +37,7 @@ def comparison(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
     if rows["method"].nunique() < 2:
         return {}
     compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc")
-    enough = _smallest_p(int(compared["n_patients"].min()), len(compared)) < _LEVEL
+    enough = enough_patients(compared)
     return {
         line_name(line["method"], line["variant"]): {
             "p (Holm)": "best"
@@ -56,10 +56,13 @@ def p_value(p: float) -> str:
     return f"{p:.3f}" if not p < 5e-4 else "< 0.001"
 
 
-def _smallest_p(patients: int, lines: int) -> float:
-    """The smallest p that can be: 2 / 2^n of a Wilcoxon test, times the pairs that Holm counts."""
-    pairs = lines * (lines - 1) / 2
-    return float(pairs * 2 / 2**patients)
+def enough_patients(compared: pd.DataFrame) -> bool:
+    """Whether any difference could bring p below :data:`LEVEL`.
+
+    The smallest p is 2 / 2^n of a Wilcoxon test, times the pairs that Holm counts.
+    """
+    patients, lines = int(compared["n_patients"].min()), len(compared)
+    return bool(lines * (lines - 1) / 2 * 2 / 2**patients < LEVEL)
 
 
 def summary(rows: pd.DataFrame, metric: str) -> Mapping[str, float]:
@@ -108,7 +111,7 @@ def mean_std(values: pd.Series[float]) -> str:
     return f"{values.mean():.2f}{std}"
 
 
-def interval(line: Mapping[str, float]) -> str:
+def interval(line: Mapping[str, float] | pd.Series[Any]) -> str:
     """Confidence interval of a :func:`summary`, in percent."""
     if not np.isfinite(line["ci_low"]):  # a single patient has none
         return NONE

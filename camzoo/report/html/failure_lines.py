@@ -1,0 +1,41 @@
+"""What failed in a run, and why: cases of methods, and methods altogether."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+
+from camzoo.core.text import plain
+from camzoo.evaluate.rows import line_name
+from camzoo.metrics.status import Status
+from camzoo.metrics.subregions import WHOLE
+from camzoo.report.html.score_table import told_apart
+from camzoo.report.records import Record
+
+_REASONS: Final = {
+    Status.EMPTY_PRED.value: "the mask is empty, though the organ is there",
+    Status.EMPTY_REF.value: "the organ is not there, though the mask shows one",
+    Status.MISSING.value: "there is no prediction",
+}
+_FINE: Final = (Status.OK.value, Status.EMPTY_BOTH.value)
+
+
+def failure_lines(record: Record) -> list[dict[str, str]]:
+    """Failed cases of whole organs of a run, and methods without any rows."""
+    rows = told_apart(record)
+    rows = rows[rows["status"].notna() & ~rows["status"].isin(_FINE) & (rows["region"] == WHOLE)]
+    everywhere = [
+        {"run": record.run, "method": plain(name), "case": "every case", "reason": plain(why)}
+        for name, why in record.manifest["failures"].items()
+    ]
+    return everywhere + [_line(row) for _, row in rows.iterrows()]
+
+
+def _line(row: pd.Series[Any]) -> dict[str, str]:
+    texts = {name: plain(row[name]) for name in ("run", "what", "protocol", "case", "organ")}
+    status = str(row["status"])
+    return texts | {
+        "method": plain(line_name(str(row["method"]), str(row["variant"]))),
+        "reason": _REASONS.get(status, plain(status)),
+    }

@@ -1,0 +1,132 @@
+"""The merged table of a report: a line per method, run, protocol, stage, region and organ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from camzoo.core.supervision import Supervision
+from camzoo.core.text import plain
+from camzoo.evaluate.rows import SEGMENTATION, line_name
+from camzoo.metrics.definitions import get_metric
+from camzoo.metrics.subregions import WHOLE
+from camzoo.metrics.summary import summarise
+from camzoo.report.equivalents import merge_equivalents
+from camzoo.report.records import Record
+from camzoo.report.segmentation import of_baselines, of_maps
+from camzoo.report.table_cells import (
+    SHOWN,
+    certainty,
+    comparison,
+    mean_std,
+    number,
+    spread,
+    title,
+)
+from camzoo.report.tables import of_weak, pooled_dsc
+
+#: What switches choose between; the rest of a line is its cells.
+SWITCHES: Final = ("data", "what", "learnt from", "protocol", "region", "organ")
+#: In the place of an organ.
+EVERY_ORGAN: Final = "mean of organs"
+_LINE: Final = ["method", "variant", "supervision"]
+_VIEW: Final = ["what", "learnt from", "protocol", "region"]
+#: Methods that saw masks are bounds on what the others can do, and stand apart.
+_MASKS: Final = "whole masks: upper bounds"
+_NO_MASKS: Final = "tags, sizes or marks"
+
+
+def score_lines(record: Record, data: str) -> list[dict[str, str]]:
+    """Cells of all lines of a run, as the leaderboard's tables have them.
+
+    Args:
+        record: The run.
+        data: What its data set is called among those of the report.
+    """
+    rows = told_apart(record)
+    organs = rows["organ"].unique()
+    lines = list(_lines(rows, _VIEW))
+    if len(organs) > 1:
+        lines += _lines(rows, [*_VIEW, "organ"])
+    run = {"data": plain(data), "run": record.run}
+    return [run | {name: plain(text) for name, text in line.items()} for line in lines]
+
+
+def told_apart(record: Record) -> pd.DataFrame:
+    """Rows of a run with the column ``what``; methods that are one by construction share a line."""
+    maps, _ = merge_equivalents(of_maps(record.rows), record.manifest["equivalent"])
+    rows = pd.concat([maps, of_baselines(record.rows)])
+    names = [_what(*pair) for pair in zip(rows["stage"], rows["subset"], strict=True)]
+    seen = np.where(rows["supervision"] == Supervision.MASK.value, _MASKS, _NO_MASKS)
+    return rows.assign(what=names, **{"learnt from": seen})
+
+
+def _what(stage: str, subset: str) -> str:
+    if stage == SEGMENTATION:
+        return f"volumes that baselines segmented, {subset} patients"
+    return f"masks from maps or labels, {subset} patients"
+
+
+def _lines(rows: pd.DataFrame, view: Sequence[str]) -> Iterator[dict[str, str]]:
+    by = [*view, *_LINE]
+    found = {metric: summarise(rows, metric, by).set_index(by) for metric in SHOWN}
+    cells = [*by, "fold", "seed"]
+    of_organs = pooled_dsc(rows, [name for name in cells if name != "organ"])
+    pooled = 100 * of_organs.groupby(cells)["dsc"].mean()
+    thresholds = rows.groupby(by)["threshold"].agg(["min", "max"])
+    order = _orders(rows, view)
+    for key in found["dsc"].index:
+        names = {n: str(part) for n, part in zip(by, key, strict=True)}
+        lines = {metric: frame.loc[key].to_dict() for metric, frame in found.items()}
+        method = line_name(names["method"], names.pop("variant"))
+        yield (
+            {"organ": EVERY_ORGAN}
+            | names
+            | {"method": method}
+            | _cells(lines)
+            | {"pooled DSC (%)": mean_std(pooled.loc[key]) if key in pooled.index else ""}
+            | {"threshold": _range(thresholds.loc[key])}
+            | order.get(tuple(names[n] for n in view), {}).get(method, {})
+        )
+
+
+def _cells(lines: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    measured = {
+        title(name): spread(line, 1 if get_metric(name).unit else 100)
+        for name, line in lines.items()
+    }
+    dsc = lines["dsc"]
+    counts = {
+        "volumes": f"{int(dsc['n'])}",
+        "failed": f"{int(dsc['n_failed'])}",
+        "ASD with failures": number(lines["asd_mm"]["mean_with_failures"]),
+    }
+    return measured | certainty(dsc) | counts
+
+
+def _orders(
+    rows: pd.DataFrame, view: Sequence[str]
+) -> dict[tuple[str, ...], dict[str, dict[str, str]]]:
+    """How sure the order of each view is: of whole organs of test cases alone, which it takes."""
+    rows = of_weak(rows[(rows["subset"] == "test") & (rows["region"] == WHOLE)])
+    return {
+        tuple(map(str, key)): comparison(mine)
+        for key, mine in rows.groupby(list(view))
+        if _is_paired(mine)
+    }
+
+
+def _is_paired(rows: pd.DataFrame) -> bool:
+    """Whether every line has every case: a baseline that failed in some folds has no pairs."""
+    cases = rows[[*_LINE, "fold", "seed", "case"]].drop_duplicates()
+    return len(set(cases.groupby(_LINE).size())) == 1
+
+
+def _range(ends: pd.Series[Any]) -> str:
+    low, high = float(ends["min"]), float(ends["max"])
+    if not np.isfinite(low):
+        return ""
+    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
