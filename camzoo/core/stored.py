@@ -118,7 +118,7 @@ def read_frame(
         categories: Whether text comes as categories, in which a large table is small.
     """
     with reading(path, advice):
-        frame = to_frame(read_table(path, words=categories))
+        frame = read_parquet(path, categories=categories)
         absent = [name for name in columns if name not in frame]
         if absent:
             raise ValueError(f"it has no column {', '.join(absent)}")
@@ -128,25 +128,24 @@ def read_frame(
         return frame
 
 
-def read_table(path: Path, *, words: bool) -> pa.Table:
-    """Read a Parquet file, and check its pages; ``words`` keeps text once for all its places."""
-    text = [f.name for f in pq.read_schema(path) if words and pa.types.is_string(f.type)]
-    return pq.read_table(path, read_dictionary=text, page_checksum_verification=True)
+def read_parquet(path: Path, *, categories: bool = False) -> pd.DataFrame:
+    """Read a Parquet file column by column, so that only one is there twice; pages are checked.
 
-
-def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Return a table as a frame, column by column, so that only one is there twice at a time.
-
-    What was read in words becomes categories in alphabetical order, as groups are of text.
+    Args:
+        path: Where it is.
+        categories: Whether text comes as categories, in alphabetical order, as groups of text are.
     """
-    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
-    words = frame.select_dtypes("category")
-    return frame.assign(
-        **{
-            str(name): column.cat.reorder_categories(sorted(column.cat.categories))
-            for name, column in words.items()
-        }
-    )
+    schema = pq.read_schema(path)
+    text = [f.name for f in schema if categories and f.type in (pa.string(), pa.large_string())]
+    columns = {}
+    with pq.ParquetFile(path, read_dictionary=text, page_checksum_verification=True) as file:
+        for name in schema.names:
+            column = file.read([name], use_threads=False).to_pandas()[name]
+            if name in text:
+                column = column.cat.reorder_categories(sorted(column.cat.categories))
+            columns[name] = column
+            pa.default_memory_pool().release_unused()
+    return pd.DataFrame(columns, copy=False)
 
 
 def is_text(column: pd.Series[Any]) -> bool:

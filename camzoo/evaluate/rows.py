@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from camzoo.core.errors import ConfigError
 from camzoo.core.outline import first_line
-from camzoo.core.stored import read_table, reading, to_frame
+from camzoo.core.stored import read_parquet, reading
 from camzoo.core.text import plain
 from camzoo.metrics.definitions import stored_metrics
 from camzoo.metrics.registry import metrics as registry
@@ -165,8 +165,8 @@ def read_rows(path: Path) -> pd.DataFrame:
         ConfigError: It has another schema version.
     """
     with reading(path, run_again):
-        table = read_table(path, words=True)
-        metadata = table.schema.metadata or {}
+        found = pq.read_schema(path)
+        metadata = found.metadata or {}
         version = metadata.get(b"camzoo.schema", b"none").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
         raise ConfigError(
@@ -175,11 +175,11 @@ def read_rows(path: Path) -> pd.DataFrame:
         )
     with reading(path, run_again):
         types = {field.name: field.type for field in schema()}
-        wrong = {str(field) for field in table.schema if not _fits(field, types)}
-        wrong |= {*_FIXED, *_HEADLINE} - _ADDED - set(table.schema.names)
+        wrong = {str(field) for field in found if not _fits(field, types)}
+        wrong |= {*_FIXED, *_HEADLINE} - _ADDED - set(found.names)
         if wrong:
             raise ValueError(f"its columns differ from the schema: {', '.join(sorted(wrong))}")
-        frame = to_frame(table)
+        frame = read_parquet(path, categories=True)
     # Rows that were written before a column was added have it empty.
     return frame.reindex(columns=[*frame.columns, *(_ADDED - set(frame.columns))])
 

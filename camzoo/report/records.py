@@ -26,6 +26,9 @@ from camzoo.metrics.frames import present
 from camzoo.report.record_checks import require_consistent
 from camzoo.report.table_cells import LINE
 
+_COUNTS: Final = ["tp", "n_pred", "n_ref"]
+#: Rows that are summed at once: groups of all of them would take more memory than the rows.
+_AT_ONCE: Final = 500_000
 #: Of every run.
 FILES: Final = (ROWS, CURVES, MANIFEST)
 
@@ -87,7 +90,13 @@ def read_record(folder: Path) -> Record:
 def _summed(curves: pd.DataFrame) -> pd.DataFrame:
     """Counts summed over cases: all that pages show of curves, and hundreds of times smaller."""
     keys = present(curves, (*LINE, "fold", "seed", "subset", "organ", "threshold"))
-    return curves.groupby(keys, observed=True)[["tp", "n_pred", "n_ref"]].sum().reset_index()
+    counts = [
+        curves[start : start + _AT_ONCE].groupby(keys, observed=True)[_COUNTS].sum()
+        for start in range(0, len(curves), _AT_ONCE)
+    ]
+    if not counts:
+        return curves
+    return pd.concat(counts).groupby(keys, observed=True).sum().reset_index()
 
 
 def files_of(folder: Path) -> tuple[str, ...]:

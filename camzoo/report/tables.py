@@ -53,10 +53,10 @@ def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
     rows = _whole(rows, "train")
     organs = tuple(sorted(rows["organ"].unique()))
     dataset = str(rows["dataset"].iloc[0])
-    thresholds = _thresholds(rows)
+    thresholds, protocols = _thresholds(rows), _protocols(rows)
     lines = []
     for key, mine in groups(pooled_means(rows, [*LINE, "protocol"]), LINE):
-        values = {p: mine.loc[mine["protocol"] == p, "dsc"] for p in _protocols(rows)}
+        values = {p: mine.loc[mine["protocol"] == p, "dsc"] for p in protocols}
         paper = [reported.pooled_dsc(dataset, name, organs) for name in _names(key)]
         lines.append(
             named(key)
@@ -196,7 +196,7 @@ def _paper(numbers: Iterable[float | None]) -> str:
 
 def _protocols(rows: pd.DataFrame) -> list[str]:
     """Protocols of the rows, the headline first."""
-    there = set(rows["protocol"])
+    there = set(rows["protocol"].unique())
     order = [HEADLINE, *(p for p in Protocol if p is not HEADLINE)]
     return [p.value for p in order if p.value in there]
 
