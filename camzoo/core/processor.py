@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 #: Features of CPUs that bring products in bfloat16, as torch and Linux call them: AVX512-BF16 and
 #: AMX-BF16 of x86, BF16 and its form for vectors (SVE) of Arm.
@@ -64,6 +65,8 @@ def cpu_features() -> frozenset[str]:
 
 
 def _of_cuda(device: torch.device) -> Native:
+    import torch
+
     capability = torch.cuda.get_device_capability(device)
     major, minor = capability
     holds = capability >= _CAPABILITY
@@ -72,6 +75,8 @@ def _of_cuda(device: torch.device) -> Native:
 
 
 def _of_cpu() -> Native:
+    import torch
+
     found = [name for name in _FEATURES if name in cpu_features()]
     if not found:
         return Native(False, "the CPU states no AVX512-BF16, AMX-BF16 or Arm BF16")
@@ -86,6 +91,8 @@ def _of_cpu() -> Native:
 
 def _told_by_torch() -> Iterator[str]:
     """Features by torch, of which older versions tell nothing."""
+    import torch
+
     tell = getattr(torch.cpu, "get_capabilities", dict)
     yield from (name for name, value in tell().items() if value is True)
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy import typing as npt
 from pydantic import TypeAdapter, ValidationError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from camzoo.core.errors import DamagedError, DataError
 from camzoo.core.text import plain
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 T = TypeVar("T")
 #: In the folder of every artifact of a store.
@@ -94,21 +96,29 @@ def read_array(
 
 def read_tensors(path: Path, advice: Advice = made_again) -> dict[str, Tensor]:
     """Read a safetensors file."""
+    from safetensors.torch import load_file  # brings torch, which tables are read without
+
     with reading(path, advice):
         return load_file(path)
 
 
-def read_frame(path: Path, columns: Mapping[str, str], advice: Advice = made_again) -> pd.DataFrame:
+def read_frame(
+    path: Path,
+    columns: Mapping[str, str],
+    advice: Advice = made_again,
+    *,
+    categories: bool = False,
+) -> pd.DataFrame:
     """Read a table that :func:`write_frame` wrote; more columns than asked for may be in it.
 
     Args:
         path: Where it is.
         columns: Name to kind: "text", "int" or "float".
         advice: What to do about damage.
+        categories: Whether text comes as categories, in which a large table is small.
     """
     with reading(path, advice):
-        table = pq.read_table(path, page_checksum_verification=True)
-        frame: pd.DataFrame = table.to_pandas()
+        frame = read_parquet(path, categories=categories)
         absent = [name for name in columns if name not in frame]
         if absent:
             raise ValueError(f"it has no column {', '.join(absent)}")
@@ -118,13 +128,39 @@ def read_frame(path: Path, columns: Mapping[str, str], advice: Advice = made_aga
         return frame
 
 
+def read_parquet(path: Path, *, categories: bool = False) -> pd.DataFrame:
+    """Read a Parquet file column by column, so that only one is there twice; pages are checked.
+
+    Args:
+        path: Where it is.
+        categories: Whether text comes as categories, in alphabetical order, as groups of text are.
+    """
+    schema = pq.read_schema(path)
+    text = [f.name for f in schema if categories and f.type in (pa.string(), pa.large_string())]
+    columns = {}
+    with pq.ParquetFile(path, read_dictionary=text, page_checksum_verification=True) as file:
+        for name in schema.names:
+            column = file.read([name], use_threads=False).to_pandas()[name]
+            if name in text:
+                column = column.cat.reorder_categories(sorted(column.cat.categories))
+            columns[name] = column
+            pa.default_memory_pool().release_unused()
+    return pd.DataFrame(columns, copy=False)
+
+
+def is_text(column: pd.Series[Any]) -> bool:
+    """Whether a column holds text, as categories or as it is."""
+    held = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    return pd.api.types.is_string_dtype(held)
+
+
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet, with checksums of its pages."""
     frame.to_parquet(path, index=False, write_page_checksum=True)
 
 
 _KINDS: Mapping[str, Callable[[pd.Series[Any]], bool]] = {
-    "text": pd.api.types.is_string_dtype,
+    "text": is_text,
     "int": pd.api.types.is_integer_dtype,
     "float": pd.api.types.is_float_dtype,
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
 from camzoo.core.stored import Advice, made_again, read_frame
-from camzoo.metrics.case import Record
+
+if TYPE_CHECKING:
+    from camzoo.metrics.case import Record
 
 #: File of counts.
 CURVES: Final = "curves.parquet"
@@ -24,13 +26,15 @@ COLUMNS: Final = {
 }  # fmt: skip
 
 
-def read_curves(folder: Path, advice: Advice = made_again) -> pd.DataFrame:
-    """Read the counts in ``folder``.
+def read_curves(
+    folder: Path, advice: Advice = made_again, *, categories: bool = False
+) -> pd.DataFrame:
+    """Read the counts in ``folder``; text comes as ``categories`` where they are asked for.
 
     Raises:
         DataError: They are damaged; the message ends in ``advice``.
     """
-    return read_frame(folder / CURVES, COLUMNS, advice)
+    return read_frame(folder / CURVES, COLUMNS, advice, categories=categories)
 
 
 def read_scores(folder: Path) -> list[Record]:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from camzoo.core.errors import ConfigError
 from camzoo.core.outline import first_line
-from camzoo.core.stored import reading
+from camzoo.core.stored import read_parquet, reading
 from camzoo.core.text import plain
 from camzoo.metrics.definitions import stored_metrics
 from camzoo.metrics.registry import metrics as registry
@@ -156,7 +156,7 @@ def write_rows(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Read rows that :func:`write_rows` wrote.
+    """Read rows that :func:`write_rows` wrote; text comes as categories.
 
     Metrics that are not registered here are kept as they are.
 
@@ -165,8 +165,8 @@ def read_rows(path: Path) -> pd.DataFrame:
         ConfigError: It has another schema version.
     """
     with reading(path, run_again):
-        table = pq.read_table(path, page_checksum_verification=True)
-        metadata = table.schema.metadata or {}
+        found = pq.read_schema(path)
+        metadata = found.metadata or {}
         version = metadata.get(b"camzoo.schema", b"none").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
         raise ConfigError(
@@ -175,11 +175,11 @@ def read_rows(path: Path) -> pd.DataFrame:
         )
     with reading(path, run_again):
         types = {field.name: field.type for field in schema()}
-        wrong = {str(field) for field in table.schema if not _fits(field, types)}
-        wrong |= {*_FIXED, *_HEADLINE} - _ADDED - set(table.schema.names)
+        wrong = {str(field) for field in found if not _fits(field, types)}
+        wrong |= {*_FIXED, *_HEADLINE} - _ADDED - set(found.names)
         if wrong:
             raise ValueError(f"its columns differ from the schema: {', '.join(sorted(wrong))}")
-        frame: pd.DataFrame = table.to_pandas()
+        frame = read_parquet(path, categories=True)
     # Rows that were written before a column was added have it empty.
     return frame.reindex(columns=[*frame.columns, *(_ADDED - set(frame.columns))])
 
@@ -196,7 +196,8 @@ def _metric_field(name: str, label: str, meaning: str) -> pa.Field:
 def _fits(field: pa.Field, types: Mapping[str, pa.DataType]) -> bool:
     """Whether a column is of the type that it has here, or says that it is a metric elsewhere."""
     if field.name in types:
-        return bool(field.type == types[field.name])
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        return bool(kind == types[field.name])
     return field.type == pa.float64() and _METRIC.encode() in (field.metadata or {})
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from camzoo.core.errors import ConfigError
 
@@ -20,6 +20,8 @@ FloatArray = NDArray[np.float64]
 REPLICATES: Final = 2000
 #: Pairs up to which the distribution of the signed-rank sum is computed exactly.
 _EXACT: Final = 100
+#: Differences that are ranked at once.
+_AT_ONCE: Final = 500_000
 #: Decimals of a difference; what lies below comes from rounding and would break ties.
 _DIGITS: Final = 12
 
@@ -81,8 +83,8 @@ def bootstrap_interval(
     if len(sizes) < 2:
         return Interval(np.nan, np.nan)
     equal = sizes.sum() ** 2 / (sizes**2).sum()
-    quantile = stats.t.ppf((1 - level) / 2, equal - 1) * np.sqrt(equal / (equal - 1))
-    tail = float(stats.norm.cdf(quantile))
+    quantile = special.stdtrit(equal - 1, (1 - level) / 2) * np.sqrt(equal / (equal - 1))
+    tail = float(special.ndtr(quantile))
     means = bootstrap_means(values, patients, replicates=replicates, seed=seed)
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
@@ -100,27 +102,70 @@ def wilcoxon_p(differences: ArrayLike) -> FloatArray:
     Returns:
         Shape [m]; 1 where all pairs tie or there are none.
     """
-    table = np.asarray(differences, dtype=np.float64).round(_DIGITS)
-    return np.array([_signed_rank_p(column[column != 0]) for column in table.T])
+    table = np.asarray(differences, dtype=np.float64).T.round(_DIGITS)
+    order = np.argsort(np.abs(table), axis=1)
+    ascending = np.take_along_axis(table, order, axis=1)
+    ranks, ties = _doubled_ranks(np.abs(ascending))
+    positive = np.where(ascending > 0, ranks, 0).sum(axis=1)
+    pairs = np.count_nonzero(ranks, axis=1)
+    p = np.ones(len(table))
+    many = pairs > _EXACT
+    p[many] = _normal_p(positive[many], pairs[many], ties[many])
+    for i in np.flatnonzero((pairs > 0) & ~many):
+        smaller = min(positive[i], pairs[i] * (pairs[i] + 1) - positive[i])
+        p[i] = min(1.0, 2 * _chances(ranks[i, -pairs[i] :].tobytes())[smaller])
+    return p
 
 
-def _signed_rank_p(differences: FloatArray) -> float:
-    if not len(differences):
-        return 1.0
-    if len(differences) > _EXACT:
-        return float(stats.wilcoxon(differences, method="approx").pvalue)
-    # Twice the rank is a whole number even where ties share it.
-    ranks = np.rint(2 * stats.rankdata(np.abs(differences))).astype(np.intp)
-    # Under the null each rank is positive or negative with equal chance: the distribution of the
-    # positive sum grows rank by rank.
-    chance = np.zeros(ranks.sum() + 1)
-    chance[0] = 1.0
-    for rank in ranks:
-        chance[rank:] = (chance[rank:] + chance[:-rank]) / 2
-        chance[:rank] /= 2
-    positive = int(ranks[differences > 0].sum())
-    smaller = min(positive, int(ranks.sum()) - positive)
-    return float(min(1.0, 2 * chance[: smaller + 1].sum()))
+def _doubled_ranks(sizes: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Twice the mean rank of each size, and sums of t³ - t over ties of t sizes.
+
+    Twice the rank is a whole number even where ties share it. Zeros have no rank, and are no tie.
+
+    Args:
+        sizes: Ascending along the second axis, [m, n].
+
+    Returns:
+        Shapes [m, n] and [m].
+    """
+    place = np.broadcast_to(np.arange(sizes.shape[1]), sizes.shape)
+    edge = np.diff(sizes, axis=1) > 0
+    ends = np.ones((len(sizes), 1), dtype=np.bool_)
+    first = np.maximum.accumulate(np.where(np.hstack([ends, edge]), place, 0), axis=1)
+    behind = np.where(np.hstack([edge, ends]), place, sizes.shape[1])
+    last = np.minimum.accumulate(behind[:, ::-1], axis=1)[:, ::-1]
+    there = sizes > 0
+    zeros = np.count_nonzero(~there, axis=1)[:, None]
+    tied = np.where(there, (last - first + 1) ** 2 - 1, 0).sum(axis=1)
+    return np.where(there, first + last + 2 - 2 * zeros, 0), tied
+
+
+def _normal_p(
+    positive: NDArray[np.int64], pairs: NDArray[np.int64], ties: NDArray[np.int64]
+) -> FloatArray:
+    """Normal approximation, from the positive sum of doubled ranks; ties narrow its spread."""
+    spread = np.sqrt((pairs * (pairs + 1) * (2 * pairs + 1) - ties / 2) / 24)
+    z = (positive / 2 - pairs * (pairs + 1) / 4) / spread
+    p: FloatArray = 2 * special.ndtr(-np.abs(z))
+    return p
+
+
+@lru_cache(maxsize=256)
+def _chances(ranks: bytes) -> FloatArray:
+    """Chance that the positive sum of ``ranks`` (int64) is at most s, for s up to half of all.
+
+    Under the null each rank is positive or negative with equal chance: the number of ways to each
+    sum grows rank by rank. Comparisons without ties have the same ranks, and share this.
+    """
+    doubled = np.frombuffer(ranks, dtype=np.int64).tolist()
+    half, reached = sum(doubled) // 2, 0
+    ways = np.zeros(half + 1)
+    ways[0] = 1.0
+    for rank in doubled:
+        reached = min(reached + rank, half)
+        ways[rank : reached + 1] += ways[: reached + 1 - rank]
+    chances: FloatArray = np.cumsum(ways) * 0.5 ** len(doubled)
+    return chances
 
 
 def holm(p_values: ArrayLike) -> FloatArray:
@@ -159,7 +204,8 @@ def paired_tests(
     p, adjusted = np.full(methods, np.nan), np.full(methods, np.nan)
     if pairs:
         first, second = np.array(pairs).T
-        raw = wilcoxon_p(table[:, first] - table[:, second])
+        parts = np.array_split(np.arange(len(pairs)), len(table) * len(pairs) // _AT_ONCE + 1)
+        raw = np.concatenate([wilcoxon_p(table[:, first[k]] - table[:, second[k]]) for k in parts])
         mine = (first == best) | (second == best)
         rival = np.where(first == best, second, first)[mine]
         p[rival], adjusted[rival] = raw[mine], holm(raw)[mine]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from camzoo.core.errors import ConfigError
 from camzoo.metrics.base import CountMetric, Metric
 from camzoo.metrics.definitions import get_metric
-from camzoo.metrics.frames import groups, present
+from camzoo.metrics.frames import numbered, present
 from camzoo.metrics.grouped import mean_by
-from camzoo.metrics.statistics import bootstrap_interval
+from camzoo.metrics.statistics import Interval, bootstrap_interval
 from camzoo.metrics.status import Status
 
 #: What a line of a table is about; cases, patients, seeds and folds are summarised over.
@@ -62,7 +63,7 @@ def summarise(
     metric: str,
     by: Sequence[str] | None = None,
     *,
-    level: float = 0.95,
+    level: float | None = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Summarise a metric over cases.
@@ -75,7 +76,7 @@ def summarise(
         rows: Result rows.
         metric: Name of a metric (``camzoo list metrics``).
         by: Columns that make a group; those of :data:`CELL` that the rows have, when left out.
-        level: Level of the confidence interval.
+        level: Level of the confidence interval; without one, no interval is drawn.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -92,43 +93,54 @@ def summarise(
     Raises:
         ConfigError: The rows lack a column, a case its number, or a failed case its worst case.
     """
-    keys = present(rows, CELL) if by is None else by
-    chosen = get_metric(metric)
     graded = grade(rows, metric)
-    graded["unit"] = graded.groupby(["patient", "case"]).ngroup()
-    return pd.DataFrame(
-        key | _line(group, chosen, level, seed) for key, group in groups(graded, keys)
+    group, lines = numbered(graded, present(rows, CELL) if by is None else by)
+    unit, units = numbered(graded, ["patient", "case"])
+    _, first, case = np.unique(group * len(units) + unit, return_index=True, return_inverse=True)
+    per_case: dict[str, NDArray[Any]] = {
+        name: mean_by(case, graded[name].to_numpy(dtype=np.float64), len(first))
+        for name in ("value", "value_with_failures", "empty", "failed")
+    }
+    per_case["patient"] = numbered(graded, ["patient"])[0][first]
+    ends = np.searchsorted(group[first], range(len(lines) + 1))
+    numbers = [
+        _line({name: of[start:end] for name, of in per_case.items()}, level, seed)
+        for start, end in pairwise(ends)
+    ]
+    return pd.concat(
+        [
+            lines,
+            pd.DataFrame(numbers),
+            _pooled(rows, group, get_metric(metric)).reindex(lines.index),
+            _over_seeds(graded, group).reindex(lines.index),
+        ],
+        axis=1,
     )
 
 
-def _line(group: pd.DataFrame, metric: Metric, level: float, seed: int) -> dict[str, float]:
-    units, first, unit = np.unique(group["unit"], return_index=True, return_inverse=True)
-    per_case = {
-        name: mean_by(unit, group[name].to_numpy(dtype=np.float64), len(units))
-        for name in ("value", "value_with_failures", "empty", "failed")
-    }
+def _line(per_case: Mapping[str, NDArray[Any]], level: float | None, seed: int) -> dict[str, float]:
+    """The numbers of one group, from those of its cases."""
     defined = ~np.isnan(per_case["value"])
-    patients = group["patient"].to_numpy()[first][defined]
+    patients = per_case["patient"][defined]
     return {
         **_spread(per_case["value"][defined], patients, level, seed),
         "n_empty": int(np.count_nonzero(per_case["empty"] == 1)),
         "n_failed": int(np.count_nonzero(per_case["failed"])),
         "n_patients": len(np.unique(patients)),
-        "n_seeds": group["seed"].nunique() if "seed" in group else 1,
         "mean_with_failures": _mean(per_case["value_with_failures"]),
-        "pooled": _pooled(group, metric),
-        **_over_seeds(group),
     }
 
 
 def _spread(
-    values: NDArray[np.float64], patients: NDArray[Any], level: float, seed: int
+    values: NDArray[np.float64], patients: NDArray[Any], level: float | None, seed: int
 ) -> dict[str, float]:
     if not values.size:
         return {**dict.fromkeys(_SPREAD, float("nan")), "n": 0}
     q1, median, q3 = np.percentile(values, [25, 50, 75])
     std = values.std(ddof=1) if len(values) > 1 else float("nan")
-    low, high = bootstrap_interval(values, patients, level=level, seed=seed)
+    low, high = Interval(np.nan, np.nan)
+    if level is not None:
+        low, high = bootstrap_interval(values, patients, level=level, seed=seed)
     numbers = (values.mean(), std, median, q1, q3, low, high)
     return {**dict(zip(_SPREAD, map(float, numbers), strict=True)), "n": len(values)}
 
@@ -138,30 +150,30 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(there.mean()) if there.size else float("nan")
 
 
-def _pooled(group: pd.DataFrame, metric: Metric) -> float:
+def _pooled(rows: pd.DataFrame, group: NDArray[np.intp], metric: Metric) -> pd.Series[float]:
     """The ratio of the voxel counts of all cases together, averaged over organs that are there.
 
     A missing prediction counts as one without voxels.
     """
     if not isinstance(metric, CountMetric) or not metric.pooled:
-        return float("nan")
-    counts = group[_COUNTS].astype("Float64").fillna(0).astype("float64")
-    organs = group["organ"] if "organ" in group else pd.Series("", index=group.index)
-    sums = counts.groupby(organs.to_numpy()).sum()
-    sums = sums[sums["n_ref"] > 0]
-    return float(metric.derive(sums).mean()) if len(sums) else float("nan")
-
-
-def _over_seeds(group: pd.DataFrame) -> dict[str, float]:
-    """How far the means of the seeds lie apart; NaN for one seed."""
-    if "seed" not in group or group["seed"].nunique() < 2:
-        return dict.fromkeys(("seed_std", "seed_low", "seed_high"), float("nan"))
-    means = group.groupby("seed")["value"].mean()
-    return {
-        "seed_std": float(means.std(ddof=1)),
-        "seed_low": float(means.min()),
-        "seed_high": float(means.max()),
+        return pd.Series(name="pooled", dtype="float64")
+    counts = {
+        name: np.nan_to_num(rows[name].to_numpy("float64", na_value=np.nan)) for name in _COUNTS
     }
+    organ, _ = numbered(rows, present(rows, ["organ"]))
+    sums = pd.DataFrame(counts).groupby([group, organ]).sum()
+    found: pd.Series[float] = metric.derive(sums[sums["n_ref"] > 0]).groupby(level=0).mean()
+    return found.rename("pooled")
+
+
+def _over_seeds(graded: pd.DataFrame, group: NDArray[np.intp]) -> pd.DataFrame:
+    """How many seeds a group has, and how far their means lie apart; NaN for one seed."""
+    seeds = graded["seed"] if "seed" in graded else pd.Series(0, index=graded.index)
+    means = graded["value"].groupby([group, seeds.to_numpy()]).mean().groupby(level=0)
+    apart = means.agg(seed_std="std", seed_low="min", seed_high="max")
+    n_seeds = means.size()
+    found: pd.DataFrame = apart.where(n_seeds > 1).assign(n_seeds=n_seeds)
+    return found
 
 
 def _require(rows: pd.DataFrame, lacking: pd.Series[bool], what: str) -> None:

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import torch
-
 from camzoo.core.processor import native_bf16
 
 if TYPE_CHECKING:
+    import torch
+
     from camzoo.config import BenchConfig, Precision
 
 #: Sections of the settings that have a precision, and what they run.
@@ -47,6 +47,8 @@ def choose_precision(asked: Precision, device: torch.device) -> Choice:
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
     """Autocast to bfloat16 where ``precision`` says so, or comes to it on ``device``."""
+    import torch  # not on top: tables say in words what networks ran in, and run none
+
     used = choose_precision(precision, device).used
     return torch.autocast(device.type, torch.bfloat16, enabled=used == "bf16")
 

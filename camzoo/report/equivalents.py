@@ -23,6 +23,8 @@ def merge_equivalents(
     Returns:
         The rows, and a note on what was merged and how far rounding drove the numbers apart.
     """
+    if not groups:
+        return rows, ""
     notes = []
     lines = _lines(rows)
     for group in groups:
@@ -33,8 +35,8 @@ def merge_equivalents(
         rows = rows[~lines.isin(there[1:])]
         first = lines.loc[rows.index] == there[0]
         rows = rows.assign(
-            method=rows["method"].mask(first, EQUALS.join(there)),
-            variant=rows["variant"].mask(first, ""),
+            method=rows["method"].astype(object).mask(first, EQUALS.join(there)),
+            variant=rows["variant"].astype(object).mask(first, ""),
         )
         lines = _lines(rows)
         notes.append(
@@ -46,7 +48,8 @@ def merge_equivalents(
 
 def _lines(rows: pd.DataFrame) -> pd.Series[str]:
     """How tables call the method of each row."""
-    return (rows["method"].astype(str) + " " + rows["variant"].fillna("").astype(str)).str.strip()
+    method, variant = (rows[name].astype(object).fillna("") for name in ("method", "variant"))
+    return (method.astype(str) + " " + variant.astype(str)).str.strip()
 
 
 def _difference(rows: pd.DataFrame, one: str, other: str) -> float:

@@ -10,11 +10,12 @@ from camzoo.evaluate.rows import NO_THRESHOLD, line_name, unknown_metrics
 from camzoo.metrics.definitions import get_metric, stored_metrics
 from camzoo.metrics.frames import groups
 from camzoo.metrics.subregions import WHOLE
+from camzoo.metrics.summary import summarise
 from camzoo.registries import metrics as registry
-from camzoo.report.table_cells import NONE, mean_std, spread, summary
+from camzoo.report.table_cells import LINE, NONE, mean_std, spread
 from camzoo.report.tables import HEADLINE
 
-_LINE: Final = ("stage", "method", "variant", "supervision")
+_LINE: Final = ["stage", *LINE]
 
 
 def heading(name: str) -> str:
@@ -41,12 +42,13 @@ def further_table(rows: pd.DataFrame) -> pd.DataFrame:
     unknown = [name for name in unknown_metrics(rows) if rows[name].notna().any()]
     if not known and not unknown:
         return pd.DataFrame()
+    sums = {name: summarise(rows, name, _LINE, level=None).to_dict("records") for name in known}
     return pd.DataFrame(
         {"stage": key["stage"], "method": line_name(key["method"], key["variant"])}
-        | {heading(name): spread(summary(mine, name), 1) for name in known}
+        | {heading(name): spread(sums[name][position], 1) for name in known}
         | {
             name: mean_std(mine[name].dropna()) if mine[name].notna().any() else NONE
             for name in unknown
         }
-        for key, mine in groups(rows, _LINE)
+        for position, (key, mine) in enumerate(groups(rows[[*_LINE, *unknown]], _LINE))
     )

@@ -162,7 +162,7 @@ def _oracles(rows: pd.DataFrame) -> list[str]:
 
 def _thresholds(record: Record, rows: pd.DataFrame) -> list[str]:
     """How flat the DSC is over thresholds; equal methods are shown once."""
-    first = rows["method"].str.partition(EQUALS)[0].unique()
+    first = {name.partition(EQUALS)[0] for name in rows["method"].unique()}
     curves = record.curves[record.curves["method"].isin(first)]
     return [
         "### DSC of the training slices over thresholds\n",

@@ -20,11 +20,10 @@ from camzoo.report.table_cells import (
     comparison,
     coverage,
     measured,
-    methods,
     number,
     ranked,
     spread,
-    summary,
+    summaries,
 )
 from camzoo.report.words import meanings
 
@@ -48,19 +47,22 @@ def ranking(
     mine = rows[rows["protocol"] == protocol]
     order = comparison(mine)
     others = others_shown(mine, more)
-    best = rows[rows["protocol"] == Protocol.ORACLE.value]
+    best = {
+        line["method"]: numbers["dsc"]["mean"]
+        for line, numbers in summaries(rows[rows["protocol"] == Protocol.ORACLE.value], ["dsc"])
+    }
     lines = []
-    for line, part in methods(mine):
-        dsc = summary(part, "dsc")
+    for line, numbers in summaries(mine, ["dsc", *_DISTANCES, *others], sure="dsc"):
+        dsc = numbers["dsc"]
         lines.append(
             {"method": line["method"]}
-            | measured(part, "dsc")
+            | measured(numbers, "dsc")
             | certainty(dsc)
             | {"pooled DSC (%)": number(100 * dsc["pooled"])}
-            | _gap(best[best["method"] == line["method"]], dsc["mean"])
-            | measured(part, *_DISTANCES)
-            | {heading(name): spread(summary(part, name), 1) for name in others}
-            | coverage(part, dsc)
+            | _gap(best.get(line["method"]), dsc["mean"])
+            | measured(numbers, *_DISTANCES)
+            | {heading(name): spread(numbers[name], 1) for name in others}
+            | coverage(numbers)
             | order.get(line["method"], {})
             | {"_rank": -dsc["mean_with_failures"]}
         )
@@ -69,9 +71,9 @@ def ranking(
     return table
 
 
-def _gap(best: pd.DataFrame, mean: float) -> dict[str, str]:
+def _gap(best: float | None, mean: float) -> dict[str, str]:
     """How much better the oracle looks; no cell for masks, which have none."""
-    return {"gap": number(100 * (summary(best, "dsc")["mean"] - mean))} if len(best) else {}
+    return {} if best is None else {"gap": number(100 * (best - mean))}
 
 
 def others_shown(rows: pd.DataFrame, more: Sequence[str] = ()) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from camzoo.core.errors import DamagedError
 from camzoo.core.text import plain
@@ -75,7 +76,7 @@ def _require_identity(path: Path, manifest: Manifest, frame: pd.DataFrame) -> No
     strange = _texts(frame["organ"]) - set(manifest["dataset"]["organs"])
     _require(path, not strange, f"{MANIFEST} knows no organ {_listed(strange)}")
     cells = {(cell["fold"], cell["seed"]) for cell in manifest["cells"]}
-    found_cells = set(frame[["fold", "seed"]].itertuples(index=False, name=None))
+    found_cells = set(frame[["fold", "seed"]].drop_duplicates().itertuples(index=False, name=None))
     odd = sorted(found_cells - cells)
     _require(path, not odd, f"{MANIFEST} knows no fold and seed {_listed(odd)}")
     _require_subsets(path, manifest, frame)
@@ -109,29 +110,54 @@ def _require_curves(path: Path, manifest: Manifest, curves: pd.DataFrame) -> Non
     for name in COLUMNS:
         _require(path, not curves[name].isna().any(), f"{name} is missing in some rows")
     _require_identity(path, manifest, curves)
-    twice = curves.duplicated(_CURVE)
-    _require(path, not twice.any(), f"{_first(curves, twice)} stands twice")
     tp, n_pred, n_ref = (curves[name] for name in _COUNTS)
     wrong = (tp < 0) | (tp > n_pred) | (tp > n_ref) | ~curves["threshold"].between(0, 1)
-    _require(path, not wrong.any(), f"counts of {_first(curves, wrong)} cannot be")
+    _require(path, not wrong.any(), f"counts of {_first(curves, np.flatnonzero(wrong))} cannot be")
 
 
 def _require_same_counts(path: Path, rows: pd.DataFrame, curves: pd.DataFrame) -> None:
-    """Rows of maps are cut from the curves: at their threshold both have the same counts."""
-    of_maps = rows[(rows["protocol"] != NO_THRESHOLD) & (rows["region"] == WHOLE)]
-    if of_maps.empty:
+    """Rows of maps are cut from the curves: at their threshold both have the same counts.
+
+    Of curves no two may be of the same threshold; thresholds are compared to nine digits.
+    """
+    mapped = (rows["protocol"] != NO_THRESHOLD) & (rows["region"] == WHOLE)
+    of_maps = rows.loc[mapped, [*_CURVE, *_COUNTS]]
+    _require(path, of_maps.empty or not curves.empty, f"it is empty, and {ROWS} has rows of maps")
+    if curves.empty:
         return
-    _require(path, not curves.empty, f"it is empty, and {ROWS} has rows of maps")
-    keyed = curves.set_index(_rounded(curves))[list(_COUNTS)]
-    beside = keyed.reindex(_rounded(of_maps))
-    same = (beside.to_numpy() == of_maps[list(_COUNTS)].to_numpy()).all(axis=1)
-    wrong = pd.Series(~same, index=of_maps.index)
-    _require(path, same.all(), f"{ROWS} has other counts for {_first(of_maps, wrong)}")
+    swept, chosen = _numbers(curves, of_maps)
+    order = np.argsort(swept, kind="stable")
+    swept = swept[order]
+    twice = np.flatnonzero(np.diff(swept) == 0)
+    _require(path, not len(twice), f"{_first(curves, order[twice + 1])} stands twice")
+    place = np.searchsorted(swept, chosen).clip(max=len(swept) - 1)
+    same = swept[place] == chosen
+    for name in _COUNTS:
+        same &= curves[name].to_numpy()[order[place]] == of_maps[name].to_numpy()
+    wrong = np.flatnonzero(~same)
+    _require(path, not len(wrong), f"{ROWS} has other counts for {_first(of_maps, wrong)}")
 
 
-def _rounded(frame: pd.DataFrame) -> pd.MultiIndex:
-    """The key of curves; thresholds are compared to nine digits."""
-    return pd.MultiIndex.from_frame(frame[_CURVE].assign(threshold=frame["threshold"].round(9)))
+def _numbers(
+    curves: pd.DataFrame, of_maps: pd.DataFrame
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A number for the key of every row of both; -1 where the curves know a part of it not."""
+    swept, chosen = np.zeros(len(curves), np.int64), np.zeros(len(of_maps), np.int64)
+    strange = np.zeros(len(of_maps), np.bool_)
+    for name in _CURVE:
+        codes, known = _codes(curves[name])
+        mine, asked = _codes(of_maps[name])
+        beside = known.get_indexer(asked)[mine]
+        strange |= beside < 0
+        swept, chosen = swept * len(known) + codes, chosen * len(known) + beside
+    return swept, np.where(strange, -1, chosen)
+
+
+def _codes(column: pd.Series[Any]) -> tuple[NDArray[np.intp], pd.Index[Any]]:
+    """The position of each value among those that there are."""
+    values = column.round(9) if pd.api.types.is_float_dtype(column) else column
+    codes, known = pd.factorize(values, use_na_sentinel=False)
+    return codes, pd.Index(np.asarray(known))
 
 
 def _require_costs(path: Path, rows: pd.DataFrame, costs: Sequence[Cost]) -> None:
@@ -166,6 +192,7 @@ def _listed(values: Iterable[object]) -> str:
     return plain(", ".join(repr(value) for value in sorted(values, key=str)), 120)
 
 
-def _first(frame: pd.DataFrame, wrong: pd.Series[bool]) -> str:
-    row = frame.loc[wrong, _CURVE].iloc[0] if np.asarray(wrong).any() else pd.Series(dtype=object)
+def _first(frame: pd.DataFrame, wrong: NDArray[np.intp]) -> str:
+    """The key of the first row that is wrong."""
+    row = frame[_CURVE].iloc[wrong[0]] if len(wrong) else pd.Series(dtype=object)
     return ", ".join(f"{name} {plain(value, 60)}" for name, value in row.items() if value != "")

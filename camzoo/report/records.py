@@ -22,8 +22,13 @@ from camzoo.harness.manifest import (
     read_costs,
     read_manifest,
 )
+from camzoo.metrics.frames import present
 from camzoo.report.record_checks import require_consistent
+from camzoo.report.table_cells import LINE
 
+_COUNTS: Final = ["tp", "n_pred", "n_ref"]
+#: Rows that are summed at once: groups of all of them would take more memory than the rows.
+_AT_ONCE: Final = 500_000
 #: Of every run.
 FILES: Final = (ROWS, CURVES, MANIFEST)
 
@@ -35,7 +40,7 @@ class Record:
     Attributes:
         run: Its name.
         rows: Result rows.
-        curves: Counts of every method, case, organ and threshold.
+        curves: Counts of every method, fold, seed, subset, organ and threshold, all cases together.
         manifest: Configuration, environment, split.
         costs: What each baseline took, by fold and seed.
     """
@@ -75,14 +80,23 @@ def read_record(folder: Path) -> Record:
     # Before there was a version, there were no checksums.
     if "schema" in manifest or (folder / SUMS).exists():
         verify_sums(folder, files_of(folder), run_again)
-    rows, curves, costs = (
-        read_rows(folder / ROWS),
-        read_curves(folder, run_again),
-        read_costs(folder),
-    )
+    rows, costs = read_rows(folder / ROWS), read_costs(folder)
     require_sound(rows, str(folder / ROWS))
+    curves = read_curves(folder, run_again, categories=True)
     require_consistent(folder, manifest, rows, curves, costs)
-    return Record(manifest["run"], rows, curves, manifest, costs)
+    return Record(manifest["run"], rows, _summed(curves), manifest, costs)
+
+
+def _summed(curves: pd.DataFrame) -> pd.DataFrame:
+    """Counts summed over cases: all that pages show of curves, and hundreds of times smaller."""
+    keys = present(curves, (*LINE, "fold", "seed", "subset", "organ", "threshold"))
+    counts = [
+        curves[start : start + _AT_ONCE].groupby(keys, observed=True)[_COUNTS].sum()
+        for start in range(0, len(curves), _AT_ONCE)
+    ]
+    if not counts:
+        return curves
+    return pd.concat(counts).groupby(keys, observed=True).sum().reset_index()
 
 
 def files_of(folder: Path) -> tuple[str, ...]:

@@ -10,10 +10,11 @@ import pandas as pd
 
 from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION, line_name
+from camzoo.metrics.frames import groups
 from camzoo.metrics.subregions import THIRDS, WHOLE
 from camzoo.report import table_cells as cells
 from camzoo.report.reported_volumes import reported_volumes
-from camzoo.report.table_cells import NONE, methods, ranked
+from camzoo.report.table_cells import LINE, NONE, Summaries, named, ranked, summaries
 from camzoo.report.tables import pooled_means
 
 #: What is measured of a baseline, in time.
@@ -43,19 +44,18 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
     paper = reported_volumes(*_subject(rows))
     order, complete = _order(rows), _complete(rows)
     lines: list[dict[str, Any]] = []
-    for line, mine in methods(rows):
-        dsc, name = cells.summary(mine, "dsc"), line["method"]
-        counts = cells.coverage(mine, dsc)
+    for line, numbers in summaries(rows, cells.SHOWN, sure="dsc"):
+        name, counts = line["method"], cells.coverage(numbers)
         del counts["nothing there"]
         counts["volumes"] += "" if name in complete else " (incomplete)"
         lines.append(
             line
-            | cells.measured(mine)
-            | cells.certainty(dsc)
+            | cells.measured(numbers)
+            | cells.certainty(numbers["dsc"])
             | counts
             | order.get(name, {})
             | _paper(paper, name)
-            | {"_rank": (name not in complete, -dsc["mean"])}
+            | {"_rank": (name not in complete, -numbers["dsc"]["mean"])}
         )
     there = {line["method"] for line in lines}
     absent = dict.fromkeys((*failed, *paper))
@@ -72,14 +72,10 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
 def segmentation_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
     """DSC of the test volumes by organ, in the order of their mean."""
     rows = rows[(rows["stage"] == SEGMENTATION) & (rows["region"] == WHOLE)]
-    lines = []
-    for line, mine in methods(rows):
-        organs = {
-            str(o): cells.measured(part, "dsc")[cells.title("dsc")]
-            for o, part in mine.groupby("organ")
-        }
-        lines.append(line | organs | {"_rank": -cells.summary(mine, "dsc")["mean"]})
-    return ranked(lines)
+    lines = {line["method"]: line | _mean_rank(of) for line, of in summaries(rows, ["dsc"])}
+    for line, numbers in summaries(rows, ["dsc"], ["organ"]):
+        lines[line["method"]] |= {line["organ"]: _dsc(numbers)}
+    return ranked(list(lines.values()))
 
 
 def segmentation_region_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -91,14 +87,14 @@ def segmentation_region_table(rows: pd.DataFrame) -> pd.DataFrame:
     for position, region in enumerate((WHOLE, *THIRDS)):
         part = rows[rows["region"] == region]
         paper = reported_volumes(*_subject(rows), region)
-        for line, mine in methods(part):
+        for line, numbers in summaries(part, cells.SHOWN):
             lines.append(
                 {"region": region}
                 | line
-                | cells.measured(mine)
-                | {"failed": f"{int(cells.summary(mine, 'dsc')['n_failed'])}"}
+                | cells.measured(numbers)
+                | {"failed": f"{numbers['dsc']['n_failed']}"}
                 | _paper(paper, line["method"])
-                | {"_rank": (position, -cells.summary(mine, "dsc")["mean"])}
+                | {"_rank": (position, -numbers["dsc"]["mean"])}
             )
     return ranked(lines)
 
@@ -106,15 +102,20 @@ def segmentation_region_table(rows: pd.DataFrame) -> pd.DataFrame:
 def learnt_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Labels of the training slices that baselines learnt, as volumes; empty where none has any."""
     rows = rows[(rows["stage"] == PSEUDO_MASK) & (rows["region"] == WHOLE)]
-    lines = []
-    for line, mine in methods(rows):
-        pooled, volumes = pooled_means(mine), cells.measured(mine, "dsc")[cells.title("dsc")]
-        lines.append(
+    if not len(rows):
+        return pd.DataFrame()
+    pooled = {
+        named(key)["method"]: mine["dsc"] for key, mine in groups(pooled_means(rows, LINE), LINE)
+    }
+    return ranked(
+        [
             line
-            | {"pooled DSC (%)": cells.mean_std(pooled), "DSC of volumes (%)": volumes}
-            | {"_rank": -float(pooled.mean())}
-        )
-    return ranked(lines) if lines else pd.DataFrame()
+            | {"pooled DSC (%)": cells.mean_std(pooled[line["method"]])}
+            | {"DSC of volumes (%)": _dsc(numbers)}
+            | {"_rank": -float(pooled[line["method"]].mean())}
+            for line, numbers in summaries(rows, ["dsc"])
+        ]
+    )
 
 
 def cost_table(costs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -137,6 +138,14 @@ def cost_table(costs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             }
         )
     return ranked(lines)
+
+
+def _dsc(numbers: Summaries) -> str:
+    return cells.measured(numbers, "dsc")[cells.title("dsc")]
+
+
+def _mean_rank(numbers: Summaries) -> dict[str, float]:
+    return {"_rank": -numbers["dsc"]["mean"]}
 
 
 def _subject(rows: pd.DataFrame) -> tuple[str, tuple[str, ...]]:

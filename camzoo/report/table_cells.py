@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,19 +14,63 @@ from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.frames import groups
 from camzoo.metrics.summary import summarise
 
+#: Columns that make a line of a table.
+LINE: Final = ("method", "variant", "supervision")
+#: What :func:`camzoo.metrics.summary.summarise` says of one line, by metric.
+Summaries = Mapping[str, Mapping[str, Any]]
 #: Where there is no number.
 NONE: Final = "n/a"
 #: Metrics of volumes that every table shows.
 SHOWN: Final = ("dsc", "asd_mm", "mad_mm")
 #: What a difference has to reach to be believed.
 LEVEL: Final = 0.05
+#: Level of confidence intervals.
+_CERTAIN: Final = 0.95
 
 
 def methods(rows: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
     """Yield for each method the cells that name it, and its rows."""
-    for key, mine in groups(rows, ["method", "variant", "supervision"]):
-        name = line_name(key["method"], key["variant"])
-        yield {"method": name, "supervision": key["supervision"]}, mine
+    for key, mine in groups(rows, LINE):
+        yield named(key), mine
+
+
+def named(key: Mapping[str, Any]) -> dict[str, str]:
+    """The cells that name a method."""
+    return {
+        "method": line_name(key["method"], key["variant"]),
+        "supervision": key["supervision"],
+    }
+
+
+def summaries(
+    rows: pd.DataFrame, metrics: Iterable[str], by: Sequence[str] = (), *, sure: str = ""
+) -> list[tuple[dict[str, Any], Summaries]]:
+    """Sum up metrics for each method, and value of ``by``, over cases.
+
+    Organs of a case are averaged first. All methods are summed up at once.
+
+    Args:
+        rows: Of one table.
+        metrics: Their names.
+        by: More columns that tell lines apart.
+        sure: The metric whose interval is drawn, if any: that takes most of the time.
+
+    Returns:
+        Cells that name the line, with its values of ``by``; and its numbers by metric.
+    """
+    keys = [*LINE, *by]
+    found = {
+        name: summarise(rows, name, keys, level=_CERTAIN if name == sure else None)
+        for name in metrics
+    }
+    lines = zip(*(frame.to_dict("records") for frame in found.values()), strict=True)
+    return [
+        (
+            named(line[0]) | {name: line[0][name] for name in by},
+            dict(zip(found, line, strict=True)),
+        )
+        for line in lines
+    ]
 
 
 def comparison(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
@@ -65,35 +109,30 @@ def enough_patients(compared: pd.DataFrame) -> bool:
     return bool(lines * (lines - 1) / 2 * 2 / 2**patients < LEVEL)
 
 
-def summary(rows: pd.DataFrame, metric: str) -> Mapping[str, float]:
-    """One line over all cases; organs of a case are averaged first."""
-    line = summarise(rows, metric, ["method"]).iloc[0]
-    return {str(name): value for name, value in line.items()}
-
-
 def title(metric: str) -> str:
     """What the column of a metric is called: its name and unit."""
     chosen = get_metric(metric)
     return f"{chosen.label} ({chosen.unit or '%'})"
 
 
-def measured(rows: pd.DataFrame, *names: str) -> dict[str, str]:
+def measured(numbers: Summaries, *names: str) -> dict[str, str]:
     """Mean ± sample standard deviation over cases, by title; of :data:`SHOWN` without ``names``."""
     return {
-        title(name): spread(summary(rows, name), 1 if get_metric(name).unit else 100)
+        title(name): spread(numbers[name], 1 if get_metric(name).unit else 100)
         for name in names or SHOWN
     }
 
 
 def certainty(line: Mapping[str, float]) -> dict[str, str]:
-    """How far a :func:`summary` may be trusted, in percent: over patients, and over seeds."""
+    """How far a line may be trusted, in percent: over patients, and over seeds."""
     return {"95 % interval": interval(line), **over_seeds(line)}
 
 
-def coverage(rows: pd.DataFrame, dsc: Mapping[str, float]) -> dict[str, str]:
-    """How many volumes count, and what those that failed would cost; ``dsc`` sums them up."""
+def coverage(numbers: Summaries) -> dict[str, str]:
+    """How many volumes count, and what those that failed would cost."""
+    dsc = numbers["dsc"]
     return {
-        "ASD with failures": number(summary(rows, "asd_mm")["mean_with_failures"]),
+        "ASD with failures": number(numbers["asd_mm"]["mean_with_failures"]),
         "volumes": f"{int(dsc['n'])}",
         "nothing there": f"{int(dsc['n_empty'])}",
         "failed": f"{int(dsc['n_failed'])}",
@@ -112,21 +151,21 @@ def mean_std(values: pd.Series[float]) -> str:
 
 
 def interval(line: Mapping[str, float] | pd.Series[Any]) -> str:
-    """Confidence interval of a :func:`summary`, in percent."""
+    """Confidence interval of a line, in percent."""
     if not np.isfinite(line["ci_low"]):  # a single patient has none
         return NONE
     return f"{100 * line['ci_low']:.1f} to {100 * line['ci_high']:.1f}"
 
 
 def over_seeds(line: Mapping[str, float]) -> dict[str, str]:
-    """Lowest and highest mean of a seed of a :func:`summary`, in percent; no cell for one seed."""
+    """Lowest and highest mean of a seed, in percent; no cell for one seed."""
     if not np.isfinite(line["seed_low"]):
         return {}
     return {"seeds": f"{100 * line['seed_low']:.1f} to {100 * line['seed_high']:.1f}"}
 
 
-def spread(line: Mapping[str, float] | pd.Series[Any], factor: float) -> str:
-    """Mean ± sample standard deviation over cases of a :func:`summary`, times ``factor``."""
+def spread(line: Mapping[Any, Any], factor: float) -> str:
+    """Mean ± sample standard deviation over cases, times ``factor``."""
     if not np.isfinite(line["mean"]):
         return NONE
     std = f" ± {factor * line['std']:.2f}" if np.isfinite(line["std"]) else ""

@@ -10,20 +10,24 @@ import pandas as pd
 
 from camzoo.core.protocol import Protocol
 from camzoo.core.supervision import Supervision
+from camzoo.evaluate.rows import line_name
+from camzoo.metrics.frames import groups
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report import reported
 from camzoo.report.equivalents import EQUALS
 from camzoo.report.table_cells import (
+    LINE,
     NONE,
+    SHOWN,
     certainty,
     comparison,
     coverage,
     mean_std,
     measured,
-    methods,
+    named,
     ranked,
-    summary,
+    summaries,
 )
 
 #: The protocol that numbers are believed by: thresholds from patients that are not scored.
@@ -49,16 +53,17 @@ def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
     rows = _whole(rows, "train")
     organs = tuple(sorted(rows["organ"].unique()))
     dataset = str(rows["dataset"].iloc[0])
+    thresholds, protocols = _thresholds(rows), _protocols(rows)
     lines = []
-    for line, mine in methods(rows):
-        values = {protocol: _cell_means(mine, protocol) for protocol in _protocols(rows)}
-        paper = [reported.pooled_dsc(dataset, name, organs) for name in _names(mine)]
+    for key, mine in groups(pooled_means(rows, [*LINE, "protocol"]), LINE):
+        values = {p: mine.loc[mine["protocol"] == p, "dsc"] for p in protocols}
+        paper = [reported.pooled_dsc(dataset, name, organs) for name in _names(key)]
         lines.append(
-            line
+            named(key)
             | {protocol: mean_std(value) for protocol, value in values.items()}
             | {
                 "gap": _gap(values),
-                "threshold": _thresholds(mine),
+                "threshold": thresholds[tuple(key.values())],
                 "paper": _paper(paper) or NONE,
                 "_rank": -float(values[HEADLINE.value].mean()),
             }
@@ -70,19 +75,25 @@ def pooled_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Pooled DSC of the training slices per organ: headline protocol, with oracle and paper."""
     rows = _whole(rows, "train")
     dataset = str(rows["dataset"].iloc[0])
+    keys = [*LINE, "protocol"]
+    pooled = pooled_dsc(rows, [*keys, "fold", "seed"])
+    found = pooled.assign(dsc=100 * pooled["dsc"]).pivot_table(
+        index=[*LINE, "organ"], columns="protocol", values="dsc", observed=True
+    )
+    ranks = pooled_means(rows, keys).groupby(keys, observed=True)["dsc"].mean()
     lines = []
-    for line, mine in methods(rows):
+    for key, mine in groups(found.reset_index(), LINE):
         cells = {}
-        for organ, part in mine.groupby("organ"):
-            validated = _cell_means(part, HEADLINE.value).mean()
-            oracle = _cell_means(part, Protocol.ORACLE.value).mean()
+        for organ, validated, oracle in zip(
+            mine["organ"], mine[HEADLINE.value], mine[Protocol.ORACLE.value], strict=True
+        ):
             paper = _paper(
-                reported.pooled_dsc_of_organ(dataset, name, str(organ)) for name in _names(mine)
+                reported.pooled_dsc_of_organ(dataset, name, str(organ)) for name in _names(key)
             )
             beside = f", paper {paper}" if paper else ""
             cells[str(organ)] = f"{validated:.2f} (oracle {oracle:.2f}{beside})"
-        mean = float(_cell_means(mine, HEADLINE.value).mean())
-        lines.append(line | cells | {"_rank": -mean})
+        rank = -ranks[*key.values(), HEADLINE.value]
+        lines.append(named(key) | cells | {"_rank": rank})
     return ranked(lines)
 
 
@@ -92,16 +103,15 @@ def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["protocol"] == HEADLINE.value]
     order = comparison(rows)
     lines = []
-    for line, mine in methods(rows):
-        dsc = summary(mine, "dsc")
+    for line, numbers in summaries(rows, SHOWN, sure="dsc"):
         lines.append(
             line
-            | measured(mine, "dsc")
-            | certainty(dsc)
-            | measured(mine, "asd_mm", "mad_mm")
-            | coverage(mine, dsc)
+            | measured(numbers, "dsc")
+            | certainty(numbers["dsc"])
+            | measured(numbers, "asd_mm", "mad_mm")
+            | coverage(numbers)
             | order.get(line["method"], {})
-            | {"_rank": -dsc["mean"]}
+            | {"_rank": -numbers["dsc"]["mean"]}
         )
     return ranked(lines)
 
@@ -109,14 +119,16 @@ def volume_table(rows: pd.DataFrame) -> pd.DataFrame:
 def protocol_table(rows: pd.DataFrame) -> pd.DataFrame:
     """DSC, ASD and MAD of the test patients' volumes by method and protocol."""
     rows = _whole(rows, "test")
-    lines = []
-    for line, mine in methods(rows):
-        headline = mine[mine["protocol"] == HEADLINE.value]["dsc"].mean()
-        for position, protocol in enumerate(_protocols(rows)):
-            part = mine[mine["protocol"] == protocol]
-            rank = (-headline, position)
-            lines.append(line | {"protocol": protocol} | measured(part) | {"_rank": rank})
-    return ranked(lines)
+    order = _protocols(rows)
+    means = _mean_dsc(rows[rows["protocol"] == HEADLINE.value])
+    return ranked(
+        [
+            line
+            | measured(numbers)
+            | {"_rank": (-means[line["method"]], order.index(line["protocol"]))}
+            for line, numbers in summaries(rows, SHOWN, ["protocol"])
+        ]
+    )
 
 
 def region_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -126,17 +138,20 @@ def region_table(rows: pd.DataFrame) -> pd.DataFrame:
     """
     rows = rows[(rows["subset"] == "test") & (rows["protocol"] == HEADLINE.value)]
     rows = rows[rows["region"] != WHOLE]
-    lines = []
-    for line, mine in methods(rows):
-        for region, part in mine.groupby("region"):
-            failed = f"{int(summary(part, 'dsc')['n_failed'])}"
-            lines.append(
-                line
-                | {"region": region}
-                | measured(part)
-                | {"failed": failed, "_rank": (-mine["dsc"].mean(), region)}
-            )
-    return ranked(lines) if lines else pd.DataFrame()
+    if not len(rows):
+        return pd.DataFrame()
+    means = _mean_dsc(rows)
+    return ranked(
+        [
+            line
+            | measured(numbers)
+            | {
+                "failed": f"{numbers['dsc']['n_failed']}",
+                "_rank": (-means[line["method"]], line["region"]),
+            }
+            for line, numbers in summaries(rows, SHOWN, ["region"])
+        ]
+    )
 
 
 def pooled_dsc(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -145,15 +160,17 @@ def pooled_dsc(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     Returns:
         The columns of ``by``, organ, dsc; organs that no reference shows are left out.
     """
-    sums = rows.groupby([*by, "organ"])[["tp", "n_pred", "n_ref"]].sum()
+    sums = rows.groupby([*by, "organ"], observed=True)[["tp", "n_pred", "n_ref"]].sum()
     sums = sums[sums["n_ref"] > 0]
     counts = (sums[name].to_numpy(np.float64) for name in ("tp", "n_pred", "n_ref"))
     return sums.assign(dsc=dice(*counts))["dsc"].reset_index()
 
 
-def pooled_means(rows: pd.DataFrame) -> pd.Series[float]:
-    """Pooled DSC in percent, averaged over organs: a value per fold and seed."""
-    return pooled_dsc(rows, ["fold", "seed"]).groupby(["fold", "seed"])["dsc"].mean() * 100
+def pooled_means(rows: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Pooled DSC in percent, averaged over organs: a row per value of ``by``, fold and seed."""
+    keys = [*by, "fold", "seed"]
+    means = pooled_dsc(rows, keys).groupby(keys, observed=True)["dsc"].mean() * 100
+    return means.reset_index()
 
 
 def _whole(rows: pd.DataFrame, subset: str) -> pd.DataFrame:
@@ -161,9 +178,16 @@ def _whole(rows: pd.DataFrame, subset: str) -> pd.DataFrame:
     return rows[(rows["subset"] == subset) & (rows["region"] == WHOLE)]
 
 
-def _names(rows: pd.DataFrame) -> list[str]:
+def _names(key: Mapping[str, str]) -> list[str]:
     """Methods of a line, which several may share."""
-    return str(rows["method"].iloc[0]).split(EQUALS)
+    return key["method"].split(EQUALS)
+
+
+def _mean_dsc(rows: pd.DataFrame) -> dict[str, float]:
+    """Mean over all rows of a method, by its name in tables."""
+    means = rows.groupby(list(LINE), observed=True)["dsc"].mean().reset_index()
+    names = map(line_name, means["method"], means["variant"])
+    return dict(zip(names, means["dsc"], strict=True))
 
 
 def _paper(numbers: Iterable[float | None]) -> str:
@@ -172,20 +196,19 @@ def _paper(numbers: Iterable[float | None]) -> str:
 
 def _protocols(rows: pd.DataFrame) -> list[str]:
     """Protocols of the rows, the headline first."""
-    there = set(rows["protocol"])
+    there = set(rows["protocol"].unique())
     order = [HEADLINE, *(p for p in Protocol if p is not HEADLINE)]
     return [p.value for p in order if p.value in there]
 
 
-def _cell_means(rows: pd.DataFrame, protocol: str) -> pd.Series[float]:
-    return pooled_means(rows[rows["protocol"] == protocol])
-
-
-def _thresholds(rows: pd.DataFrame) -> str:
-    """The validated threshold; a range where folds or seeds differ."""
-    chosen = rows.loc[rows["protocol"] == HEADLINE.value, "threshold"]
-    low, high = chosen.min(), chosen.max()
-    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+def _thresholds(rows: pd.DataFrame) -> dict[tuple[str, ...], str]:
+    """The validated threshold of each method; a range where folds or seeds differ."""
+    chosen = rows[rows["protocol"] == HEADLINE.value].groupby(list(LINE), observed=True)
+    ends = chosen["threshold"].agg(["min", "max"])
+    return {
+        line: f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+        for line, low, high in ends.itertuples(name=None)
+    }
 
 
 def _gap(values: Mapping[str, pd.Series[float]]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camzoo.report.table_cells import mean_std, methods, ranked
+from camzoo.report.table_cells import LINE, mean_std, methods, ranked
 from camzoo.report.tables import pooled_dsc
 
 #: A threshold is as good as the best one within so many points of DSC.
@@ -27,10 +28,10 @@ def threshold_table(curves: pd.DataFrame) -> pd.DataFrame:
         Per method the width of the range of thresholds within :data:`WITHIN` points of the best,
         mean ± sample standard deviation over folds and seeds, and the mean DSC at some thresholds.
     """
-    curves = curves[curves["subset"] == "train"]
+    pooled = pooled_curves(curves[curves["subset"] == "train"], LINE)
     lines: list[dict[str, Any]] = []
-    for line, mine in methods(curves):
-        scores = pooled_curves(mine)
+    for line, mine in methods(pooled.reset_index()):
+        scores = mine[pooled.columns].dropna(axis=1, how="all")
         widths = pd.Series([width(scores.columns.to_numpy(), row) for row in scores.to_numpy()])
         mean = scores.mean()
         lines.append(
@@ -46,11 +47,15 @@ def threshold_table(curves: pd.DataFrame) -> pd.DataFrame:
     return ranked(lines)
 
 
-def pooled_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """Pooled DSC in percent, mean over organs: a row per fold and seed, a column per threshold."""
-    pooled = pooled_dsc(curves, ["fold", "seed", "threshold"])
-    index = ["fold", "seed"]
-    return 100 * pooled.pivot_table(index=index, columns="threshold", values="dsc")
+def pooled_curves(curves: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Pooled DSC in percent, mean over organs.
+
+    Returns:
+        A row per value of ``by``, fold and seed, a column per threshold.
+    """
+    index = [*by, "fold", "seed"]
+    pooled = pooled_dsc(curves, [*index, "threshold"])
+    return 100 * pooled.pivot_table(index=index, columns="threshold", values="dsc", observed=True)
 
 
 def width(thresholds: NDArray[np.float64], scores: NDArray[np.float64]) -> float:

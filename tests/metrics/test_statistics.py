@@ -6,6 +6,7 @@ from scipy import stats
 
 from benchmarks.simulations import clustered, coverage, false_alarms
 from camzoo.core.errors import ConfigError
+from camzoo.metrics import statistics
 from camzoo.metrics.statistics import (
     bootstrap_interval,
     bootstrap_means,
@@ -89,6 +90,40 @@ def test_wilcoxon_with_ties_equals_all_sign_flips():
         observed = abs(ranks[kept > 0].sum() - centre)
         expected = np.mean(np.abs(flips - centre) >= observed - 1e-9)
         assert wilcoxon_p(differences[:, None]) == pytest.approx([expected])
+
+
+def test_wilcoxon_with_ties_by_hand():
+    # |d| without the zero: 1, 1, 1, 2 with the ranks 2, 2, 2, 4. The negative sum is 2; of 16 signs
+    # 4 have a sum of at most 2 (none or one of the three ties), and 4 the mirrored sum.
+    assert wilcoxon_p([[1.0], [0.0], [-1.0], [2.0], [1.0]]) == pytest.approx([0.5])
+    # The ranks 1.5, 1.5 have the sums 0, 1.5, 1.5, 3: the middle ones are as even as can be.
+    assert wilcoxon_p([[1.0], [-1.0]]).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("n", [7, 50, 99])
+def test_wilcoxon_drops_zeros_as_scipy_does_and_is_exact(n):
+    differences = np.random.default_rng(n).normal(0.2, 1, (n, 6))
+    differences[::7, 1:4] = 0
+    kept = [column[column != 0] for column in differences.T]
+    expected = [stats.wilcoxon(column, method="exact").pvalue for column in kept]
+    np.testing.assert_allclose(wilcoxon_p(differences), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [160, 900])
+def test_wilcoxon_of_many_pairs_equals_scipy_with_ties_and_zeros(n):
+    rng = np.random.default_rng(n)
+    differences = np.stack(
+        [rng.integers(-low, high, n) for low, high in [(3, 5), (9, 9), (40, 55), (1, 8)]], axis=1
+    )
+    expected = stats.wilcoxon(differences, axis=0, method="approx").pvalue
+    np.testing.assert_allclose(wilcoxon_p(differences), expected, rtol=1e-12)
+
+
+def test_pairs_that_are_ranked_in_parts_are_ranked_alike(monkeypatch):
+    scores = np.random.default_rng(8).integers(0, 9, (14, 9)).astype(float)
+    whole = paired_tests(scores, 4, chosen_here=True)
+    monkeypatch.setattr(statistics, "_AT_ONCE", 40)
+    np.testing.assert_array_equal(whole, paired_tests(scores, 4, chosen_here=True))
 
 
 def test_differences_that_rounding_tells_apart_are_ties():

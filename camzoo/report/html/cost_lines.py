@@ -52,7 +52,7 @@ def _scores(record: Record) -> dict[str, str]:
     rows = rows[(rows["subset"] == "test") & (rows["region"] == WHOLE)]
     rows = rows[(rows["protocol"] == HEADLINE.value) | (rows["stage"] == SEGMENTATION)]
     return {
-        name: spread(summarise(mine, "dsc", ["region"]).iloc[0], 100)
+        name: spread(summarise(mine, "dsc", ["region"]).iloc[0].to_dict(), 100)
         for line, mine in methods(rows)
         for name in (line["method"], *line["method"].split(" = "))
     }

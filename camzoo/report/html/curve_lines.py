@@ -46,5 +46,5 @@ def _mark(protocol: str, rows: pd.DataFrame) -> dict[str, Any]:
     return {
         "protocol": protocol,
         "threshold": float(rows["threshold"].mean()),
-        "dsc": round(float(pooled_means(rows).mean()), 3),
+        "dsc": round(float(pooled_means(rows)["dsc"].mean()), 3),
     }

@@ -17,7 +17,7 @@ from camzoo.report.facts import fact_lines
 from camzoo.report.html.score_table import told_apart
 from camzoo.report.records import Record
 from camzoo.report.segmentation import of_baselines, of_maps
-from camzoo.report.table_cells import LEVEL, enough_patients, interval, p_value, spread, summary
+from camzoo.report.table_cells import LEVEL, enough_patients, interval, p_value, spread
 from camzoo.report.tables import HEADLINE, of_weak
 
 #: Facts of a run that stand among the ten lines, as :func:`camzoo.report.facts.fact_lines` calls
@@ -68,7 +68,7 @@ def _best(rows: pd.DataFrame) -> str:
 
 def _best_of(lines: pd.DataFrame) -> str:
     best = lines.iloc[0]
-    return f"{_name(best)}: DSC {spread(best, 100)} % (95 % interval {interval(best)} %)"
+    return f"{_name(best)}: DSC {spread(best.to_dict(), 100)} % (95 % interval {interval(best)} %)"
 
 
 def _sure(rows: pd.DataFrame) -> str:
@@ -99,7 +99,7 @@ def _protocol(rows: pd.DataFrame) -> str:
         return text
     mine = rows[(rows["method"] == best.iloc[0]["method"])]
     mine = mine[mine["variant"] == best.iloc[0]["variant"]]
-    oracle = summary(mine[mine["protocol"] == Protocol.ORACLE.value], "dsc")["mean"]
+    oracle = _means(mine[mine["protocol"] == Protocol.ORACLE.value]).iloc[0]["mean"]
     gap = 100 * (oracle - best.iloc[0]["mean"])
     return f"{text}; {Protocol.ORACLE.value} would add {gap:.2f} points to the best method"
 
