@@ -28,6 +28,7 @@ def curve_lines(record: Record) -> list[dict[str, Any]]:
     by_name = {line["method"]: mine for line, mine in methods(curves)}
     lines = []
     for line, mine in methods(rows):
+        cut = mine.groupby("protocol", observed=True)
         mean = pooled_curves(by_name[line["method"].split(EQUALS)[0]]).mean()
         lines.append(
             {
@@ -36,7 +37,9 @@ def curve_lines(record: Record) -> list[dict[str, Any]]:
                 "bound": line["supervision"] == Supervision.MASK.value,
                 "thresholds": [float(t) for t in mean.index],
                 "dsc": [round(float(value), 3) for value in mean],
-                "marks": [_mark(str(p), part) for p, part in mine.groupby("protocol")],
+                "marks": [
+                    _mark(str(p), part) for p, part in mine.groupby("protocol", observed=True)
+                ],
             }
         )
     return sorted(lines, key=lambda line: (line["bound"], -max(line["dsc"])))

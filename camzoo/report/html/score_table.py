@@ -75,8 +75,8 @@ def _lines(rows: pd.DataFrame, view: Sequence[str]) -> Iterator[dict[str, str]]:
     found = {metric: summarise(rows, metric, by).set_index(by) for metric in SHOWN}
     cells = [*by, "fold", "seed"]
     of_organs = pooled_dsc(rows, [name for name in cells if name != "organ"])
-    pooled = 100 * of_organs.groupby(cells)["dsc"].mean()
-    thresholds = rows.groupby(by)["threshold"].agg(["min", "max"])
+    pooled = 100 * of_organs.groupby(cells, observed=True)["dsc"].mean()
+    thresholds = rows.groupby(by, observed=True)["threshold"].agg(["min", "max"])
     order = _orders(rows, view)
     for key in found["dsc"].index:
         names = {n: str(part) for n, part in zip(by, key, strict=True)}
@@ -114,7 +114,7 @@ def _orders(
     rows = of_weak(rows[(rows["subset"] == "test") & (rows["region"] == WHOLE)])
     return {
         tuple(map(str, key)): comparison(mine)
-        for key, mine in rows.groupby(list(view))
+        for key, mine in rows.groupby(list(view), observed=True)
         if _is_paired(mine)
     }
 
@@ -122,7 +122,7 @@ def _orders(
 def _is_paired(rows: pd.DataFrame) -> bool:
     """Whether every line has every case: a baseline that failed in some folds has no pairs."""
     cases = rows[[*_LINE, "fold", "seed", "case"]].drop_duplicates()
-    return len(set(cases.groupby(_LINE).size())) == 1
+    return len(set(cases.groupby(_LINE, observed=True).size())) == 1
 
 
 def _range(ends: pd.Series[Any]) -> str:

@@ -73,7 +73,7 @@ def _best_of(lines: pd.DataFrame) -> str:
 
 def _sure(rows: pd.DataFrame) -> str:
     """Whether the best is better than the second, and if not, between how many it lies."""
-    if rows.groupby(["method", "variant"]).ngroups < 2:
+    if rows.groupby(["method", "variant"], observed=True).ngroups < 2:
         return "there is no other method to compare with"
     compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc")
     compared = compared.sort_values("mean", ascending=False, kind="stable")

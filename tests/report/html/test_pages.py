@@ -16,9 +16,10 @@ from camzoo.core.errors import ConfigError, DamagedError
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import make_rows
 from camzoo.harness.manifest import read_manifest
+from camzoo.metrics.summary import summarise
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.report.html.pages import write_report
-from camzoo.report.table_cells import spread, summary
+from camzoo.report.table_cells import spread
 from tests.report.run_folders import run_folder
 from tests.report.test_escaping import FRAMED
 from tests.report.test_segmentation_tables import maps
@@ -96,8 +97,9 @@ def test_scores_are_those_of_the_rows(report, finished):
                     if organ == line["organ"] and line["protocol"] == protocol
                     and method in line["method"].split(" = ")
                 ]  # fmt: skip
-                assert line["DSC (%)"] == spread(summary(rows, "dsc"), 100)
-                assert line["volumes"] == str(int(summary(rows, "dsc")["n"]))
+                (expected,) = summarise(rows, "dsc", ["method"]).to_dict("records")
+                assert line["DSC (%)"] == spread(expected, 100)
+                assert line["volumes"] == str(int(expected["n"]))
 
 
 def test_pooled_dsc_of_a_run_worked_out_by_hand(tmp_path):
