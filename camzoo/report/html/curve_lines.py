@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from camzoo.core.supervision import Supervision
 from camzoo.core.text import plain
 from camzoo.report.equivalents import EQUALS
 from camzoo.report.html.score_table import told_apart
@@ -17,9 +18,9 @@ from camzoo.report.thresholds import pooled_curves
 
 
 def curve_lines(record: Record) -> list[dict[str, Any]]:
-    """Curve of each method of a run, best first, with where each protocol cut it.
+    """Curve of each method of a run, those without masks first, then best first.
 
-    Curves and marks are means over folds and seeds.
+    Curves, and marks where each protocol cut them, are means over folds and seeds.
     """
     rows = of_maps(told_apart(record))
     rows = rows[(rows["subset"] == "train") & (rows["region"] == "whole")]
@@ -32,12 +33,13 @@ def curve_lines(record: Record) -> list[dict[str, Any]]:
             {
                 "run": record.run,
                 "method": plain(line["method"]),
+                "bound": line["supervision"] == Supervision.MASK.value,
                 "thresholds": [float(t) for t in mean.index],
                 "dsc": [round(float(value), 3) for value in mean],
                 "marks": [_mark(str(p), part) for p, part in mine.groupby("protocol")],
             }
         )
-    return sorted(lines, key=lambda line: -max(line["dsc"]))
+    return sorted(lines, key=lambda line: (line["bound"], -max(line["dsc"])))
 
 
 def _mark(protocol: str, rows: pd.DataFrame) -> dict[str, Any]:

@@ -93,14 +93,14 @@ def _require_replaceable(out: Path) -> None:
 def _open(runs: Sequence[Path], include_images: bool) -> list[_Run]:
     if not runs:
         raise ConfigError("name the folder of a run: camzoo report RUN --out DIR")
-    records = {folder: read_record(folder) for folder in runs}
-    names = [record.run for record in records.values()]
+    records = [read_record(folder) for folder in runs]
+    names = [record.run for record in records]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"two folders are both the run {twice}; give one of them")
-    titles = titles_of(list(records.values()))
+    titles = titles_of(records)
     return [
         _Run(r, folder, view(r, folder, include_images=include_images), titles[r.run])
-        for folder, r in records.items()
+        for r, folder in zip(records, runs, strict=True)
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from camzoo.core.supervision import Supervision
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import SEGMENTATION, line_name
 from camzoo.metrics.definitions import get_metric
@@ -28,11 +29,14 @@ from camzoo.report.table_cells import (
 from camzoo.report.tables import of_weak, pooled_dsc
 
 #: What switches choose between; the rest of a line is its cells.
-SWITCHES: Final = ("data", "what", "protocol", "region", "organ")
+SWITCHES: Final = ("data", "what", "learnt from", "protocol", "region", "organ")
 #: In the place of an organ.
 EVERY_ORGAN: Final = "mean of organs"
 _LINE: Final = ["method", "variant", "supervision"]
-_VIEW: Final = ["what", "protocol", "region"]
+_VIEW: Final = ["what", "learnt from", "protocol", "region"]
+#: Methods that saw masks are bounds on what the others can do, and stand apart.
+_MASKS: Final = "whole masks: upper bounds"
+_NO_MASKS: Final = "tags, sizes or marks"
 
 
 def score_lines(record: Record, data: str) -> list[dict[str, str]]:
@@ -56,7 +60,8 @@ def told_apart(record: Record) -> pd.DataFrame:
     maps, _ = merge_equivalents(of_maps(record.rows), record.manifest["equivalent"])
     rows = pd.concat([maps, of_baselines(record.rows)])
     names = [_what(*pair) for pair in zip(rows["stage"], rows["subset"], strict=True)]
-    return rows.assign(what=names)
+    seen = np.where(rows["supervision"] == Supervision.MASK.value, _MASKS, _NO_MASKS)
+    return rows.assign(what=names, **{"learnt from": seen})
 
 
 def _what(stage: str, subset: str) -> str:

@@ -15,7 +15,7 @@
   const colour = (index) => COLOURS[index % COLOURS.length];
   const dash = (index) => DASHES[Math.floor(index / COLOURS.length) % DASHES.length];
   const severalRuns = distinct(report.curves.map((line) => line.run)).length > 1;
-  const label = (line) => (severalRuns ? `${line.method} (${line.run})` : line.method);
+  const label = (line) => [line.method, severalRuns && `(${line.run})`, line.bound && "(saw masks)"].filter(Boolean).join(" ");
   const shown = new Set(report.curves.slice(0, SHOWN_AT_FIRST).map((_, index) => index));
 
   function axes(xLabel) {

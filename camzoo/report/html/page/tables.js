@@ -4,9 +4,10 @@
 (() => {
   const { element, radio, distinct, inOrder } = camzoo;
   const report = camzoo.get("report");
-  const SWITCHES = { data: "Data", what: "What", protocol: "Protocol", region: "Region", organ: "Organ" };
+  const SWITCHES = { data: "Data", what: "What", "learnt from": "Learnt from", protocol: "Protocol", region: "Region", organ: "Organ" };
   const WANTED = {
     what: (value) => value.includes("test"),
+    "learnt from": (value) => !value.includes("whole masks"),
     protocol: (value) => value === "validated",
     region: (value) => value === "whole",
     organ: (value) => value === "mean of organs",
@@ -135,7 +136,7 @@
         radio("score-protocol", value, value === chosen[field], (picked) => change(field, picked)));
       return element("fieldset", {}, element("legend", {}, title), element("div", { className: "radios" }, ...radios));
     }
-    const select = element("select", { id: `score-${field}` },
+    const select = element("select", { id: `score-${field.replace(" ", "-")}` },
       ...values.map((value) => element("option", { value, selected: value === chosen[field] }, value)));
     select.addEventListener("change", () => change(field, select.value));
     return element("label", {}, `${title} `, select);
@@ -169,7 +170,7 @@
     const lines = report.curves.map((line) => {
       const best = Math.max(...line.dsc);
       const marks = Object.fromEntries(line.marks.map((m) => [`${m.protocol} at`, `${m.threshold.toFixed(2)}: ${m.dsc.toFixed(2)}`]));
-      return { method: line.method, run: line.run, best: best.toFixed(2), "best at": line.thresholds[line.dsc.indexOf(best)].toFixed(2), ...marks };
+      return { method: line.method, run: line.run, "learnt from": line.bound ? "whole masks" : "", best: best.toFixed(2), "best at": line.thresholds[line.dsc.indexOf(best)].toFixed(2), ...marks };
     });
     makeTable("curve-table", lines, { hidden: severalRuns ? [] : ["run"], sort: "best", height: "20rem" });
   }

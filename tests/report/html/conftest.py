@@ -1,0 +1,23 @@
+"""A run of the smallest phantom with four organs, its store beside it, and its report."""
+
+import pytest
+
+from camzoo.core.progress import Quiet
+from camzoo.harness.run import bench
+from camzoo.report.html.pages import write_report
+from tests.harness.test_run import TINY
+
+METHODS = ["cam", "grad-cam++", "centre"]
+
+
+@pytest.fixture(scope="package")
+def finished(tmp_path_factory):
+    options = {"variant": "abdomen", "patients": 8, "size": 64}
+    config = TINY.changed({"data.options": options, "methods": METHODS, "baselines": []})
+    return bench(config, tmp_path_factory.mktemp("runs"), Quiet())
+
+
+@pytest.fixture(scope="package")
+def report(finished, tmp_path_factory):
+    """Folder of the report of :func:`finished`."""
+    return write_report([finished.folder], tmp_path_factory.mktemp("report") / "r").parent
