@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -129,6 +130,8 @@ def _tell(result: BenchResult, places: Mapping[str, Path], output: Output) -> No
         return
     for name, place in places.items():
         output.tell(f"{name}: {place}")
+    folder = shlex.quote(str(result.folder))
+    output.tell(f"to look through it: camzoo report {folder} --out {folder}-report")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -134,6 +134,7 @@ def test_protocols_are_switches(page, report):
 def test_the_slider_shows_the_dsc_that_python_counts(page, report, finished):
     """At five thresholds of three cases, for every method and organ."""
     entries = data_of(report)["cases"][:3]
+    assert len(entries) == 3
     masks = finished.prepared.vault.for_evaluation()
     for index, entry in enumerate(entries):
         page.select_option("#case", str(index))
