@@ -12,8 +12,9 @@ METHODS = ["cam", "grad-cam++", "centre"]
 
 @pytest.fixture(scope="package")
 def finished(tmp_path_factory):
-    options = {"variant": "abdomen", "patients": 8, "size": 64}
-    config = TINY.changed({"data.options": options, "methods": METHODS, "baselines": []})
+    options = {"variant": "abdomen", "patients": 12, "size": 64}
+    settings = {"data.options": options, "methods": METHODS, "training.epochs": 1}
+    config = TINY.changed(settings)
     return bench(config, tmp_path_factory.mktemp("runs"), Quiet())
 
 
