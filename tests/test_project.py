@@ -23,6 +23,7 @@ OWN = {"camzoo", "camzoo_baselines", "tests", "benchmarks"}
 NOT_IMPORTED = {
     "pytest-xdist": "make test runs on all cores",
     "pytest-benchmark": "its fixture is named, not imported",
+    "playwright": "tests in a browser ask for it, and are skipped without it",
     "ruff": "a program",
     "mypy": "a program",
     "pandas-stubs": "types of pandas",
