@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import camzoo
 from camzoo.cli.score import score
 from camzoo.core.choices import SliceChoice
+from camzoo.core.environment import use_threads
 from camzoo.core.errors import CamzooError, ConfigError, DataError, GeometryError
 from camzoo.core.protocol import Protocol
 from camzoo.evaluate.normalisation import Normalisation
@@ -374,3 +375,31 @@ def test_the_command_and_the_page_say_the_plane(tmp_path):
     wrong = CliRunner().invoke(app, [*map(str, words), "--slices", "oblique"])
     assert isinstance(wrong.exception, ConfigError)
     assert "slices takes acquired or axial, got 'oblique'" in str(wrong.exception)
+
+
+def scored_on(threads, *folders, options=None):
+    run = score_masks if folders[0].name == "preds" else score_maps
+    with use_threads(threads):
+        return run(*folders, options)
+
+
+def test_rows_curves_and_notes_are_the_same_on_any_number_of_cores(tmp_path, maps, masks):
+    (maps / "good" / "c2.npy").unlink()
+    options = ScoreOptions(allow_missing=True, with_thirds=True)
+    alone, together = (scored_on(n, maps, masks, options=options) for n in (1, 3))
+    pd.testing.assert_frame_equal(together.rows, alone.rows)
+    pd.testing.assert_frame_equal(together.curves, alone.curves)
+    assert together.notes == alone.notes
+    for case in range(4):
+        save(tmp_path / "preds" / f"c{case}.nii.gz", label(case))
+    alone, together = (scored_on(n, tmp_path / "preds", masks) for n in (1, 3))
+    pd.testing.assert_frame_equal(together.rows, alone.rows)
+    assert together.notes == alone.notes
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_of_several_bad_files_the_first_is_told(tmp_path, masks, threads):
+    for case in range(4):
+        save(tmp_path / "preds" / f"c{case}.npy", label(case) + np.uint8(7 * (case > 0)))
+    with pytest.raises(DataError, match=r"c1\.npy holds the label 9"):
+        scored_on(threads, tmp_path / "preds", masks)
