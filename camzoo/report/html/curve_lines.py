@@ -37,9 +37,7 @@ def curve_lines(record: Record) -> list[dict[str, Any]]:
                 "bound": line["supervision"] == Supervision.MASK.value,
                 "thresholds": [float(t) for t in mean.index],
                 "dsc": [round(float(value), 3) for value in mean],
-                "marks": [
-                    _mark(str(p), part) for p, part in mine.groupby("protocol", observed=True)
-                ],
+                "marks": [_mark(str(name), part) for name, part in cut],
             }
         )
     return sorted(lines, key=lambda line: (line["bound"], -max(line["dsc"])))
