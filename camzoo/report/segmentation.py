@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -72,10 +73,15 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
 def segmentation_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
     """DSC of the test volumes by organ, in the order of their mean."""
     rows = rows[(rows["stage"] == SEGMENTATION) & (rows["region"] == WHOLE)]
-    lines = {line["method"]: line | _mean_rank(of) for line, of in summaries(rows, ["dsc"])}
+    organs: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for line, numbers in summaries(rows, ["dsc"], ["organ"]):
-        lines[line["method"]] |= {line["organ"]: _dsc(numbers)}
-    return ranked(list(lines.values()))
+        organs[line["method"], line["supervision"]][line["organ"]] = _dsc(numbers)
+    return ranked(
+        [
+            line | organs[line["method"], line["supervision"]] | {"_rank": -numbers["dsc"]["mean"]}
+            for line, numbers in summaries(rows, ["dsc"])
+        ]
+    )
 
 
 def segmentation_region_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +111,8 @@ def learnt_table(rows: pd.DataFrame) -> pd.DataFrame:
     if not len(rows):
         return pd.DataFrame()
     pooled = {
-        named(key)["method"]: mine["dsc"] for key, mine in groups(pooled_means(rows, LINE), LINE)
+        named(key)["method"]: mine["dsc"].dropna()
+        for key, mine in groups(pooled_means(rows, LINE), LINE)
     }
     return ranked(
         [
@@ -142,10 +149,6 @@ def cost_table(costs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _dsc(numbers: Summaries) -> str:
     return cells.measured(numbers, "dsc")[cells.title("dsc")]
-
-
-def _mean_rank(numbers: Summaries) -> dict[str, float]:
-    return {"_rank": -numbers["dsc"]["mean"]}
 
 
 def _subject(rows: pd.DataFrame) -> tuple[str, tuple[str, ...]]:

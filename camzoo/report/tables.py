@@ -56,7 +56,7 @@ def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
     thresholds, protocols = _thresholds(rows), _protocols(rows)
     lines = []
     for key, mine in groups(pooled_means(rows, [*LINE, "protocol"]), LINE):
-        values = {p: mine.loc[mine["protocol"] == p, "dsc"] for p in protocols}
+        values = {p: mine.loc[mine["protocol"] == p, "dsc"].dropna() for p in protocols}
         paper = [reported.pooled_dsc(dataset, name, organs) for name in _names(key)]
         lines.append(
             named(key)
@@ -81,12 +81,12 @@ def pooled_organ_table(rows: pd.DataFrame) -> pd.DataFrame:
         index=[*LINE, "organ"], columns="protocol", values="dsc", observed=True
     )
     ranks = pooled_means(rows, keys).groupby(keys, observed=True)["dsc"].mean()
-    lines = []
-    for key, mine in groups(found.reset_index(), LINE):
+    found = found.reindex(columns=[HEADLINE.value, Protocol.ORACLE.value])
+    organs, lines = sorted(rows["organ"].unique()), []
+    for key, mine in groups(found.reset_index("organ"), LINE):
         cells = {}
-        for organ, validated, oracle in zip(
-            mine["organ"], mine[HEADLINE.value], mine[Protocol.ORACLE.value], strict=True
-        ):
+        of_organs = mine.set_index("organ").reindex(organs)
+        for organ, validated, oracle in of_organs.itertuples(name=None):
             paper = _paper(
                 reported.pooled_dsc_of_organ(dataset, name, str(organ)) for name in _names(key)
             )
@@ -158,12 +158,11 @@ def pooled_dsc(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Sum voxel counts over cases and give the DSC of the sums, per organ.
 
     Returns:
-        The columns of ``by``, organ, dsc; organs that no reference shows are left out.
+        The columns of ``by``, organ, dsc; NaN for organs that no reference shows.
     """
     sums = rows.groupby([*by, "organ"], observed=True)[["tp", "n_pred", "n_ref"]].sum()
-    sums = sums[sums["n_ref"] > 0]
     counts = (sums[name].to_numpy(np.float64) for name in ("tp", "n_pred", "n_ref"))
-    return sums.assign(dsc=dice(*counts))["dsc"].reset_index()
+    return sums.assign(dsc=dice(*counts))["dsc"].where(sums["n_ref"] > 0).reset_index()
 
 
 def pooled_means(rows: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:

@@ -54,6 +54,14 @@ def test_pooled_dsc_by_hand(rows):
     assert pooled_dsc(train, ["method"])["dsc"].tolist() == [0.5]
 
 
+def test_an_organ_that_no_reference_shows_has_a_cell_without_a_number():
+    absent = {"organ": "spleen", "n_ref": 0, "tp": 0, "n_pred": 0, "dsc": 1.0}
+    both = make_rows([row | more for row in records() for more in ({}, absent)])
+    lines = pooled_organ_table(both).set_index("method")
+    assert lines.loc["cam", "spleen"] == "nan (oracle nan)"
+    assert pooled_table(both).set_index("method").loc["cam", "validated"] == "50.00"
+
+
 def test_pooled_table_ranks_and_shows_gap_and_paper(rows):
     lines = pooled_table(rows).set_index("method")
     assert list(lines.index) == ["cam", "grad-cam"]
