@@ -16,7 +16,7 @@ from benchmarks.timing import interleaved, milliseconds, ratio
 from camzoo.metrics.overlap import dice, overlap_counts
 from camzoo.metrics.surface import ReferenceSurface, bounding_box, surface_points
 
-ROUNDS, PREDICTIONS = 3, 8
+ROUNDS, PREDICTIONS = 3, 20
 TARGET = 1.5
 SCORES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 

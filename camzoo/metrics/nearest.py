@@ -37,6 +37,8 @@ _SPARSE: Final = 128
 _ROWS: Final = 768
 #: Rows between two removals of the queries that are answered.
 _BLOCK: Final = 16
+#: So few queries are left to the tree: a row costs more than the numbers that are looked up in it.
+_LAST: Final = 300
 #: Cells of a field that are made in the time of one query: that rows answer, that they pass on to
 #: the tree, and where there are no rows.
 _NEAR: Final = 4
@@ -88,7 +90,7 @@ class NearestPoint:
             return self._field.distances(queries)
         distance = np.full(len(queries), np.inf)
         if self._rows is not None:
-            distance = self._rows.distances(queries)
+            distance = self._rows.distances(queries, fewest=_LAST)
         far = np.flatnonzero(np.isinf(distance))
         if far.size:
             distance[far] = self._ask_tree(queries[far])
@@ -184,8 +186,13 @@ class RowIndex:
         """Number of table cells."""
         return int((self._starts_row.sum() + 1) * self._shape[2])
 
-    def distances(self, queries: IntArray) -> FloatArray:
-        """Return the distances [m] of ``queries`` [m, 3], inf for those out of reach."""
+    def distances(self, queries: IntArray, fewest: int = 1) -> FloatArray:
+        """Return the distances [m] of ``queries`` [m, 3], inf for those out of reach.
+
+        Args:
+            queries: In any order.
+            fewest: Where fewer are open, they count as out of reach.
+        """
         index = queries - self._low
         border = np.array([*self._reach, 0])
         who = np.flatnonzero(((index >= border) & (index < self._shape - border)).all(axis=1))
@@ -196,7 +203,7 @@ class RowIndex:
             open_ = best > self._step_squared[stop]
             squared[who[~open_]] = best[~open_]
             who, row, x, best = who[open_], row[open_], x[open_], best[open_]
-            if not who.size:
+            if len(who) < fewest:
                 break
         distance: FloatArray = np.sqrt(squared)
         return distance
