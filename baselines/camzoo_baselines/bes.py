@@ -54,7 +54,7 @@ from camzoo.refine.crf import CrfSettings, mean_field, unary_from_labels
 from camzoo.refine.scale import LINEAGE_SIDE, shrunk
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo_baselines.own_maps import own_maps, walked_maps
+from camzoo_baselines.own_maps import own_maps_of_both, walked_maps
 
 if TYPE_CHECKING:
     from camzoo.data.slices import TaggedSlices
@@ -124,10 +124,7 @@ class Bes(PseudoMaskBaseline):
         """Train the classifier, then the boundary network; walk, cut and smooth."""
         classifier = self._classifier(context)
         layer = context.config.backbone.layer
-        train, val = (
-            own_maps(classifier, Cam(), slices, context, layer=layer)
-            for slices in (context.train, context.val)
-        )
+        train, val = own_maps_of_both(classifier, Cam(), context, layer=layer)
         shared = context.config.training
         settings = self._settings(
             context.train.size, steps=shared.steps, precision=shared.precision

@@ -54,6 +54,21 @@ def own_maps(
     return maps
 
 
+def own_maps_of_both(
+    classifier: Classifier,
+    method: CamMethod,
+    context: BaselineContext,
+    *,
+    layer: str | None = None,
+) -> tuple[MapArrays, MapArrays]:
+    """Return :func:`own_maps` of the training and of the validation slices."""
+    train, val = (
+        own_maps(classifier, method, slices, context, layer=layer)
+        for slices in (context.train, context.val)
+    )
+    return train, val
+
+
 def walked_maps(
     maps: MapArrays,
     slices: TaggedSlices,

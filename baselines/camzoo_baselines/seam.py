@@ -52,7 +52,7 @@ from camzoo.network.precision import autocast
 from camzoo.network.trunk_levels import run_stages, run_with_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo_baselines.own_maps import linear_cam, own_maps, unit
+from camzoo_baselines.own_maps import linear_cam, own_maps_of_both, unit
 
 if TYPE_CHECKING:
     from camzoo.cams.view.feature_view import FeatureView
@@ -95,12 +95,8 @@ class Seam(PseudoMaskBaseline):
     def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
         """Train the network and cut its maps at the threshold of the validation patients."""
         network = self._trained(context)
-        method = CorrectedCam(network)
-        train, val = (
-            own_maps(network.classifier, method, slices, context)
-            for slices in (context.train, context.val)
-        )
-        return validated_cut(context, train, val)
+        maps = own_maps_of_both(network.classifier, CorrectedCam(network), context)
+        return validated_cut(context, *maps)
 
     def _trained(self, context: BaselineContext) -> SeamNet:
         require_both_tags(context.train)

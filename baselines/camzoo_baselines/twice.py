@@ -19,7 +19,7 @@ from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import TagLoss
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo_baselines.own_maps import own_maps
+from camzoo_baselines.own_maps import own_maps_of_both
 
 if TYPE_CHECKING:
     from camzoo.network.backbone import Classifier
@@ -47,11 +47,8 @@ class PCamTwice(PseudoMaskBaseline):
     def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
         """Train on, and cut the maps at the threshold of the validation patients."""
         classifier, layer = self._trained(context), context.config.backbone.layer
-        train, val = (
-            own_maps(classifier, Cam(), slices, context, layer=layer)
-            for slices in (context.train, context.val)
-        )
-        return validated_cut(context, train, val)
+        maps = own_maps_of_both(classifier, Cam(), context, layer=layer)
+        return validated_cut(context, *maps)
 
     def _trained(self, context: BaselineContext) -> Classifier:
         require_both_tags(context.train)

@@ -33,6 +33,6 @@ cams: Registry[type[CamMethod]] = Registry(
     group="camzoo.cams",
     base="camzoo.cams.base:CamMethod",
     facts=_FACTS,
-    typed=_FACTS,
+    typed=True,
     sources=[built_in("camzoo.cams.methods", "register_cam"), _classes_of_grad_cam],
 )

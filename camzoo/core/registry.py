@@ -84,8 +84,8 @@ class Registry(Generic[T]):
         group: Entry-point group through which installed packages add entries.
         base: Class that all entries derive from, as ``module:Class``.
         facts: Class attributes that :meth:`describe` reports ("paper", "facts.title").
-        typed: Those of them that have to be of the type that the base class has them in. A run
-            reads facts at its end, too, where one wrong word would take all results with it.
+        typed: Whether they have to be of the type that the base class has them in. A run reads
+            facts at its end, too, where one wrong word would take all results with it.
         sources: Sources of built-in names; asked once, when the first name is asked for.
 
     Example:
@@ -103,14 +103,14 @@ class Registry(Generic[T]):
         *,
         base: str = "builtins:object",
         facts: Sequence[str] = (),
-        typed: Sequence[str] = (),
+        typed: bool = False,
         sources: Sequence[Source] = (),
     ) -> None:
         self.kind = kind
         self.group = group
         self.base = base
         self._facts = tuple(facts)
-        self._typed = tuple(typed)
+        self._typed = typed
         self._sources = tuple(sources)
         self._targets: dict[str, T | Place] = {}
         self._origins: dict[str, Place] = {}
@@ -344,7 +344,7 @@ class Registry(Generic[T]):
         missing = sorted(getattr(found, "__abstractmethods__", ()))
         if missing:
             raise ConfigError(f"{_where(found)} has no {', '.join(missing)}()")
-        for fact in self._typed:
+        for fact in self._facts if self._typed else ():
             _require_fact(base, found, fact)
 
     @property

@@ -112,12 +112,6 @@ class Estimator:
         image = self._case[0].image
         return image.shape[choose_plane(image.spacing, self._context.config.data.slices).axis]
 
-    @property
-    def mirrored(self) -> bool:
-        """Whether maps are summed with those of mirrored views."""
-        flip = self._context.config.maps.flip
-        return flip == "always" or (flip == "auto" and not self._dataset.sided)
-
     def estimate(self, stage: str, work: Work, name: str | Spec) -> Estimate:
         """Estimate what ``work`` takes in a stage; for maps, ``name`` is the CAM method."""
         stored = self._stored(stage, work.kind)

@@ -29,6 +29,7 @@ from camzoo.harness.requests import Amounts, Requests, ask_prepare, ask_train
 from camzoo.harness.run import open_limited, require_names, require_network, splits_of
 from camzoo.harness.stage import Request
 from camzoo.harness.store import Artifact, Store
+from camzoo.learning.augmentation import mirrored
 from camzoo.registries import baselines
 from camzoo.segment.selection import chains_read
 from camzoo.steps.chain import Chain
@@ -196,7 +197,7 @@ class _Planner:
             train=self._share(split.train),
             test=self._share(split.test),
             organs=len(self._dataset.organs),
-            mirrored=self._estimator.mirrored,
+            mirrored=mirrored(self._config.maps.flip, sided=self._dataset.sided),
         )
         title = str(place)
         ask = ask_train(self._context, self._prepared, split, place, amounts)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from camzoo.core.registry import Registry, built_in
 
 if TYPE_CHECKING:
     from camzoo.segment.base import Baseline
 
-_FACTS: Final = ("title", "supervision", "cost", "paper")
-
 baselines: Registry[type[Baseline]] = Registry(
     "baseline",
     group="camzoo.baselines",
     base="camzoo.segment.base:Baseline",
-    facts=_FACTS,
-    typed=_FACTS,
+    facts=("title", "supervision", "cost", "paper"),
+    typed=True,
     sources=[built_in("camzoo.segment", "register_baseline")],
 )

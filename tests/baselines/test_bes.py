@@ -204,7 +204,7 @@ def test_maps_that_spill_over_walk_back_to_explored_boundaries(tmp_path, monkeyp
         toy_context(tmp_path, side=64), train=slices, val=slices, classifier=tiny_classifier(),
         threshold=lambda planes: asked.append(planes.numpy()) or 0.5,
     )  # fmt: skip
-    monkeypatch.setattr("camzoo_baselines.bes.own_maps", lambda *_, **__: maps)
+    monkeypatch.setattr("camzoo_baselines.bes.own_maps_of_both", lambda *_, **__: (maps, maps))
     monkeypatch.setattr(Bes, "_classifier", lambda _, context: context.classifier)
     baseline = Bes(foreground=0.4, background=0.4, epochs=80)
     labels = baseline.pseudo_masks(context)
