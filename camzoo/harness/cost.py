@@ -31,12 +31,14 @@ class CostMeter:
     Attributes:
         device: Device of which the memory is measured, too, where it is a CUDA device.
         seconds: Wall time.
+        cpu_seconds: Time of the processor, of all threads of this process.
         memory_mib: High-water mark of resident memory; None where the system does not tell it.
         cuda_mib: Likewise of memory allocated on the CUDA device.
     """
 
     device: torch.device
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     memory_mib: float | None = None
     cuda_mib: float | None = None
 
@@ -44,6 +46,7 @@ class CostMeter:
 
     _reset: bool = False
     _began: float = 0.0
+    _cpu_began: float = 0.0
 
     def __enter__(self) -> Self:
         release_freed_memory()
@@ -53,7 +56,7 @@ class CostMeter:
             torch.cuda.init()  # a resumed run may not have used the device yet
             torch.cuda.reset_peak_memory_stats(self.device)
         self._open.append(self)
-        self._began = time.perf_counter()
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
         return self
 
     def __exit__(
@@ -63,6 +66,7 @@ class CostMeter:
         _trace: TracebackType | None,
     ) -> None:
         self.seconds = time.perf_counter() - self._began
+        self.cpu_seconds = time.process_time() - self._cpu_began
         _take_down(self._open)
         self._open.remove(self)
 

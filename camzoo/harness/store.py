@@ -50,6 +50,7 @@ class Made:
         resumed: Whether it went on from an interrupted attempt, whose time is not in it.
         work: What was computed.
         environment: Machine, packages and commit (:func:`camzoo.core.environment.describe`).
+        cpu_seconds: Time of the processor, shared out likewise; None where it was not measured.
     """
 
     when: str
@@ -59,6 +60,7 @@ class Made:
     resumed: bool
     work: Work
     environment: Mapping[str, Any]
+    cpu_seconds: float | None = None
 
     @property
     def device(self) -> str:
@@ -238,6 +240,7 @@ class Store:
                 resumed=resumed,
                 work=request.work,
                 environment=self.environment,
+                cpu_seconds=meter.cpu_seconds / len(done),
             )
             write_text(folder / _MADE, json.dumps(asdict(made), indent=1))
             folder.rename(artifacts[name].folder)
