@@ -250,7 +250,7 @@ def _is_file(path: Path, descriptor: int) -> bool:
 def _machine() -> str | None:
     """Name the boot of this machine and the namespace of its processes."""
     try:
-        return f"{_BOOT.read_text('ascii').strip()}/{_PROCESSES.stat().st_ino}"
+        return f"{_BOOT.read_text('utf-8').strip()}/{_PROCESSES.stat().st_ino}"
     except OSError:
         return None
 

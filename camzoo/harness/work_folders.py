@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +46,7 @@ def begin(final: Path, worker: str, *, resume: bool) -> tuple[Path, bool]:
         shutil.copytree(whole[-1], copy)
         copy.rename(own)
     for folder in left:
-        shutil.rmtree(folder, ignore_errors=True)
+        _drop(folder, folder.with_name(folder.name.replace(".work-", ".removed-", 1)))
     own.mkdir(parents=True, exist_ok=True)
     return own, resume and bool(whole)
 
@@ -74,11 +75,16 @@ def publish(own: Path, final: Path) -> bool:
 
 
 def remove(final: Path) -> None:
-    """Remove a result; a kill in the middle leaves nothing under its name."""
-    aside = aside_of(final, "removed")
+    """Remove a result."""
+    _drop(final, aside_of(final, "removed"))
+
+
+def _drop(folder: Path, aside: Path) -> None:
+    """Remove a folder; a kill in the middle leaves no half of it under its name."""
     shutil.rmtree(aside, ignore_errors=True)
-    final.rename(aside)
-    shutil.rmtree(aside)
+    with suppress(FileNotFoundError):  # its worker woke up, and published it
+        folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def results(stage: Path) -> list[Path]:
