@@ -186,7 +186,7 @@ def test_nothing_needs_what_only_posix_has():
     ]
     script = f"""
 import sys
-import filelock, matplotlib, monai, nibabel, pandas, pooch, pyarrow, rich, scipy, timm, torch, typer
+import matplotlib, monai, nibabel, pandas, pooch, pyarrow, rich, scipy, timm, torch, typer
 import pytorch_grad_cam, SimpleITK  # may use what there is; only camzoo is asked
 for name in {POSIX_ONLY}:
     sys.modules[name] = None

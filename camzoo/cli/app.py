@@ -15,6 +15,7 @@ from camzoo.cli.data import data_app
 from camzoo.cli.ending import run_to_the_end
 from camzoo.cli.report import report
 from camzoo.cli.score import score
+from camzoo.cli.store import store_app
 from camzoo.cli.zoo import check, layers, list_
 from camzoo.core.console import make_console
 from camzoo.core.errors import ConfigError
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.add_typer(store_app, name="store")
 app.command()(bench)
 app.command(name="list")(list_)
 app.command()(layers)

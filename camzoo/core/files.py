@@ -17,11 +17,14 @@ from camzoo.core.errors import StorageError
 
 #: Faults of a disk or a process, whatever file they were met at.
 _OF_THE_MACHINE: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
-)
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE,
+    }
+)  # fmt: skip
 _ADVICE: Final = {
     errno.ENOSPC: "free some space, or write elsewhere",
     errno.EDQUOT: "free some space, or write elsewhere",
+    errno.EFBIG: "allow larger files (ulimit -f), or write elsewhere",
     errno.EROFS: "write elsewhere",
     errno.EACCES: "allow writing there, or write elsewhere",
     errno.EPERM: "allow writing there, or write elsewhere",

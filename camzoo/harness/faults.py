@@ -37,8 +37,8 @@ _SAID: Final = re.compile(
 )
 _NUMBERS: Final = frozenset(
     {
-        errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE,
-        errno.ENFILE, errno.EACCES, errno.EPERM, errno.ENODEV, errno.ESTALE,
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOMEM,
+        errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ENODEV, errno.ESTALE,
     }
 )  # fmt: skip
 

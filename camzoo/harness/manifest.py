@@ -170,6 +170,7 @@ class Manifest(TypedDict):
     lineage: NotRequired[Digest]
     splits: dict[str, Subsets]
     cells: Annotated[list[CellFacts], Field(min_length=1)]
+    artifacts: NotRequired[list[Stored]]
     equivalent: list[list[str]]
     failures: dict[str, str]
 

@@ -62,7 +62,7 @@ def open_cell(context: Context, prepared: Prepared, split: Split, seed: int) -> 
         with context.reporter.stage(f"training the classifier, {place}") as tick:
             stages.TRAIN.worker(
                 folder, slices, config.backbone, config.training,
-                seed=seed, device=context.device, tick=tick,
+                seed=seed, device=context.device, tick=tick, note=context.reporter.note,
             )  # fmt: skip
 
     amounts = Amounts.of(config, prepared, split)

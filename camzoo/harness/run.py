@@ -307,11 +307,6 @@ def _maps_by_line(context: Context, mapped: Mapped) -> dict[str, Path]:
     return folders
 
 
-def _stored(context: Context, folder: Path) -> str:
-    """Name a folder of the store as manifests do: wherever the store is moved, it stays true."""
-    return folder.relative_to(context.store.root).as_posix()
-
-
 def _method_columns(chain: Chain, notes: Sequence[str]) -> dict[str, Any]:
     variant = ", ".join(part for part in (chain.variant, *notes) if part)
     return {"method": chain.label, "variant": variant, "supervision": chain.supervision.value}
@@ -335,7 +330,7 @@ def _manifest(
         "weights": identity.weights,
         "dataset": {"name": identity.dataset, "data": identity.data}
         | _dataset_facts(context.config, dataset, prepared)
-        | {"prepared": _stored(context, prepared.folder)},
+        | {"prepared": context.store.name(prepared.folder)},
         "splits": {
             str(fold): {"train": split.train, "val": split.val, "test": split.test}
             for fold, split in splits.items()
@@ -348,12 +343,13 @@ def _manifest(
                 "history": result.cell.trained.history,
                 "steps": result.mapped.facts(),
                 "maps": {
-                    name: _stored(context, folder)
+                    name: context.store.name(folder)
                     for name, folder in _maps_by_line(context, result.mapped).items()
                 },
             }
             for result in results
         ],
+        "artifacts": sorted(context.store.used),
         "equivalent": _equivalent(results[0].cell),
         "failures": dict(failures),
     }

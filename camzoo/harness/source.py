@@ -51,7 +51,7 @@ _WITHOUT_NUMBERS: Final = frozenset(
 
 
 #: Libraries that check and show; no number comes from them.
-_TOOLS: Final = frozenset({"filelock", "pydantic", "rich", "typer", "typing_extensions"})
+_TOOLS: Final = frozenset({"pydantic", "rich", "typer", "typing_extensions"})
 
 
 def code_of(*written: Written) -> dict[str, Any]:

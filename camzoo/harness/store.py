@@ -1,28 +1,30 @@
 """Results of stages, kept under a hash of all that they depend on.
 
 A folder is visible under its final name only when it is complete, so a run that is killed leaves
-nothing that a later run could mistake for a result. What a stage had begun stays in a work folder
-of its own; a stage that can go on from there (training, from its last epoch) finds it. A result
-keeps its key, the checksums of its files, and what made it; one whose files are not what was
-written is set aside and made again.
+nothing that a later run could mistake for a result. Every worker fills a folder of its own, and the
+first that is through publishes it, in one step, under a name that is taken once: no result is ever
+written over. Leases (:mod:`camzoo.harness.lease`) keep others from doing the same work meanwhile.
+What a worker had begun stays; a stage that can go on from there (training, from its last epoch) is
+given a copy. A result keeps its key, the checksums of its files, and what made it; one whose files
+are not what was written is set aside and made again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from filelock import FileLock
 
 from camzoo.core.checksums import SUMS, verify_sums, write_sums
 from camzoo.core.environment import describe
@@ -31,7 +33,9 @@ from camzoo.core.files import storing, write_text
 from camzoo.core.progress import Quiet, Reporter
 from camzoo.core.stored import made_again
 from camzoo.harness.cost import CostMeter
+from camzoo.harness.lease import Holder, Leases
 from camzoo.harness.stage import Key, Request, Work
+from camzoo.harness.work_folders import aside_of, begin, lease_of, publish
 
 #: In the folder of an artifact, beside its files and their checksums.
 _KEY: Final = "key.json"
@@ -103,6 +107,15 @@ def read_made(folder: Path) -> Made | None:
     return made if sound else None
 
 
+def fault_of(folder: Path) -> str | None:
+    """Say which file of the artifact in ``folder`` is not what was written; None where all are."""
+    try:
+        verify_sums(folder, _names_in(folder), made_again)
+    except DamagedError as error:
+        return str(error).partition(";")[0]
+    return None
+
+
 class Store:
     """A folder of artifacts, one sub-folder per stage.
 
@@ -114,6 +127,7 @@ class Store:
     Attributes:
         made: Number of results made through this object, by stage.
         found: Likewise of those that were there already.
+        used: All results that were asked for, as manifests name them (``maps/1f…``).
     """
 
     def __init__(
@@ -125,6 +139,7 @@ class Store:
         self.root = root
         self.made: Counter[str] = Counter()
         self.found: Counter[str] = Counter()
+        self.used: set[str] = set()
         self._reporter = reporter or Quiet()
         self._device = device or torch.device("cpu")
         self._counted: set[str] = set()
@@ -176,18 +191,30 @@ class Store:
         """
         artifacts = {name: self._artifact(request) for name, request in requests.items()}
         first = {artifact: name for name, artifact in reversed(artifacts.items())}
-        with storing(self.root), ExitStack() as locks:
-            for artifact in sorted(first, key=lambda a: a.digest):
-                if self._fault(artifact) is not None:
-                    locks.enter_context(_locked(_work(artifact.folder).with_suffix(".lock")))
-            once = {name: a for name, a in artifacts.items() if first[a] == name}
-            # Another process may have made it while this one waited.
-            missing = {name: a for name, a in once.items() if self._is_missing(a)}
+        once = {name: a for name, a in artifacts.items() if first[a] == name}
+        with storing(self.root), ExitStack() as stack:
+            wanted = {name: a for name, a in once.items() if self._fault(a) is not None}
+            missing: dict[str, Artifact] = {}
+            if wanted:
+                leases = stack.enter_context(Leases())
+                for name in sorted(wanted, key=lambda name: wanted[name].digest):
+                    leases.take(lease_of(wanted[name].folder), self._waiting(requests[name]))
+                # Another process may have made it while this one waited.
+                missing = {name: a for name, a in wanted.items() if self._is_missing(a)}
             there = {name: a for name, a in once.items() if name not in missing}
             self._say_found({n: requests[n] for n in there}, there)
             if missing:
-                self._make({n: requests[n] for n in missing}, missing, make)
-            return {name: a for name, a in artifacts.items() if a.folder.exists()}
+                self._make({n: requests[n] for n in missing}, missing, make, leases.holder.worker)
+            made = {name: a for name, a in artifacts.items() if a.folder.exists()}
+            self.used.update(self.name(artifact.folder) for artifact in made.values())
+            return made
+
+    def name(self, folder: Path) -> str:
+        """Name a folder of the store as manifests do: wherever the store is moved, it stays."""
+        return folder.relative_to(self.root).as_posix()
+
+    def _waiting(self, request: Request) -> Callable[[Holder], None]:
+        return lambda holder: self._reporter.note(f"{request.title}: waits for {holder}")
 
     def _artifact(self, request: Request) -> Artifact:
         if request.key is None:
@@ -199,10 +226,8 @@ class Store:
         if not artifact.folder.exists():
             return "it is not there"
         if artifact.folder not in self._intact:
-            try:
-                verify_sums(artifact.folder, _names_in(artifact.folder), made_again)
-            except DamagedError as error:
-                return str(error).partition(";")[0]
+            if fault := fault_of(artifact.folder):
+                return fault
             self._intact.add(artifact.folder)
         return None
 
@@ -210,7 +235,7 @@ class Store:
         """Whether an artifact is to be made; one that is damaged is set aside first."""
         fault = self._fault(artifact)
         if fault is not None and artifact.folder.exists():
-            aside = artifact.folder.with_name(f".damaged-{artifact.digest}")
+            aside = aside_of(artifact.folder, "damaged")
             shutil.rmtree(aside, ignore_errors=True)
             artifact.folder.rename(aside)
             self._reporter.note(f"{fault}; it is made again, the damaged one is kept as {aside}")
@@ -221,15 +246,15 @@ class Store:
         requests: Mapping[str, Request],
         artifacts: Mapping[str, Artifact],
         make: Callable[[Mapping[str, Path]], Iterable[str]],
+        worker: str,
     ) -> None:
         stage = next(iter(requests.values())).stage
-        folders = {name: _work(artifact.folder) for name, artifact in artifacts.items()}
-        resumed = stage.resumable and any(folder.exists() for folder in folders.values())
-        _clear(folders.values(), keep=stage.resumable)
+        begun = {n: begin(a.folder, worker, resume=stage.resumable) for n, a in artifacts.items()}
+        resumed = any(left for _, left in begun.values())
         with CostMeter(self._device) as meter:
-            done = sorted(make(folders))
+            done = sorted(make({name: folder for name, (folder, _) in begun.items()}))
         for name in done:
-            folder, request = folders[name], requests[name]
+            (folder, _), request = begun[name], requests[name]
             write_text(folder / _KEY, _canonical(request.key or {}))
             write_sums(folder, _names_in(folder))
             made = Made(
@@ -243,8 +268,10 @@ class Store:
                 cpu_seconds=meter.cpu_seconds / len(done),
             )
             write_text(folder / _MADE, json.dumps(asdict(made), indent=1))
-            folder.rename(artifacts[name].folder)
-            self._intact.add(artifacts[name].folder)
+            if publish(folder, artifacts[name].folder):
+                self._intact.add(artifacts[name].folder)
+            else:
+                self._reporter.note(f"{request.title}: another worker was faster; its is used")
         self._count(self.made, stage.name, [artifacts[name] for name in done])
 
     def _say_found(self, requests: Mapping[str, Request], there: Mapping[str, Artifact]) -> None:
@@ -258,6 +285,8 @@ class Store:
         whens = [when for a in new.values() if (when := self.when(a))]
         self._reporter.note(f"{request.title}: found{names} (made {_span(whens)})")
         for name, artifact in new.items():
+            with suppress(OSError):  # the store may be there to be read alone
+                os.utime(artifact.folder)  # when it was used last, for who clears up
             self._reporter.detail(f"  {name or request.title}: {artifact.folder}")
 
     def _count(self, counter: Counter[str], stage: str, artifacts: Sequence[Artifact]) -> None:
@@ -273,13 +302,6 @@ def _names_in(folder: Path) -> list[str]:
     return sorted(name for name in files if name not in (SUMS, _MADE))
 
 
-def _clear(folders: Iterable[Path], *, keep: bool) -> None:
-    for folder in folders:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-
-
 def _modified(folder: Path) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(folder.stat().st_mtime))
 
@@ -292,15 +314,3 @@ def _span(whens: Sequence[str]) -> str:
 
 def _canonical(key: Key) -> str:
     return json.dumps(key, sort_keys=True, indent=1)
-
-
-def _work(final: Path) -> Path:
-    return final.with_name(f".work-{final.name}")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock of the system on a file; it goes with the process, also when that is killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        yield

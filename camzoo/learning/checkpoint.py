@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -75,6 +76,14 @@ def load_checkpoint(
                 whole["state"].setdefault(int(index), {})[quantity] = value
             optimiser.load_state_dict(whole)
     return history
+
+
+def read_history(path: Path) -> list[list[float]]:
+    """Read the records of the epochs alone; none from a file of weights without any."""
+    with reading(path), safe_open(path, "pt") as file:
+        history = file.get_tensor(_HISTORY).tolist() if _HISTORY in file.keys() else []  # noqa: SIM118
+    records: list[list[float]] = history
+    return records
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

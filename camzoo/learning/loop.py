@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NotRequired, TypedDict, Unpack
 
@@ -20,7 +21,8 @@ from camzoo.core.randomness import epoch_seed, seeded
 from camzoo.data.notes import listed
 from camzoo.data.slices import TaggedSlices
 from camzoo.learning.augmentation import Augmentation
-from camzoo.learning.checkpoint import load_checkpoint, save_checkpoint
+from camzoo.learning.checkpoint import load_checkpoint, read_history, save_checkpoint
+from camzoo.learning.micro_batches import in_micro_batches, learns_statistics
 from camzoo.learning.objectives import Objective, TagLoss
 from camzoo.learning.recipe import N, Recipe, passes, sgd
 
@@ -37,10 +39,40 @@ class Epoch:
         loss: Mean over slices of what is minimised; for tags the binary cross-entropy.
         accuracy: Share of right tags per class, on the augmented slices as they were seen; empty
             where the objective gives no logits.
+        micro_batch: How many slices went through the network at once, where memory was too small
+            for the batch; None where the batch did. Gradients are those of the batch either way,
+            but batch normalisation that learns saw so many slices.
     """
 
     loss: float
     accuracy: tuple[float, ...]
+    micro_batch: int | None = None
+
+    @property
+    def record(self) -> list[float]:
+        """What checkpoints keep."""
+        return [self.loss, float(self.micro_batch or 0), *self.accuracy]
+
+    @classmethod
+    def of(cls, record: list[float]) -> Epoch:
+        """Read what checkpoints keep."""
+        loss, micro_batch, *accuracy = record
+        return cls(loss, tuple(accuracy), int(micro_batch) or None)
+
+
+def small_memory(folder: Path) -> dict[str, dict[str, int]]:
+    """Say for a record for which of the trainings in a folder memory was too small.
+
+    Returns:
+        Under ``micro_batches``, how many slices went through a network at once at the end, by name
+        of its checkpoint; nothing where memory was large enough.
+    """
+    histories = {path.stem: read_history(path) for path in sorted(folder.glob("*.safetensors"))}
+    last = {
+        name: Epoch.of(records[-1]).micro_batch for name, records in histories.items() if records
+    }
+    found = {name: size for name, size in last.items() if size}
+    return {"micro_batches": found} if found else {}
 
 
 @dataclass(frozen=True)
@@ -65,12 +97,14 @@ class Session(TypedDict):
         checkpoint: File to resume from, and to write after every epoch. Behind the last one it
             holds the weights and the history alone.
         tick: Told (steps done, steps in all).
+        note: Told in one line what went otherwise than was asked for.
     """
 
     seed: int
     device: torch.device
     checkpoint: Path
     tick: NotRequired[Tick]
+    note: NotRequired[Callable[[str], None]]
 
 
 def fit(
@@ -104,35 +138,49 @@ def minimise(
     """Train a network in place.
 
     After every epoch the state is written to the checkpoint; a call that finds the file goes on
-    from there and ends with the same weights as one that was never interrupted.
+    from there and ends with the same weights as one that was never interrupted. An epoch for which
+    the memory of the device is too small begins anew, with half as many slices at once.
 
     Args:
         objective: What to minimise; it runs the network.
         network: Network on the CPU; moved to the device.
         slices: What to learn from.
         recipe: How to.
-        **session: Seed, device, checkpoint and tick (:class:`Session`).
+        **session: Seed, device, checkpoint, tick and note (:class:`Session`).
 
     Raises:
         CamzooError: The loss is no longer finite.
+        torch.OutOfMemoryError: The memory is too small for a single slice.
     """
     device, checkpoint = session["device"], session["checkpoint"]
     network.to(device=device, memory_format=recipe.layout(device))  # type: ignore[call-overload]
     optimiser = recipe.optimiser(network)
-    records = load_checkpoint(checkpoint, network, optimiser)
+    epochs = [Epoch.of(record) for record in load_checkpoint(checkpoint, network, optimiser)]
+    if not epochs:
+        save_checkpoint(checkpoint, network, [], optimiser)  # what the first epoch may begin anew
     loop = _Loop(
         objective, network, slices, recipe, optimiser,
         seed=session["seed"], device=device, tick=session.get("tick", silent),
+        micro_batch=epochs[-1].micro_batch if epochs else None,
     )  # fmt: skip
-    began, known = time.perf_counter(), len(records)
-    for number in range(known, loop.epochs):
-        epoch = loop.epoch(number)
-        records.append([epoch.loss, *epoch.accuracy])
-        to_come = number + 1 < loop.epochs
+    began, known = time.perf_counter(), len(epochs)
+    while len(epochs) < loop.epochs:
+        epoch = loop.try_epoch(len(epochs))
+        if epoch is None:
+            load_checkpoint(checkpoint, network, optimiser)
+            session.get("note", _unheard)(loop.told_smaller(len(epochs)))
+            continue
+        epochs.append(epoch)
+        to_come = len(epochs) < loop.epochs
+        records = [each.record for each in epochs]
         save_checkpoint(checkpoint, network, records, optimiser if to_come else None)
     shown = (loop.epochs - known) * len(slices)
     rate = shown / (time.perf_counter() - began) if shown > 0 else None
-    return Training([Epoch(loss, tuple(accuracy)) for loss, *accuracy in records], rate)
+    return Training(epochs, rate)
+
+
+def _unheard(_text: str) -> None:
+    """Say nothing."""
 
 
 @dataclass
@@ -147,12 +195,44 @@ class _Loop(Generic[N]):
     seed: int
     device: torch.device
     tick: Tick
+    micro_batch: int | None = None
     epochs: int = field(init=False)
     _rates: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
         self.epochs = passes(self.recipe, len(self.slices))
         self._rates = [group["lr"] for group in self.optimiser.param_groups]
+
+    def try_epoch(self, number: int) -> Epoch | None:
+        """Go through all slices once; None, and half as many at once, where memory is too small.
+
+        Network and optimiser are then what they had become by that time.
+        """
+        try:
+            with self._divided():
+                return self.epoch(number)
+        except torch.OutOfMemoryError:
+            self.micro_batch = (self.micro_batch or min(self.recipe.batch, len(self.slices))) // 2
+            if not self.micro_batch:
+                raise
+        # Only now is nothing left that refers to what the epoch had in memory.
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _divided(self) -> AbstractContextManager[None]:
+        size = self.micro_batch
+        return in_micro_batches(self.network, size) if size else nullcontext()
+
+    def told_smaller(self, number: int) -> str:
+        """Say what goes on otherwise, now that memory was too small in an epoch."""
+        norms = learns_statistics(self.network)
+        return (
+            f"memory is too small for the batch: from epoch {number + 1} on {self.micro_batch} "
+            "slices go through the network at once and their gradients are added up, which changes "
+            + ("nothing but the statistics of batch normalisation" if norms else "no gradient")
+        )
 
     def epoch(self, number: int) -> Epoch:
         """Go through all slices once."""
@@ -174,8 +254,8 @@ class _Loop(Generic[N]):
                 self._step(loss)
                 totals.add(indices, loss.detach(), logits, tags)
                 self.tick(done + 1, self.epochs * steps)
-        self._require_finite(totals, number)
-        return totals.mean()
+        self._require_finite(totals, number, steps)
+        return replace(totals.mean(), micro_batch=self.micro_batch)
 
     def _set_rates(self, over: float) -> None:
         for group, start in zip(self.optimiser.param_groups, self._rates, strict=True):
@@ -189,18 +269,19 @@ class _Loop(Generic[N]):
             nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
         self.optimiser.step()
 
-    def _require_finite(self, totals: _Totals, number: int) -> None:
+    def _require_finite(self, totals: _Totals, number: int, steps: int) -> None:
         if (found := totals.diverged()) is None:
             return
-        loss, indices = found
+        step, loss, indices = found
         cases = [
             case
             for case, start, stop in self.slices.cases
             if ((start <= indices) & (indices < stop)).any()
         ]
+        remedy = self.recipe.remedy or "lower its rate"
         raise CamzooError(
-            f"training diverged in epoch {number + 1}: the loss of a batch with slices of "
-            f"{listed(cases)} is {loss}; smaller steps may help ({self.recipe.remedy})"
+            f"training diverged in epoch {number + 1}, step {step + 1} of {steps}: the loss of a "
+            f"batch with slices of {listed(cases)} is {loss}; {remedy}"
         )
 
 
@@ -227,15 +308,15 @@ class _Totals:
         accuracy = () if self._right is None else tuple((self._right / self._count).tolist())
         return Epoch(float(self._loss) / self._count, accuracy)
 
-    def diverged(self) -> tuple[float, NDArray[np.int64]] | None:
-        """Return the first loss that is not finite, with the slices of its batch; None if all are.
+    def diverged(self) -> tuple[int, float, NDArray[np.int64]] | None:
+        """Return the first loss that is not finite, as step, loss, slices; None if all are.
 
         Where only the sum is not, that of the last batch.
         """
         if math.isfinite(self._loss):
             return None
-        values = [(float(loss), indices) for indices, loss in self._each]
-        return next((each for each in values if not math.isfinite(each[0])), values[-1])
+        values = [(n, float(loss), indices) for n, (indices, loss) in enumerate(self._each)]
+        return next((each for each in values if not math.isfinite(each[1])), values[-1])
 
 
 def require_both_tags(slices: TaggedSlices) -> None:

@@ -118,7 +118,7 @@ def sgd(config: TrainingConfig) -> Recipe[Trainable]:
         Poly(config.power, config.warmup),
         config.clip,
         config.rare,
-        remedy="of the classifier: lower training.lr or training.head_factor, or set training.clip",
+        remedy=_remedy("training", config),
     )
 
 
@@ -133,5 +133,12 @@ def adam(config: SegmentationConfig) -> Recipe[nn.Module]:
         config.clip,
         centred=False,
         channels_last=False,  # the gradient of group normalisation is slow in channels-last
-        remedy="lower segmentation.lr or segmentation.clip",
+        remedy=_remedy("segmentation", config),
     )
+
+
+def _remedy(section: str, config: TrainingConfig | SegmentationConfig) -> str:
+    rates = f"lower {section}.lr" + (f" or {section}.head_factor" if section == "training" else "")
+    clip = f"lower {section}.clip" if config.clip else f"set {section}.clip"
+    wider = "" if config.precision == "fp32" else f", or set {section}.precision=fp32"
+    return f"{rates}, {clip}{wider}"

@@ -114,4 +114,5 @@ class BaselineContext:
         with self.reporter.stage(f"training {name}, seed {self.seed}") as tick:
             yield {
                 "seed": self.seed, "device": self.device, "checkpoint": checkpoint, "tick": tick,
+                "note": self.reporter.note,
             }  # fmt: skip

@@ -10,6 +10,7 @@ from camzoo.cams.map_arrays import MapArrays
 from camzoo.core.errors import ConfigError
 from camzoo.data.labels import UNKNOWN
 from camzoo.learning.checkpoint import CHECKPOINT, save_tensors
+from camzoo.learning.loop import small_memory
 from camzoo.network.trunk_levels import starting_point
 from camzoo.refine.affinity import AffinitySettings, fit_boundary, label_slices, refine_slices
 from camzoo.refine.boundary import BoundaryNet
@@ -77,6 +78,7 @@ class AffinityRefinement(MapStep):
             losses = fit_boundary(
                 network, slices, labels, settings,
                 seed=context.seed, device=context.device, checkpoint=checkpoint, tick=tick,
+                note=context.reporter.note,
             )  # fmt: skip
         _save(network, context)
 
@@ -85,8 +87,13 @@ class AffinityRefinement(MapStep):
             return refine_slices(maps, grey, network, settings)
 
         context.rewrite(source, out, refined)
+        facts = {
+            "loss": losses,
+            "confident": float((labels != UNKNOWN).mean()),
+            **small_memory(context.folder),
+        }
         checkpoint.unlink()  # only now: whoever is killed before this need not train again
-        return StepReport(facts={"loss": losses, "confident": float((labels != UNKNOWN).mean())})
+        return StepReport(facts=facts)
 
 
 def _save(network: BoundaryNet, context: StepContext) -> None:

@@ -26,6 +26,7 @@ SMALL = TINY.changed({"methods": ["cam"], "baselines": ["p-cam"]})
     ("error", "parts"),
     [
         (OSError(errno.ENOSPC, "no space", "/elsewhere/x"), ["No space left", "free some space"]),
+        (OSError(errno.EFBIG, "large"), ["File too large", "allow larger files (ulimit -f)"]),
         (OSError(errno.EROFS, "read-only"), ["Read-only file system", "write elsewhere"]),
         (OSError(errno.EIO, "io"), ["Input/output error"]),
         (OSError(errno.EMFILE, "many"), ["Too many open files"]),
@@ -141,6 +142,25 @@ def test_a_disk_that_is_full_ends_the_run_and_what_is_finished_stays(
     assert result.found["prepare"] == 1
 
 
+@pytest.mark.parametrize("word", ["reading volumes", "maps", "training unet"])
+def test_files_that_may_grow_no_further_end_the_run_and_what_is_finished_stays(
+    whole, tmp_path, word
+):
+    """The system itself refuses what is written, as it does on a disk that is full."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    without(whole[0], tmp_path, STAGES[word])
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        with pytest.raises(StorageError, match=r"cannot be used: File too large.*ulimit -f"):
+            bench(SMALL, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    result = bench(SMALL, tmp_path)
+    assert (result.folder / "rows.parquet").read_bytes() == whole[1]
+    assert result.found.get("prepare", 0) == (word != "reading volumes")
+
+
 @pytest.mark.parametrize("place", ["file", "file/below", "file/far/below"])
 def test_a_folder_of_runs_below_a_file_is_refused(tmp_path, place):
     (tmp_path / "file").write_text("here")
@@ -161,6 +181,23 @@ def test_a_store_of_which_all_is_found_need_not_be_written(whole, tmp_path, monk
         bench(SMALL, tmp_path)
     (run,) = whole[0].glob("phantom-*")
     assert str(refused.value).startswith(f"{tmp_path / run.name} cannot be used: Read-only")
+
+
+def test_a_read_only_store_that_lacks_something_is_named(whole, tmp_path, monkeypatch):
+    without(whole[0], tmp_path, "curves")
+
+    def closed(path, flags, *rest, opened=os.open, **named):
+        if flags & os.O_CREAT:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return opened(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", closed)
+    with pytest.raises(StorageError, match=r"cannot be used: Read-only file system .*elsewhere"):
+        bench(SMALL, tmp_path)
+    monkeypatch.undo()
+    result = bench(SMALL, tmp_path)
+    assert (result.folder / "rows.parquet").read_bytes() == whole[1]
+    assert "maps" in result.found
 
 
 def test_place_on_the_disk_is_taken_before_it_is_mapped(tmp_path):

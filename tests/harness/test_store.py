@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+import os
 import time
 
 import pytest
@@ -98,6 +99,88 @@ def test_a_resumable_stage_finds_what_it_left(tmp_path):
     assert store.get(ask({}, RESUMABLE), resume).made.resumed
 
 
+def left_by(artifact, worker, text, age=0):
+    """What a worker left that was killed so many seconds ago."""
+    folder = artifact.folder.with_name(f".work-{artifact.digest}-{worker}")
+    folder.mkdir(parents=True)
+    (folder / "checkpoint").write_text(text)
+    os.utime(folder, (time.time() - age,) * 2)
+    return folder
+
+
+def test_of_what_several_left_the_last_whole_one_is_gone_on_from(tmp_path):
+    store = Store(tmp_path)
+    artifact = store.find("stage", {})
+    left_by(artifact, "a", "epoch 2", age=20)
+    left_by(artifact, "b", "epoch 3", age=10)
+    left_by(artifact, "c.partial", "half a copy of ep")
+
+    def resume(folder):
+        assert (folder / "checkpoint").read_text() == "epoch 3"
+
+    assert store.get(ask({}, RESUMABLE), resume).made.resumed
+    assert [p.name for p in artifact.folder.parent.iterdir()] == [artifact.digest]
+
+
+def test_a_stage_that_cannot_go_on_begins_with_nothing(tmp_path):
+    store = Store(tmp_path)
+    left_by(store.find("stage", {}), "a", "half")
+    artifact = store.get(ask({}), write("x"))
+    assert not (artifact.folder / "checkpoint").exists()
+    assert not artifact.made.resumed
+
+
+def test_a_worker_that_wakes_up_late_changes_nothing_of_the_result(tmp_path):
+    """It lost its lease while it was suspended, and still has a file open."""
+    told = Told()
+
+    def sleeper(folder):
+        with (folder / "checkpoint").open("w") as still_open:
+            still_open.write("epoch 1")
+            still_open.flush()
+            (lease,) = tmp_path.glob("stage/.work-*.lease")
+            os.utime(lease, (time.time() - 1000,) * 2)
+            assert Store(tmp_path).get(ask({}, RESUMABLE), faster).made.resumed
+            still_open.write(", and 2")
+        folder.mkdir(exist_ok=True)
+        (folder / "result.txt").write_text("late")
+
+    def faster(folder):
+        assert (folder / "checkpoint").read_text() == "epoch 1"
+        (folder / "result.txt").write_text("fast")
+
+    store = Store(tmp_path, told)
+    artifact = store.get(ask({}, RESUMABLE), sleeper)
+    assert (artifact.folder / "result.txt").read_text() == "fast"
+    assert (artifact.folder / "checkpoint").read_text() == "epoch 1"
+    assert told.notes == ["a result: another worker was faster; its is used"]
+    assert [p.name for p in artifact.folder.parent.iterdir()] == [artifact.digest]
+    assert Store(tmp_path).get(ask({}, RESUMABLE), refuse) == artifact
+
+
+def test_all_that_was_asked_for_is_remembered(tmp_path):
+    first, again = Store(tmp_path), Store(tmp_path)
+    one = first.get(ask({"a": 1}), write("1"))
+    again.get(ask({"a": 1}), refuse)
+    two = again.get_all({"c": ask({"a": 2}), "failed": ask({"a": 3})}, fill_c)["c"]
+    assert again.used == {f"stage/{one.digest}", f"stage/{two.digest}"}
+
+
+def fill_c(folders):
+    (folders["c"] / "result.txt").write_text("c")
+    return {"c"}
+
+
+class Told(Quiet):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
 def test_several_are_made_together_and_only_those_missing(tmp_path):
     store = Store(tmp_path)
     store.get(ask({"m": "a"}), write("a"))
@@ -150,12 +233,6 @@ def _scribble(folder):
     ],
 )
 def test_what_does_not_match_its_checksums_is_set_aside_and_made_again(tmp_path, damage, said):
-    class Told(Quiet):
-        notes = []  # noqa: RUF012
-
-        def note(self, text):
-            self.notes.append(text)
-
     artifact = Store(tmp_path).get(ask({}), _nested)
     damage(artifact.folder)
     reporter = Told()
@@ -185,26 +262,32 @@ def _both(root):
     assert made["a"] == made["b"]
 
 
-def _slow(root, log):
+def _slow(root, log, notes):
     def make(folder):
         with log.open("a") as file:
             file.write("made\n")
         time.sleep(0.5)
         (folder / "result.txt").write_text("x")
 
-    Store(root).get(ask({}), make)
+    told = Told()
+    Store(root, told).get(ask({}), make)
+    notes.put([os.getpid(), *told.notes])
 
 
-def test_two_processes_make_it_once(tmp_path):
+def test_two_processes_make_it_once_and_one_says_for_whom_it_waits(tmp_path):
     log = tmp_path / "log"
     context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_slow, args=(tmp_path, log)) for _ in range(2)]
+    notes = context.Queue()
+    workers = [context.Process(target=_slow, args=(tmp_path, log, notes)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert log.read_text() == "made\n"
+    (maker, *_), (_, waits, found) = sorted((notes.get(timeout=5) for _ in workers), key=len)
+    assert waits.startswith(f"a result: waits for process {maker} on ")
+    assert found.startswith("a result: found")
 
 
 def test_two_names_of_one_result_do_not_wait_for_each_other(tmp_path):

@@ -16,6 +16,7 @@ from camzoo.core.stored import read_json
 from camzoo.evaluate.result_files import PREDICTIONS, PSEUDO_MASKS
 from camzoo.harness.baseline_inputs import BaselineInputs
 from camzoo.harness.cost import CostMeter
+from camzoo.learning.loop import small_memory
 from camzoo.segment.base import Baseline, require_labels
 from camzoo.segment.export import write_labels
 from camzoo.segment.prediction import predict_volume
@@ -52,6 +53,7 @@ def segment_volumes(folder: Path, cell: Cell, baseline: Baseline, maps: Mapping[
         "images_per_second": baseline.images_per_second,
         "resumed": resumed,
         "environment": cell.context.store.environment,
+        **small_memory(inside),
     }
     write_text(folder / _COST, json.dumps(cost, indent=1) + "\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,7 @@ from camzoo.network.backbone import Classifier, build_classifier
 _WEIGHTS: Final = "classifier.safetensors"
 _HISTORY: Final = "history.json"
 _CHECKPOINT: Final = "checkpoint.safetensors"
-#: Loss and tag accuracies per epoch, as they are stored.
+#: Records of the epochs, as they are stored.
 _EPOCHS: Final = TypeAdapter(list[dict[str, Any]])
 
 
@@ -35,6 +36,7 @@ def train_classifier(
     seed: int,
     device: torch.device,
     tick: Tick,
+    note: Callable[[str], None],
 ) -> None:
     """Train a classifier on the tags of slices, from the last epoch that ``folder`` holds."""
     classifier = build_classifier(backbone, len(slices.organs), seed=seed)
@@ -46,6 +48,7 @@ def train_classifier(
         device=device,
         checkpoint=folder / _CHECKPOINT,
         tick=tick,
+        note=note,
     )
     state = {name: value.cpu().contiguous() for name, value in classifier.state_dict().items()}
     save_file(state, folder / _WEIGHTS)

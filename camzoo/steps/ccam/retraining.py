@@ -18,7 +18,7 @@ from camzoo.core.spec import build
 from camzoo.core.supervision import Supervision
 from camzoo.learning.augmentation import Augmentation
 from camzoo.learning.checkpoint import CHECKPOINT, save_tensors
-from camzoo.learning.loop import minimise
+from camzoo.learning.loop import minimise, small_memory
 from camzoo.learning.recipe import sgd
 from camzoo.steps.base import MapStep, StepContext, StepReport, register_step
 from camzoo.steps.ccam.category import CategoryAttention
@@ -106,10 +106,11 @@ class CategoryCausality(MapStep):
         self._train(context, network, prior, coarse)
         shares = self._attention(network, coarse, prior)
         method = self._map(context, network, shares, prior, out)
+        small = small_memory(context.folder)
         # Only now: whoever is killed before this need not retrain.
         (context.folder / CHECKPOINT).unlink()
         if self._without:
-            return StepReport()
+            return StepReport(facts=small)
         return StepReport(
             notes=_notes(len(counted.organs), context.method.name),
             facts={
@@ -119,6 +120,7 @@ class CategoryCausality(MapStep):
                 "attention": shares[context.positives].mean(dim=0).tolist(),
                 "slices": counted.slices,
                 "never_found": list(counted.never_found),
+                **small,
             },
         )
 
@@ -152,7 +154,7 @@ class CategoryCausality(MapStep):
             minimise(
                 loss, network, slices, sgd(config),
                 seed=context.seed, device=context.device,
-                checkpoint=context.folder / CHECKPOINT, tick=tick,
+                checkpoint=context.folder / CHECKPOINT, tick=tick, note=context.reporter.note,
             )  # fmt: skip
         save_tensors(context.folder / "network.safetensors", network.state_dict())
         network.eval()

@@ -1,0 +1,99 @@
+"""Kills at random moments, and damage at random places of what a run wrote."""
+
+import multiprocessing
+import time
+from pathlib import Path
+
+from camzoo.core.checksums import SUMS
+from camzoo.harness.run import bench
+from tests.harness.test_plan import TINY
+
+#: The smallest run with one result of every stage, whose networks train for two epochs.
+CONFIG = TINY.changed(
+    {
+        "methods": ["cam", "centre", "cam[blend]"],
+        "training.epochs": 2,
+        "segmentation.epochs": 2,
+        "threads": 1,
+    }
+)
+#: Of what a run wrote, these hold times alone, and have no checksum.
+TIMES = ("made.json", "times.json")
+
+
+def drive(out):
+    """What each driver does."""
+    bench(CONFIG, Path(out))
+
+
+def drivers():
+    """A way to start drivers that need not import anything once the first has."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def seconds_of(out):
+    """How long a driver takes that nobody disturbs."""
+    began = time.monotonic()
+    driver = drivers().Process(target=drive, args=(str(out),))
+    driver.start()
+    driver.join()
+    assert driver.exitcode == 0
+    return time.monotonic() - began
+
+
+def kill_at_random(out, seconds, rng, count=1):
+    """Let drivers share a run and kill each at random moments until all are through.
+
+    Args:
+        out: Folder of the run.
+        seconds: A driver that lives for longer than a draw up to this is killed.
+        rng: Draws the moments.
+        count: Number of drivers at once.
+
+    Returns:
+        How often one was killed.
+    """
+    context, kills, alive = drivers(), 0, {}
+    through = 0
+    while through < count:
+        while len(alive) < count - through:
+            driver = context.Process(target=drive, args=(str(out),))
+            driver.start()
+            alive[driver] = time.monotonic() + rng.uniform(0, seconds)
+        for driver, end in list(alive.items()):
+            driver.join(timeout=0.01)
+            if driver.exitcode is None and time.monotonic() > end:
+                driver.kill()
+                driver.join()
+                kills += driver.exitcode < 0
+            if driver.exitcode is not None:
+                del alive[driver]
+                assert driver.exitcode in (0, -9), f"a driver ended with {driver.exitcode}"
+                through += driver.exitcode == 0
+    return kills
+
+
+def results_of(out):
+    """The bytes of the tables of the one run in a folder."""
+    (rows,) = out.glob("*/rows.parquet")
+    return rows.read_bytes(), rows.with_name("curves.parquet").read_bytes()
+
+
+def written(folder):
+    """All files of a folder that have a checksum, and the checksums."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name not in TIMES)
+    return sorted(p for p in files if p.name == SUMS or (folder / SUMS).exists())
+
+
+def spoil(path, rng):
+    """Flip a bit of a file, or cut it short; say which."""
+    content = bytearray(path.read_bytes())
+    place = rng.randrange(len(content))
+    if rng.random() < 0.5:
+        content[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        return f"a bit of byte {place} of {path.name}"
+    path.write_bytes(content[:place])
+    return f"{path.name} cut to {place} bytes"
