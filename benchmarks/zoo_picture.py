@@ -46,8 +46,14 @@ def draw(path: Path = PICTURE) -> None:
 
 def _methods(view):
     classes = view.logits.shape[1]
-    native = [n for n in cams.names() if cams.get(n).__module__.startswith("camzoo.cams.")]
-    return [n for n in native if ":" not in n and cams.get(n).min_classes <= classes]
+    native = {n: cams.get(n) for n in cams.names() if ":" not in n}
+    return [
+        name
+        for name, method in native.items()
+        if method.__module__.startswith("camzoo.cams.")
+        and method.min_classes <= classes
+        and not method.needs_attention
+    ]
 
 
 def _map(name, context, view):

@@ -126,7 +126,8 @@ class BackboneConfig(_Frozen):
         stages: Which of timm's feature stages the head reads, counted from 1; () is the last
             features alone. Earlier stages go through a 1 x 1 convolution of ``width`` channels.
         width: Width of those convolutions.
-        frozen: Leading groups of layers that are not trained, in timm's coarse grouping.
+        frozen: Leading groups of layers that are not trained, in timm's coarse grouping. With "all"
+            nothing of the trunk is: the head learns alone.
         layer: Target layer of the maps by timm's name; None is what the pooling sees.
         arguments: Further arguments of ``timm.create_model``.
         mean: Mean of the input on [0, 1]; None is what the weights were trained with.
@@ -149,7 +150,13 @@ class BackboneConfig(_Frozen):
         Takes("whole numbers from 1 to 100, ascending and without repeats", _ascending),
     ] = ()
     width: Channels = 256
-    frozen: Annotated[int, Whole(0, 1000)] = 3
+    frozen: Annotated[
+        int | Literal["all"],
+        Takes(
+            "a whole number from 0 to 1000, or all",
+            lambda count: count == "all" or 0 <= count <= 1000,
+        ),
+    ] = 3
     layer: Annotated[str, Text("the name of a layer")] | None = None
     arguments: dict[OptionName, Option] = {}
     mean: tuple[Annotated[float, Real(-1000, 1000)], ...] | None = None

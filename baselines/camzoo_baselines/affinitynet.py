@@ -129,6 +129,7 @@ class AffinityNetBaseline(PseudoMaskBaseline):
     title = "AffinityNet"
     paper = "Ahn, CVPR 2018"
     cost = "the backbone once more, on pairs of pixels, and the U-Net"
+    tuned = "exponents of the background, on validation patients of ACDC and CHAOS (2 sets)"
     reads = ("cam",)
 
     def __init__(

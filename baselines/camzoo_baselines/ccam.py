@@ -1,4 +1,12 @@
-"""C-CAM: the U-Net on causal class activation maps."""
+"""C-CAM: the U-Net on causal class activation maps.
+
+What differs from the paper:
+
+- Network and recipe are those of the run; the preset `paper` has what is known of the authors'.
+- Context maps count predicted masks (map A); of the paper's it is not known what they count.
+- The threshold is the one that is best on validation patients, not on the masks that are scored.
+- In smaller things the steps differ from the authors' later code: docs/ccam.md lists them.
+"""
 
 from __future__ import annotations
 

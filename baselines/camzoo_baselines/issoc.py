@@ -3,7 +3,8 @@
 A reconstruction, not the authors' method. ISSOC (Physics in Medicine and Biology 66(6) 065018,
 2021) segments organs from tags and prior knowledge by means of confidence cues. The text of the
 paper was not at hand; what stands here follows its abstract and an earlier program of its authors.
-Its numbers must not be read as those of ISSOC.
+Its numbers must not be read as those of ISSOC. What differs from the paper cannot be said; this is
+where the parts come from:
 
 - From the earlier program: tags and a size penalty of 1e-3 on maps, where only the upper bound
   counts, and only in slices that show the organ.

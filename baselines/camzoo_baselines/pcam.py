@@ -1,4 +1,10 @@
-"""P-CAM: the U-Net on the class activation maps of the classifier itself."""
+"""P-CAM: the U-Net on the class activation maps of the classifier itself.
+
+What differs from the paper:
+
+- Network and recipe are those of the run; the preset `paper` has what is known of the authors'.
+- The threshold is the one that is best on validation patients, not on the masks that are scored.
+"""
 
 from __future__ import annotations
 

@@ -57,6 +57,9 @@ class CamMethod(ABC):
         control: True for maps that do not depend on the classifier's opinion of the image.
         min_classes: How many classes it takes to make sense.
         needs_fit: True where :meth:`fit` must run before :meth:`saliency`.
+        needs_attention: True where the network has to be a vision transformer.
+        tuned: What was compared by means of masks before a setting became the default, and whose
+            masks; empty where nothing was.
     """
 
     name: ClassVar[str] = ""
@@ -67,6 +70,8 @@ class CamMethod(ABC):
     control: ClassVar[bool] = False
     min_classes: ClassVar[int] = 1
     needs_fit: ClassVar[bool] = False
+    needs_attention: ClassVar[bool] = False
+    tuned: ClassVar[str] = ""
 
     @abstractmethod
     def saliency(self, view: FeatureView) -> Tensor:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _FACTS: Final = (
     "supervision", "class_specific", "needs_fit", "control", "min_classes", "cost", "paper",
+    "tuned",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -36,9 +37,18 @@ def list_(
     every: Annotated[
         bool, typer.Option("--all", help="Show the classes of pytorch-grad-cam, too.")
     ] = False,
+    fairness: Annotated[
+        bool,
+        typer.Option("--fairness", help="The page docs/fairness.md: what every row was given."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List what is registered, with what installed packages add; or all about one name."""
+    if fairness:
+        from camzoo.report.fairness import markdown
+
+        sys.stdout.write(markdown())
+        return
     from camzoo.report.listing import entries, listing
 
     if as_json:

@@ -40,25 +40,26 @@ def check_method(
 
 def _shape(method: Method) -> None:
     """Three images that are not square, four classes: [3, 4, h, w], of the images' proportions."""
-    maps = _maps(method, _network(4), _images(3))
+    network, images = _network(method, 4), _images(3)
+    maps, grid = _maps(method, network, images), Viewer(network)(images).features.shape[2:]
     if maps.ndim != 4 or maps.shape[:2] != (3, 4):
         raise BrokenError(f"expected [3, 4, h, w], got {list(maps.shape)}")
-    if maps.shape[2:] not in {(3, 2), (96, 64)}:
+    if maps.shape[2:] not in (grid, images.shape[2:]):
         raise BrokenError(
-            f"expected the grid of the features (3 x 2) or of the images (96 x 64), "
-            f"got {maps.shape[2]} x {maps.shape[3]}"
+            f"expected the grid of the features ({grid[0]} x {grid[1]}) or of the images "
+            f"(96 x 64), got {maps.shape[2]} x {maps.shape[3]}"
         )
 
 
 def _one_class_one_channel(method: Method) -> None:
     classes = method().min_classes
-    maps = _maps(method, _network(classes, channels=1), _images(2, channels=1))
+    maps = _maps(method, _network(method, classes, channels=1), _images(2, channels=1))
     if maps.shape[:2] != (2, classes):
         raise BrokenError(f"expected [2, {classes}, h, w], got {list(maps.shape)}")
 
 
 def _type(method: Method) -> None:
-    maps = _maps(method, _network(4), _images(2))
+    maps = _maps(method, _network(method, 4), _images(2))
     if maps.dtype != torch.float32:
         raise BrokenError(f"expected float32, got {maps.dtype}")
     if maps.device != _images(1).device:
@@ -68,22 +69,24 @@ def _type(method: Method) -> None:
 
 
 def _repeatable(method: Method) -> None:
-    first, second = (_maps(method, _network(4), _images(2)) for _ in range(2))
+    first, second = (_maps(method, _network(method, 4), _images(2)) for _ in range(2))
     if not torch.equal(first, second):
         raise BrokenError("two runs differ; seed what is random, from the image or the generator")
 
 
 def _independent_of_the_batch(method: Method) -> None:
-    together = _maps(method, _network(4), _images(3))
-    alone = _maps(method, _network(4), _images(3)[1:2])
+    together = _maps(method, _network(method, 4), _images(3))
+    alone = _maps(method, _network(method, 4), _images(3)[1:2])
     _expect_close(alone, together[1:2], "an image alone gives another map than in a batch")
 
 
 def _finite(method: Method, value: float) -> None:
-    network = _network(4)
+    network = _network(method, 4)
     trunk = network.forward_features
-    network.forward_features = lambda images: trunk(images) * 0 + value
-    maps = _maps(method, network, _images(2))
+    network.forward_features = lambda images, **more: trunk(images, **more) * 0 + value
+    # Where each token lies cannot be seen of constant features: transformers are viewed elsewhere.
+    layer = _middle(method) if method().needs_attention else None
+    maps = _maps(method, network, _images(2), layer=layer)
     if not maps.isfinite().all():
         raise BrokenError(f"features that are {value} everywhere give maps that are not finite")
 
@@ -104,7 +107,7 @@ def _class_order(method: Method) -> None:
     """Classes exchanged in the classifier are exchanged in the maps."""
     if method().control:
         return
-    network, order = _network(4), [2, 0, 3, 1]
+    network, order = _network(method, 4), [2, 0, 3, 1]
     before = _maps(method, network, _images(2))
     head = network.get_classifier()
     with torch.no_grad():
@@ -119,7 +122,7 @@ def _class_order(method: Method) -> None:
 def _other_layer(method: Method) -> None:
     """A layer in the middle, where nothing has a closed form. Refusing it clearly is in order."""
     try:
-        maps = _maps(method, _network(4), _images(2), layer="layer3")
+        maps = _maps(method, _network(method, 4), _images(2), layer=_middle(method))
     except ConfigError:
         return
     if maps.shape[:2] != (2, 4) or not maps.isfinite().all():
@@ -127,16 +130,17 @@ def _other_layer(method: Method) -> None:
 
 
 def _inference_mode(method: Method) -> None:
-    network = _network(4)
+    network = _network(method, 4)
     with torch.inference_mode():
         _maps(method, network, _images(2))
 
 
 def _leaves_the_model_alone(method: Method) -> None:
-    network = _network(4)
+    network = _network(method, 4)
     network.train()
-    network.layer1.eval()
-    for parameter in network.layer2.parameters():
+    for module in list(network.modules())[::2]:
+        module.training = False
+    for parameter in list(network.parameters())[::2]:
         parameter.requires_grad_(False)
     before = _state(network)
     _maps(method, network, _images(2))
@@ -146,8 +150,8 @@ def _leaves_the_model_alone(method: Method) -> None:
 
 
 def _leaves_the_view_alone(method: Method) -> None:
-    network, images = _network(4), _images(2)
-    for layer in (None, "layer3"):
+    network, images = _network(method, 4), _images(2)
+    for layer in (None, _middle(method)):
         view = Viewer(network, layer)(images.clone())
         instance = method()
         try:
@@ -207,19 +211,23 @@ def _context(
     return FitContext(classifier, slices, generator, images.device, layer)
 
 
-def _network(classes: int, channels: int = 3) -> Any:
-    """A small ResNet with pooling and a linear head, the same at every call."""
+def _network(method: Method, classes: int, channels: int = 3) -> Any:
+    """A small ResNet or transformer with pooling and a linear head, the same at every call."""
+    name = "test_resnet"
+    options: dict[str, Any] = {"channels": (8, 8, 16, 16), "zero_init_last": False}
+    if method().needs_attention:
+        name = "test_vit"
+        options = {"dynamic_img_size": True, "global_pool": "avg", "fc_norm": False}
     with seeded(0):
-        network: Any = timm.create_model(
-            "test_resnet",
-            num_classes=classes,
-            in_chans=channels,
-            channels=(8, 8, 16, 16),
-            zero_init_last=False,
-        )
+        network: Any = timm.create_model(name, num_classes=classes, in_chans=channels, **options)
         nn.init.normal_(network.get_classifier().weight, std=0.5)
         nn.init.normal_(network.get_classifier().bias)
     return network.eval()
+
+
+def _middle(method: Method) -> str:
+    """A layer in the middle of that network."""
+    return "blocks.3" if method().needs_attention else "layer3"
 
 
 def _images(count: int, channels: int = 3) -> Tensor:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import timm
 import torch
@@ -23,7 +23,7 @@ from camzoo.network.isolation import evaluating
 from camzoo.network.pooled import PooledModel
 from camzoo.network.taps import TappedModel
 from camzoo.network.timm_names import require_model
-from camzoo.network.weights import load_trunk, read_state
+from camzoo.network.weights import head_names, load_trunk, read_state
 
 #: Constructor arguments that help where an architecture knows them and are dropped where it does
 #: not: higher map resolution, inputs of any size for transformers, average pooling.
@@ -122,6 +122,8 @@ def build_classifier(config: BackboneConfig, classes: int, *, seed: int) -> Clas
     arguments = _arguments(config, state)
     with seeded(seed):
         model = _create(config, classes, arguments)
+        if _norm_is_new(model, config):
+            model = _create(config, classes, arguments | {"fc_norm": False})
         notes = _stride_notes(config, model)
         if config.stages:
             model = TappedModel(model, config.stages, config.width, classes)
@@ -211,6 +213,20 @@ def _create(config: BackboneConfig, classes: int, arguments: dict[str, Any]) -> 
             return model
 
 
+def _norm_is_new(model: nn.Module, config: BackboneConfig) -> bool:
+    """Whether a transformer has a norm behind the pooling that its weights do not know.
+
+    timm puts the last norm there where the average of the patches is asked for. A network that was
+    trained with its class token, as DINOv2, would lose the norm it came with.
+    """
+    given = {"fc_norm", "global_pool"} & set(config.arguments)
+    if given or isinstance(getattr(model, "fc_norm", None), nn.Identity | None):
+        return False
+    with torch.device("meta"):
+        own = timm.create_model(config.name)
+    return isinstance(own.fc_norm, nn.Identity)
+
+
 def _unmet(error: Exception, wishes: Sequence[str]) -> str | None:
     """Which wish an architecture refuses: the one it names, else the first that has a value.
 
@@ -267,9 +283,14 @@ def _trunk(model: nn.Module) -> nn.Module:
     return model.trunk if isinstance(model, OwnHead) else model
 
 
-def _freeze(model: nn.Module, stages: int) -> None:
+def _freeze(model: nn.Module, stages: int | Literal["all"]) -> None:
     """Stop gradients for the first ``stages`` groups of the trunk, in timm's coarse grouping."""
     if not stages:
+        return
+    if stages == "all":
+        head = head_names(model)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name in head)
         return
     try:
         groups = group_parameters(model, model.group_matcher(coarse=True))  # type: ignore[operator]
@@ -280,7 +301,9 @@ def _freeze(model: nn.Module, stages: int) -> None:
         ) from error
     last = max(groups)
     if stages >= last:
-        raise ConfigError(f"cannot freeze {stages} stages: the trunk has {last}; freeze fewer")
+        raise ConfigError(
+            f"cannot freeze {stages} stages: the trunk has {last}; freeze fewer, or all"
+        )
     parameters = dict(model.named_parameters())
     for group, names in groups.items():
         for name in names:

@@ -26,6 +26,9 @@ class TappedModel(OwnHead):
     head would see. Coarser stages are enlarged to the grid of the finest. As timm's trunks do, the
     model has ``forward_intermediates``.
 
+    Attributes:
+        left: Numbers of the trunk's stages that are run, counted from 0.
+
     Args:
         trunk: A timm model; stages behind the last chosen one are removed.
         stages: Which entries of the trunk's ``feature_info``, counted from 1, ascending.
@@ -45,7 +48,7 @@ class TappedModel(OwnHead):
                 f"timm can cut it at {len(info)}"
             )
         self._whole = stages[-1] == len(info)
-        self._left = list(range(stages[-1]))
+        self.left = list(range(stages[-1]))
         self._earlier = [stage - 1 for stage in stages if stage < len(info)]
         if not self._whole:
             trunk.prune_intermediate_layers([stages[-1] - 1], prune_norm=True, prune_head=True)  # type: ignore[operator]
@@ -88,10 +91,10 @@ class TappedModel(OwnHead):
         """
         if intermediates_only:
             stages: list[Tensor] = self.trunk.forward_intermediates(  # type: ignore[operator]
-                images, indices=self._left, norm=norm, intermediates_only=True
+                images, indices=self.left, norm=norm, intermediates_only=True
             )
             return stages
-        last, stages = self._stages(images, self._left, norm=norm)
+        last, stages = self._stages(images, self.left, norm=norm)
         return self._joined(last, [stages[index] for index in self._earlier]), stages
 
     def _stages(

@@ -70,7 +70,7 @@ def load_trunk(model: nn.Module, state: Mapping[str, Tensor], config: BackboneCo
     Raises:
         ConfigError: They belong to another network, or are no weights.
     """
-    head = _head_names(model)
+    head = head_names(model)
     own = {name: value for name, value in model.state_dict().items() if name not in head}
     given = {n: v.float() for n, v in state.items() if n in own}
     for name, value in given.items():
@@ -98,7 +98,7 @@ def _some(names: Sequence[str]) -> str:
     return f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
 
 
-def _head_names(model: nn.Module) -> set[str]:
+def head_names(model: nn.Module) -> set[str]:
     """Names of the tensors of the classifier; none where it was cut off."""
     head = model.get_classifier()  # type: ignore[operator]
     parts = [head] if isinstance(head, nn.Module) else list(head)

@@ -36,6 +36,8 @@ class Baseline(ABC):
         paper: First author, venue and year; "C-CAM-style" or the like where it is no replica.
         supervision: What it may see while it learns.
         cost: What training runs besides the shared classifier, in words.
+        tuned: What was compared by means of masks before a setting became the default, and whose
+            masks; empty where nothing was.
         reads: Names of the CAM methods whose maps :meth:`fit` asks its context for. The harness
             makes them beforehand.
     """
@@ -45,6 +47,7 @@ class Baseline(ABC):
     paper: ClassVar[str] = ""
     supervision: ClassVar[Supervision] = Supervision.IMAGE
     cost: ClassVar[str] = ""
+    tuned: ClassVar[str] = ""
     reads: tuple[str, ...] = ()
 
     #: Labels that were trained on, uint8 [N, s, s] with rows as in ``context.train``, set by

@@ -113,12 +113,15 @@ class MapStep(ABC):
         cost: What it runs besides the maps that come in, in words.
         remakes: True where the step makes maps anew and does not read those that come in: it may
             only be the first of its chain.
+        tuned: What was compared by means of masks before a setting became the default, and whose
+            masks; empty where nothing was.
     """
 
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     cost: ClassVar[str] = ""
     remakes: ClassVar[bool] = False
+    tuned: ClassVar[str] = ""
 
     @property
     def supervision(self) -> Supervision:

@@ -17,9 +17,11 @@ BOUNDS = {"bright": (0, 6000), "dark": (0, 6000)}
 #: Each with what keeps it short, and how many networks it trains besides the last U-Net.
 OWN = {
     "affinitynet": ({"epochs": 2, "batch": 4, "exp_times": 2}, 1),
+    "ame-cam": ({}, 2),
     "bes": ({"epochs": 2}, 2),
     "conta": ({"grid": 16}, 2),
     "issoc-style": ({"bounds": BOUNDS}, 1),
+    "recam": ({}, 1),
     "seam": ({}, 1),
 }
 

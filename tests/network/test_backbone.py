@@ -1,12 +1,15 @@
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
 from camzoo.cams.view.viewer import Viewer
-from camzoo.config import BackboneConfig
+from camzoo.config import BackboneConfig, TrainingConfig
 from camzoo.core.errors import ConfigError
+from camzoo.learning.loop import fit
 from camzoo.network.backbone import build_classifier, require_sides
 from camzoo.registries import cams
+from tests.toy import toy_slices
 
 
 def config(**changes):
@@ -66,6 +69,37 @@ def test_frozen_stages_get_no_gradient():
     assert all(g for n, g in grads.items() if n.startswith(("layer3", "layer4", "fc")))
     with pytest.raises(ConfigError, match="cannot freeze 9 stages"):
         build_classifier(config(frozen=9), 1, seed=0)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "resnet10t"])
+def test_a_frozen_trunk_leaves_the_head_to_learn_alone(name, tmp_path):
+    """Features of a file are what they were after training, and CAM is linear in them."""
+    source, file = timm.create_model(name, num_classes=0), tmp_path / "weights.safetensors"
+    save_file(source.state_dict(), file)
+    classifier = build_classifier(config(name=name, weights=file, frozen="all"), 2, seed=0)
+    before = {key: value.clone() for key, value in classifier.state_dict().items()}
+    recipe = TrainingConfig(epochs=1, batch=8, crop=160, resize=(160, 160), precision="fp32")
+    device, checkpoint = torch.device("cpu"), tmp_path / "classifier.safetensors"
+    fit(classifier, toy_slices(8), recipe, seed=0, device=device, checkpoint=checkpoint)
+    learnt = {key for key, value in classifier.state_dict().items() if not value.equal(before[key])}
+    assert {id(p) for n, p in classifier.named_parameters() if n in learnt} == {
+        id(classifier.head.weight)
+    }
+    assert len(learnt) == 1
+    images = classifier.eval().normalise(torch.rand(2, 160, 160))
+    maps = cams.get("cam")()(Viewer(classifier.model)(images))
+    torch.testing.assert_close(maps.mean((2, 3)), classifier(images).detach())
+
+
+def test_a_transformer_keeps_the_norm_that_it_was_trained_with(tmp_path):
+    """With average pooling timm would put a new norm behind it, and drop the trained one."""
+    source, file = timm.create_model("test_vit", num_classes=0).eval(), tmp_path / "w.safetensors"
+    torch.nn.init.normal_(source.norm.weight)
+    save_file(source.state_dict(), file)
+    classifier = build_classifier(config(name="test_vit", weights=file), 2, seed=0).eval()
+    images = classifier.normalise(torch.rand(2, 160, 160))
+    patches = source.forward_features(images)[:, 1:]
+    torch.testing.assert_close(classifier(images), patches.mean(1) @ classifier.head.weight.T)
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "mobilenetv2_050", "convnext_atto", "densenet121"])
@@ -155,8 +189,6 @@ def test_weights_from_a_file_fill_the_trunk_not_the_head(tmp_path):
 
 
 def test_tensorflow_weights_are_recognised(tmp_path):
-    import timm
-
     source = timm.create_model("mobilenetv2_050", num_classes=1001)
     file = tmp_path / "weights.safetensors"
     save_file({k: v.half() for k, v in source.state_dict().items()}, file)

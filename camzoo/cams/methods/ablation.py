@@ -13,8 +13,10 @@ from camzoo.cams.weighting import weighted_sum
 class AblationCam(CamMethod):
     """w_ck = y_c - y_c without channel k (set to zero).
 
-    The paper divides by y_c. That only scales the map while y_c > 0, but turns it upside down when
-    y_c < 0 and blows it up near zero, so it is left out.
+    What differs from the paper:
+
+    - No division by y_c. It only scales the map while y_c > 0, but turns it upside down when
+      y_c < 0 and blows it up near zero.
     """
 
     paper = "Desai and Ramaswamy, WACV 2020, without the division"

@@ -22,8 +22,13 @@ class Lpcam(CamMethod):
 
     Prototypes are clusters of the features inside and outside the class's maps on positive training
     slices. Which of them are kept is decided, as in the authors' code, by what the classifier says
-    of them; of an image made of that one feature, so that any head will do, and by the sigmoid
-    rather than the softmax, since organs occur together.
+    of them; of an image made of that one feature, so that any head will do.
+
+    What differs from the paper:
+
+    - Prototypes are judged by the sigmoid of their logit, not by the softmax, since organs occur
+      together.
+    - At most 10 000 features of a class and side are clustered, not all.
 
     Args:
         clusters: Clusters inside and outside.

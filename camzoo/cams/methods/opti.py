@@ -17,6 +17,10 @@ from camzoo.network.isolation import grad_mode
 class OptiCam(CamMethod):
     """sum_k softmax(u)_k ReLU(A_k), with u found by Adam to maximise y_c(image * unit(up(map))).
 
+    What differs from the paper:
+
+    - Masks multiply the normalised image: what is masked becomes the mean colour.
+
     Args:
         steps: Number of steps of the optimiser.
         rate: Learning rate of the optimiser.

@@ -13,10 +13,13 @@ from camzoo.cams.view.feature_view import CHUNK, FeatureView
 class ReciprocalCam(CamMethod):
     """M_cij = h w (y_c(A at ij only, zero elsewhere) - y_c(zero everywhere)).
 
-    The paper takes the softmax of the logits, which means nothing for classes that may occur
-    together and is constant for one class; here it is the logits, from which those of empty
-    features are subtracted so that zero means no evidence. The factor h w keeps images of several
-    sizes on one scale; in closed form the map is CAM.
+    Those of empty features are subtracted so that zero means no evidence. The factor h w keeps
+    images of several sizes on one scale; in closed form the map is CAM.
+
+    What differs from the paper:
+
+    - Logits in the place of their softmax, which means nothing for classes that may occur together
+      and is constant for one class.
     """
 
     paper = "Byun and Lee, CVPR workshops 2024, on logits"

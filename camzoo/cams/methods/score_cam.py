@@ -19,6 +19,10 @@ class ScoreCam(CamMethod):
     """w_ck = softmax over k of y_c(image * unit(up(A_k))), with unit() onto [0, 1].
 
     The paper subtracts the score of a baseline, which the softmax over channels cancels.
+
+    What differs from the paper:
+
+    - Masks multiply the normalised image: what is masked becomes the mean colour.
     """
 
     paper = "Wang et al., CVPR workshops 2020, algorithm 1"

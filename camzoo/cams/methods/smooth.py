@@ -16,9 +16,12 @@ class SmoothGradCamPlusPlus(CamMethod):
     """w_ck = sum_ij a_ckij ReLU(D1_ckij), with a = D2 / (2 D2 + S_k D3) and Dp = mean of g^p.
 
     The means are over noisy copies; S_k sums the features of the image itself. In closed form the
-    gradients do not depend on the image, and the map is that of Grad-CAM++. The numerator of a is
-    D2, as in Grad-CAM++, where the paper prints D1. Every image gets the same noise, so that its
-    map does not depend on the batch it is in.
+    gradients do not depend on the image, and the map is that of Grad-CAM++. Every image gets the
+    same noise, so that its map does not depend on the batch it is in.
+
+    What differs from the paper:
+
+    - The numerator of a is D2, as in Grad-CAM++; the paper prints D1.
 
     Args:
         samples: Number of noisy copies.

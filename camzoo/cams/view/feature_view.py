@@ -140,6 +140,18 @@ class FeatureView:
         with self._pass.autocast():
             return self.viewer(images).layers[self._index]
 
+    def at(self, layers: tuple[str, ...]) -> tuple[FeatureView, ...]:
+        """View the same images at other layers, by name, in one more pass of the network.
+
+        Gradients at all of them are made together.
+
+        Raises:
+            ConfigError: A layer does not exist or gives no feature map.
+        """
+        viewer = self.viewer.at(layers)
+        with self._pass.autocast():
+            return viewer(self.images, rows=self.rows, mirrored=self.mirrored).layers
+
     @property
     def _linear(self) -> Tensor | None:
         """The weights [C, K] of a head that has a closed form."""

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from camzoo.core.errors import ConfigError
+from camzoo.network.heads import OwnHead
 from camzoo.network.isolation import evaluating, grad_mode, hooked
 from camzoo.network.layout import Grid, Layout, layout_in
 from camzoo.network.outputs import logits_of
+from camzoo.network.taps import TappedModel
 from camzoo.network.wrappers import inner_name, unwrap
 
 #: A layer by its name in ``model.named_modules()``, or the module itself.
@@ -47,6 +49,24 @@ def default_layer(model: nn.Module) -> str | None:
     if isinstance(blocks, nn.Sequential | nn.ModuleList) and hasattr(blocks[-1], "norm1"):
         return f"blocks.{len(blocks) - 1}.norm1"
     return UNKNOWN
+
+
+def stage_layers(model: nn.Module, count: int) -> tuple[str, ...]:
+    """Return the layers that end the last ``count`` stages of a timm model, the first one first.
+
+    Raises:
+        ConfigError: timm does not say where stages end, or there are fewer.
+    """
+    own = isinstance(model, OwnHead)
+    info = getattr(model.trunk if own else model, "feature_info", None) or []
+    run = len(model.left) if isinstance(model, TappedModel) else len(info)
+    if run < count:
+        raise ConfigError(
+            f"expected the ends of {count} stages, and timm names {run} of "
+            f"{type(model).__name__}; ask for fewer, or choose another network"
+        )
+    ends = (f"{'trunk.' if own else ''}{stage['module']}" for stage in info[:run])
+    return tuple(ends)[-count:]
 
 
 def last_map(model: nn.Module, images: Tensor) -> str:

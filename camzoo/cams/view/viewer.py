@@ -76,6 +76,7 @@ class Viewer:
         self._readout: Readout | None = None
         self._normed: Tensor | None = None
         self._explored = False
+        self._beside: dict[tuple[str, ...], Viewer] = {}
 
     def __call__(
         self, images: Tensor, *, rows: slice = slice(None), mirrored: bool = False
@@ -111,6 +112,16 @@ class Viewer:
         last = len(seen.layouts) - 1
         with grad_mode(enabled=False):
             return view(last, tuple(map(view, range(last))))
+
+    def at(self, layers: tuple[str, ...]) -> Viewer:
+        """Return the viewer of other layers of the same model, which is looked into only once.
+
+        Raises:
+            ConfigError: A layer does not exist.
+        """
+        if layers not in self._beside:
+            self._beside[layers] = Viewer(self.model, layers)
+        return self._beside[layers]
 
     @property
     def closed_form(self) -> bool | None:
