@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from camzoo.core.checksums import SUMS, verify_sums, write_sums
 from camzoo.core.environment import describe
@@ -144,6 +144,22 @@ class Store:
             return None
         return artifact.made.when if artifact.made else _modified(artifact.folder)
 
+    def is_being_made(self, artifact: Artifact) -> bool:
+        """Say whether a process makes an artifact, here or on another machine of a shared folder.
+
+        Whoever wants to make it at this moment tries again a moment later.
+        """
+        lock = _lock_of(artifact.folder)
+        if not lock.exists():
+            return False
+        try:
+            with FileLock(lock, blocking=False):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # the store of another user, which may be read alone
+            return False
+
     def get(self, request: Request, make: Callable[[Path], object]) -> Artifact:
         """Return the artifact of a request; ``make`` fills its folder where it is not there yet.
 
@@ -177,7 +193,7 @@ class Store:
         with storing(self.root), ExitStack() as locks:
             for artifact in sorted(first, key=lambda a: a.digest):
                 if self._fault(artifact) is not None:
-                    locks.enter_context(_locked(_work(artifact.folder).with_suffix(".lock")))
+                    locks.enter_context(_locked(_lock_of(artifact.folder)))
             once = {name: a for name, a in artifacts.items() if first[a] == name}
             # Another process may have made it while this one waited.
             missing = {name: a for name, a in once.items() if self._is_missing(a)}
@@ -293,6 +309,10 @@ def _canonical(key: Key) -> str:
 
 def _work(final: Path) -> Path:
     return final.with_name(f".work-{final.name}")
+
+
+def _lock_of(final: Path) -> Path:
+    return _work(final).with_suffix(".lock")
 
 
 @contextmanager
