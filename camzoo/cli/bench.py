@@ -13,9 +13,11 @@ from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, BeQuiet, BeVerbose, Output
 from camzoo.core.spec import parse_pairs
 from camzoo.harness.configure import configure
+from camzoo.harness.executors.choose import choose_executor
 
 if TYPE_CHECKING:
     from camzoo.config import BenchConfig
+    from camzoo.harness.executors.base import Executor
     from camzoo.harness.plan import Plan, Step
     from camzoo.harness.run import BenchResult
 
@@ -48,6 +50,9 @@ def bench(
     option: arguments.Pairs = None,
     set_: arguments.Settings = None,
     out: arguments.Runs = Path("runs"),
+    executor: arguments.ExecutorName = None,
+    workers: arguments.Workers = None,
+    address: arguments.Address = None,
     plan: arguments.OnlyPlan = False,
     as_json: AsJson = False,
     quiet: BeQuiet = False,
@@ -76,8 +81,9 @@ def bench(
     if plan:
         _plan(config, out, output)
         return
+    performing = choose_executor(executor, workers, address)
     try:
-        _run(config, out, output)
+        _run(config, out, output, performing)
     except StopError as stop:
         stop.advice = _GO_ON
         raise
@@ -97,7 +103,7 @@ def _numbers(name: str, text: str | None) -> list[int] | None:
         raise ConfigError(f"--{name} takes numbers separated by commas, got {text!r}") from error
 
 
-def _run(config: BenchConfig, out: Path, output: Output) -> None:
+def _run(config: BenchConfig, out: Path, output: Output, executor: Executor | None) -> None:
     from camzoo.core.allocator import keep_freed_memory
     from camzoo.core.files import storing
     from camzoo.harness.run import bench as run_bench
@@ -106,7 +112,7 @@ def _run(config: BenchConfig, out: Path, output: Output) -> None:
 
     keep_freed_memory()
     with output.reporting() as reporter:
-        result = run_bench(config, out, reporter)
+        result = run_bench(config, out, reporter, executor)
         picture = result.folder / "gallery.png"
         with storing(result.folder), reporter.stage("tables and pictures"):
             page = write_page(result.folder)

@@ -13,22 +13,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from camzoo.config import BenchConfig
-from camzoo.core.environment import choose_device, use_threads
+from camzoo.core.environment import use_threads
 from camzoo.core.progress import Quiet
 from camzoo.core.spec import Spec, build
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
 from camzoo.evaluate.choose import Choices, choose
 from camzoo.evaluate.result_files import read_curves
-from camzoo.harness.context import Context, Place, places
+from camzoo.harness.context import Place, places
 from camzoo.harness.estimate import Estimate, Estimator
 from camzoo.harness.identity import beginning, identify
-from camzoo.harness.manifest import STORE
-from camzoo.harness.plugins import load_plugins
+from camzoo.harness.opened import open_context, open_limited, require_network, splits_of
 from camzoo.harness.requests import Amounts, Requests, ask_prepare, ask_train
-from camzoo.harness.run import open_limited, require_names, require_network, splits_of
 from camzoo.harness.stage import Request
-from camzoo.harness.store import Artifact, Store
+from camzoo.harness.store import Artifact
 from camzoo.learning.augmentation import mirrored
 from camzoo.registries import baselines
 from camzoo.segment.selection import chains_read
@@ -152,7 +150,6 @@ def plan_run(config: BenchConfig, out: Path, *, measure: bool = True) -> Plan:
     Raises:
         CamzooError: As for the run itself.
     """
-    load_plugins(config.plugins)
     with use_threads(config.threads):
         return _Planner(config, out, measure=measure).plan()
 
@@ -161,9 +158,7 @@ class _Planner:
     """Walks through a run as the run itself does, but looks results up only."""
 
     def __init__(self, config: BenchConfig, out: Path, *, measure: bool) -> None:
-        device = choose_device(config.device)
-        self._context = Context(config, Store(out / STORE, device=device), device, Quiet())
-        require_names(self._context)
+        self._context = open_context(config, out, Quiet())
         config, self._out = self._context.config, out
         self._config = config
         self._dataset = open_limited(config)
