@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from camzoo.cams.pipeline import input_side
 from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BenchConfig
@@ -42,14 +44,23 @@ class OpenRun:
     notes: tuple[str, ...]
 
 
-def open_context(config: BenchConfig, out: Path, reporter: Reporter) -> Context:
+def open_context(
+    config: BenchConfig, out: Path, reporter: Reporter, *, computes: bool = True
+) -> Context:
     """Find the device, the store, and all methods and baselines.
+
+    Args:
+        config: Configuration of the run.
+        out: Folder of runs.
+        reporter: Who is told.
+        computes: Whether results are to be made; without, a device that is named need not be here.
 
     Raises:
         ConfigError: One of them cannot be had.
     """
     load_plugins(config.plugins)
-    device = choose_device(config.device)
+    there = computes or config.device == "auto"
+    device = choose_device(config.device) if there else torch.device(config.device)
     context = Context(config, Store(out / STORE, reporter, device), device, reporter)
     require_names(context)
     return context

@@ -145,7 +145,8 @@ def plan_run(config: BenchConfig, out: Path, *, measure: bool = True) -> Plan:
     Args:
         config: Configuration of the run.
         out: Folder of runs.
-        measure: Whether steps are run; without, what the store has no times of stays unknown.
+        measure: Whether steps are run; without, what the store has no times of stays unknown, and
+            the device of the run need not be here.
 
     Raises:
         CamzooError: As for the run itself.
@@ -158,7 +159,7 @@ class _Planner:
     """Walks through a run as the run itself does, but looks results up only."""
 
     def __init__(self, config: BenchConfig, out: Path, *, measure: bool) -> None:
-        self._context = open_context(config, out, Quiet())
+        self._context = open_context(config, out, Quiet(), computes=measure)
         config, self._out = self._context.config, out
         self._config = config
         self._dataset = open_limited(config)

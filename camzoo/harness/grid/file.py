@@ -224,7 +224,9 @@ def read_grid(path: Path) -> Grid:
 
 def _require_keys(tree: Mapping[str, Any]) -> None:
     """Refuse keys that no table has, with those that were meant, and tables without a name."""
-    tables = {"data": DataTable, "backbone": BackboneTable, "exclude": Exclusion}
+    tables: dict[str, type[_Table]] = {
+        "data": DataTable, "backbone": BackboneTable, "exclude": Exclusion
+    }  # fmt: skip
     _require_known("key", tree, set(_keys(Grid)) - {"path"})
     for name, kind in tables.items():
         found = tree.get(name, [])

@@ -1,9 +1,12 @@
 """What a file of a grid may hold, and what is said of one that is wrong."""
 
+import re
+
 import pytest
 
 from camzoo.core.errors import ConfigError
 from camzoo.harness.grid.file import read_grid
+from tests.conftest import ROOT
 from tests.harness.grid.small import PROSTATE, runs_of, written
 
 
@@ -97,3 +100,17 @@ def test_errors_of_settings_name_the_file_and_the_run(tmp_path):
         runs_of(tmp_path, PROSTATE + "set = {training.epoch = 3}")
     assert str(caught.value).startswith(f"{tmp_path / 'grid.toml'}: prostates: unknown setting")
     assert "did you mean training.epochs" in str(caught.value)
+
+
+def test_the_grid_of_the_docs(tmp_path):
+    text = (ROOT / "docs" / "cluster.md").read_text("utf-8")
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    runs = runs_of(tmp_path, block)
+    assert [(run.label, run.config.data.folds, run.config.seeds) for run in runs] == [
+        ("acdc, mobilenetv2_100", (0,), (0, 1, 2)),
+        ("acdc, resnet50", (0,), (0,)),
+        ("knees, mobilenetv2_100", (0, 1), (0, 1, 2)),
+        ("knees, resnet50", (0, 1), (0,)),
+    ]
+    assert ["c-cam" in run.config.methods for run in runs] == [True, True, False, False]
+    assert [run.config.training.epochs for run in runs] == [20, 20, 40, 40]
