@@ -44,7 +44,12 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.evaluate.scoring import Scores as Scores
     from camzoo.evaluate.scoring import score as score
     from camzoo.harness.call import bench as bench
+    from camzoo.harness.executors.base import Executor as Executor
+    from camzoo.harness.executors.base import register_executor as register_executor
     from camzoo.harness.run import BenchResult as BenchResult
+    from camzoo.harness.tasks import Done as Done
+    from camzoo.harness.tasks import Task as Task
+    from camzoo.harness.tasks import perform as perform
     from camzoo.learning.objectives import Objective as Objective
     from camzoo.metrics.base import CountMetric as CountMetric
     from camzoo.metrics.base import Direction as Direction
@@ -89,7 +94,9 @@ else:  # a module with __getattr__ would have every name to a type checker
             "camzoo.data.volume": ("Volume",),
             "camzoo.core.errors": ("CamzooError", "ConfigError", "DataError"),
             "camzoo.harness.call": ("bench",),
+            "camzoo.harness.executors.base": ("Executor", "register_executor"),
             "camzoo.harness.run": ("BenchResult",),
+            "camzoo.harness.tasks": ("Done", "Task", "perform"),
             "camzoo.evaluate.scoring": ("Scores", "score"),
             "camzoo.learning.objectives": ("Objective",),
             "camzoo.metrics.base": (

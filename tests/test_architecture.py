@@ -13,10 +13,12 @@ import torch
 
 from camzoo.cams.compute import compute_cams
 from camzoo.conformance.cams import check_method
+from camzoo.harness.run import bench
 from camzoo.metrics import CaseReference
-from camzoo.registries import REGISTRIES, baselines, cams
+from camzoo.registries import REGISTRIES, baselines, cams, executors
 from tests.cams.networks import GivenFeatures
 from tests.conftest import ROOT
+from tests.harness.test_run import TINY
 from tests.segment.toy import toy_context
 from tests.steps.ccam.test_steps import BRIGHT, run
 
@@ -127,7 +129,7 @@ def test_ten_lines_say_where_a_new_one_goes(name):
 
 def test_there_is_a_place_for_all_that_can_be_plugged_in():
     kinds = {registry.kind.removesuffix(" method") for registry in REGISTRIES.values()}
-    assert {f"A {kind}" for kind in kinds} <= set(PLACES)
+    assert {f"{'An' if kind[0] in 'aeiou' else 'A'} {kind}" for kind in kinds} <= set(PLACES)
 
 
 @pytest.fixture
@@ -177,3 +179,10 @@ def test_the_metric_of_the_page(examples):
     prediction[:, 4] = False  # 8 of them
     (row,) = CaseReference(reference, spacing=(3.0, 0.5, 0.7)).measure(prediction)
     assert row["volume_ratio"] == pytest.approx(2 / 3)
+
+
+def test_the_executor_of_the_page(examples, tmp_path):
+    alone = bench(TINY, tmp_path / "alone")
+    result = bench(TINY, tmp_path / "in-turn", executor=executors.get("in-turn")())
+    assert result.made == alone.made
+    assert result.rows.equals(alone.rows)

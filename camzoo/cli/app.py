@@ -13,6 +13,7 @@ from camzoo import __version__
 from camzoo.cli.bench import bench
 from camzoo.cli.data import data_app
 from camzoo.cli.ending import run_to_the_end
+from camzoo.cli.grid import grid_app
 from camzoo.cli.report import report
 from camzoo.cli.score import score
 from camzoo.cli.store import store_app
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(store_app, name="store")
+app.add_typer(grid_app, name="grid")
 app.command()(bench)
 app.command(name="list")(list_)
 app.command()(layers)

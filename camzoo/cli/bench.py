@@ -13,9 +13,12 @@ from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, BeQuiet, BeVerbose, Output
 from camzoo.core.spec import parse_pairs
 from camzoo.harness.configure import configure
+from camzoo.harness.executors.choose import choose_executor
 
 if TYPE_CHECKING:
     from camzoo.config import BenchConfig
+    from camzoo.core.progress import Reporter
+    from camzoo.harness.executors.base import Executor
     from camzoo.harness.plan import Plan, Step
     from camzoo.harness.run import BenchResult
 
@@ -28,7 +31,7 @@ _WORDS: Final = {
     "segment": "baseline",
     "segment-scores": "scores of baselines",
 }
-_GO_ON: Final = "what is finished is kept, and the same command goes on from there"
+GO_ON: Final = "what is finished is kept, and the same command goes on from there"
 
 
 def bench(
@@ -48,6 +51,9 @@ def bench(
     option: arguments.Pairs = None,
     set_: arguments.Settings = None,
     out: arguments.Runs = Path("runs"),
+    executor: arguments.ExecutorName = None,
+    workers: arguments.Workers = None,
+    address: arguments.Address = None,
     plan: arguments.OnlyPlan = False,
     as_json: AsJson = False,
     quiet: BeQuiet = False,
@@ -76,10 +82,11 @@ def bench(
     if plan:
         _plan(config, out, output)
         return
+    performing = choose_executor(executor, workers, address)
     try:
-        _run(config, out, output)
+        _run(config, out, output, performing)
     except StopError as stop:
-        stop.advice = _GO_ON
+        stop.advice = GO_ON
         raise
 
 
@@ -97,25 +104,31 @@ def _numbers(name: str, text: str | None) -> list[int] | None:
         raise ConfigError(f"--{name} takes numbers separated by commas, got {text!r}") from error
 
 
-def _run(config: BenchConfig, out: Path, output: Output) -> None:
+def _run(config: BenchConfig, out: Path, output: Output, executor: Executor | None) -> None:
     from camzoo.core.allocator import keep_freed_memory
-    from camzoo.core.files import storing
     from camzoo.harness.run import bench as run_bench
-    from camzoo.report.gallery import write_gallery
-    from camzoo.report.leaderboards import write_page
 
     keep_freed_memory()
     with output.reporting() as reporter:
-        result = run_bench(config, out, reporter)
-        picture = result.folder / "gallery.png"
-        with storing(result.folder), reporter.stage("tables and pictures"):
-            page = write_page(result.folder)
-            write_gallery(result, picture)
-    places = {"leaderboard": page, "picture": picture, "rows": result.folder}
+        result = run_bench(config, out, reporter, executor)
+        places = publish(result, reporter)
     if output.as_json:
         output.document(_document(result, places))
         return
     _tell(result, places, output)
+
+
+def publish(result: BenchResult, reporter: Reporter) -> dict[str, Path]:
+    """Write what people look at into the folder of a run; return where it is, with the rows."""
+    from camzoo.core.files import storing
+    from camzoo.report.gallery import write_gallery
+    from camzoo.report.leaderboards import write_page
+
+    picture = result.folder / "gallery.png"
+    with storing(result.folder), reporter.stage("tables and pictures"):
+        page = write_page(result.folder)
+        write_gallery(result, picture)
+    return {"leaderboard": page, "picture": picture, "rows": result.folder}
 
 
 def _tell(result: BenchResult, places: Mapping[str, Path], output: Output) -> None:
@@ -136,10 +149,11 @@ def _tell(result: BenchResult, places: Mapping[str, Path], output: Output) -> No
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{_word(stage)} ({count})" for stage, count in counts.items()) or "nothing"
+    return ", ".join(f"{word(stage)} ({count})" for stage, count in counts.items()) or "nothing"
 
 
-def _word(stage: str) -> str:
+def word(stage: str) -> str:
+    """How people call a stage."""
     return _WORDS.get(stage, stage)
 
 
@@ -177,9 +191,10 @@ def _plan_lines(plan: Plan, each: Sequence[Step]) -> Iterator[str]:
         yield f"cell {cell}:" if cell != "all" else "shared by all cells:"
         mine = [step for step in plan.steps if step.cell == cell]
         for stage in dict.fromkeys(step.stage for step in mine):
-            yield f"  {_word(stage)}: {_stage_text([s for s in mine if s.stage == stage])}"
+            yield f"  {word(stage)}: {_stage_text([s for s in mine if s.stage == stage])}"
     for step in each:
-        yield f"{step.cell}, {_word(step.stage)} {step.name}: {step.found or 'to make'}"
+        open_ = "being made" if step.running else "to make"
+        yield f"{step.cell}, {word(step.stage)} {step.name}: {step.found or open_}"
     yield f"in the store: {len(plan.steps) - len(plan.to_make)} of {len(plan.steps)} results"
     unknown = f", and what these take: {', '.join(plan.unknown)}" if plan.unknown else ""
     if not plan.to_make:

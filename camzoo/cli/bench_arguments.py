@@ -68,6 +68,19 @@ Settings = Annotated[
     ),
 ]
 Runs = Annotated[Path, typer.Option(help="Folder of runs.")]
+ExecutorName = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        help="Who computes where several do: local or ray, with settings as ray:memory=8. Without: "
+        "local.",
+        autocompletion=cli_complete.executor,
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Parts of the run that are computed at once. Without: one.")
+]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster that is running, or auto.")]
 OnlyPlan = Annotated[
     bool,
     typer.Option(

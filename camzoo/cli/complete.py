@@ -71,6 +71,12 @@ def plug_in(incomplete: str) -> Iterable[Candidate]:
 
 
 @_quietly
+def executor(incomplete: str) -> Iterable[Candidate]:
+    """Executors."""
+    return _names("executors", incomplete)
+
+
+@_quietly
 def kind_or_name(incomplete: str) -> Iterable[Candidate]:
     """What ``camzoo list`` takes."""
     from camzoo.registries import REGISTRIES

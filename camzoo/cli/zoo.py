@@ -29,7 +29,8 @@ def list_(
     what: Annotated[
         str,
         typer.Argument(
-            help="cams, steps, baselines, datasets or metrics; or a name or pattern of any.",
+            help="cams, steps, baselines, datasets, metrics or executors; or a name or pattern "
+            "of any.",
             autocompletion=cli_complete.kind_or_name,
         ),
     ] = "cams",

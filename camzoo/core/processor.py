@@ -67,6 +67,8 @@ def cpu_features() -> frozenset[str]:
 def _of_cuda(device: torch.device) -> Native:
     import torch
 
+    if not torch.cuda.is_available():  # looked at from another machine than the one that computes
+        return Native(False, "there is no CUDA device here to ask")
     capability = torch.cuda.get_device_capability(device)
     major, minor = capability
     holds = capability >= _CAPABILITY

@@ -60,7 +60,10 @@ def read_settings(path: Path) -> SettingsFile:
             f"got {kind}"
         )
     start = {name: _name(path, name, tree.pop(name, None)) for name in ("dataset", "preset")}
-    return SettingsFile(start["dataset"], start["preset"], dict(_dotted(path, tree, "")))
+    try:
+        return SettingsFile(start["dataset"], start["preset"], dict(dotted_settings(tree)))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _name(path: Path, key: str, value: Any) -> str | None:
@@ -69,12 +72,17 @@ def _name(path: Path, key: str, value: Any) -> str | None:
     raise ConfigError(f"{path}: {key} must be a name, got {value!r}")
 
 
-def _dotted(path: Path, tree: Mapping[Any, Any], above: str) -> Iterator[tuple[str, Any]]:
+def dotted_settings(tree: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Name what is in nested tables as ``--set`` does: ``training.epochs``.
+
+    Raises:
+        ConfigError: A name is no text, as YAML allows.
+    """
     for key, value in tree.items():
         if not isinstance(key, str):
-            raise ConfigError(f"{path}: names of settings are text, got {key!r}")
+            raise ConfigError(f"names of settings are text, got {key!r}")
         name = f"{above}{key}"
         if isinstance(value, dict) and name not in _TABLES:
-            yield from _dotted(path, value, f"{name}.")
+            yield from dotted_settings(value, f"{name}.")
         else:
             yield name, value

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from camzoo.config import BenchConfig
+from camzoo.core.errors import ConfigError
 from camzoo.core.output import Output
 from camzoo.core.progress import Reporter
 from camzoo.harness.configure import configure
+from camzoo.harness.executors.base import Executor
+from camzoo.harness.executors.choose import choose_executor
 from camzoo.harness.run import BenchResult
 from camzoo.harness.run import bench as run_bench
 
@@ -25,7 +28,7 @@ def bench(
     weights: Path | str | None = None, split: str | None = None, seeds: Sequence[int] | None = None,
     folds: Sequence[int] | None = None, limit: int | None = None, device: str | None = None,
     options: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None,
-    progress: bool = False,
+    executor: str | Executor | None = None, workers: int | None = None, progress: bool = False,
 ) -> BenchResult:  # fmt: skip
     """Run a benchmark, or finish one that was interrupted.
 
@@ -52,6 +55,10 @@ def bench(
         device: "auto", "cpu", "cuda" or "cuda:N".
         options: Options of the data set, by name.
         settings: Any settings, by dotted name: {"training.epochs": 3}; the last word.
+        executor: Who computes where several do: "local", "ray" or another name, with settings as in
+            "ray:memory=8"; or an executor.
+        workers: Parts of the run that are computed at once, by local processes if no executor is
+            given.
         progress: Print how far it is, where no reporter is given.
 
     Raises:
@@ -73,7 +80,11 @@ def bench(
     changes |= {f"data.options.{name}": value for name, value in (options or {}).items()}
     start = Path(config) if isinstance(config, str) else config
     chosen = configure(dataset, preset, start, changes | dict(settings or {}))
+    if executor is None or isinstance(executor, str):
+        executor = choose_executor(executor, workers)
+    elif workers is not None:
+        raise ConfigError("an executor has its workers already: leave workers out")
     if reporter is not None or not progress:
-        return run_bench(chosen, Path(out), reporter)
+        return run_bench(chosen, Path(out), reporter, executor)
     with Output().reporting() as speaking:
-        return run_bench(chosen, Path(out), speaking)
+        return run_bench(chosen, Path(out), speaking, executor)

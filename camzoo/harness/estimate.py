@@ -86,10 +86,19 @@ class Estimator:
         context: Context of the run.
         dataset: Its cases.
         prepared: Its slices, where they are in the store.
+        measure: Whether a step is run where the store has no times.
     """
 
-    def __init__(self, context: Context, dataset: Dataset, prepared: Prepared | None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        dataset: Dataset,
+        prepared: Prepared | None,
+        *,
+        measure: bool = True,
+    ) -> None:
         self._context, self._dataset, self._prepared = context, dataset, prepared
+        self._may_measure = measure
         self._rates: dict[tuple[str, str], _Rate | None] = {}
         self._used: dict[str, None] = {}
         self._began = time.monotonic()
@@ -166,7 +175,7 @@ class Estimator:
             "segment": self._unet,
             "segment-scores": self._scores,
         }
-        if stage not in measure or work.amount <= 0:
+        if not self._may_measure or stage not in measure or work.amount <= 0:
             return None
         return measure[stage]()
 

@@ -13,22 +13,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from camzoo.config import BenchConfig
-from camzoo.core.environment import choose_device, use_threads
+from camzoo.core.environment import use_threads
 from camzoo.core.progress import Quiet
 from camzoo.core.spec import Spec, build
 from camzoo.data.slices import Prepared
 from camzoo.data.splits import Split
 from camzoo.evaluate.choose import Choices, choose
 from camzoo.evaluate.result_files import read_curves
-from camzoo.harness.context import Context, Place, places
+from camzoo.harness.context import Place, places
 from camzoo.harness.estimate import Estimate, Estimator
 from camzoo.harness.identity import beginning, identify
-from camzoo.harness.manifest import STORE
-from camzoo.harness.plugins import load_plugins
+from camzoo.harness.opened import open_context, open_limited, require_network, splits_of
 from camzoo.harness.requests import Amounts, Requests, ask_prepare, ask_train
-from camzoo.harness.run import open_limited, require_names, require_network, splits_of
 from camzoo.harness.stage import Request
-from camzoo.harness.store import Artifact, Store
+from camzoo.harness.store import Artifact
 from camzoo.learning.augmentation import mirrored
 from camzoo.registries import baselines
 from camzoo.segment.selection import chains_read
@@ -48,6 +46,8 @@ class Step:
         name: Name of the method or baseline; empty where there is only one.
         found: When it was made, where it is in the store; else None.
         estimate: Estimate of making it; None where it is found.
+        digest: Its name in the store; None where that is not known yet.
+        running: Whether a process is making it.
     """
 
     cell: str
@@ -55,6 +55,8 @@ class Step:
     name: str
     found: str | None
     estimate: Estimate | None
+    digest: str | None = None
+    running: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class Plan:
                     "stage": step.stage,
                     "name": step.name,
                     "found": step.found,
+                    "running": step.running,
                     "seconds": step.estimate.seconds if step.estimate else None,
                     "memory_mib": step.estimate.memory_mib if step.estimate else None,
                     "basis": step.estimate.basis if step.estimate else None,
@@ -132,28 +135,31 @@ class Plan:
         }
 
 
-def plan_run(config: BenchConfig, out: Path) -> Plan:
+def plan_run(config: BenchConfig, out: Path, *, measure: bool = True) -> Plan:
     """Say what :func:`camzoo.harness.run.bench` would do; nothing is written or downloaded.
 
     Times are those of stored results of the same kind below ``out``, in proportion to the amount of
     work. Where there are none, one case is read and one step of each network is run, and their
     times are multiplied.
 
+    Args:
+        config: Configuration of the run.
+        out: Folder of runs.
+        measure: Whether steps are run; without, what the store has no times of stays unknown, and
+            the device of the run need not be here.
+
     Raises:
         CamzooError: As for the run itself.
     """
-    load_plugins(config.plugins)
     with use_threads(config.threads):
-        return _Planner(config, out).plan()
+        return _Planner(config, out, measure=measure).plan()
 
 
 class _Planner:
     """Walks through a run as the run itself does, but looks results up only."""
 
-    def __init__(self, config: BenchConfig, out: Path) -> None:
-        device = choose_device(config.device)
-        self._context = Context(config, Store(out / STORE, device=device), device, Quiet())
-        require_names(self._context)
+    def __init__(self, config: BenchConfig, out: Path, *, measure: bool) -> None:
+        self._context = open_context(config, out, Quiet(), computes=measure)
         config, self._out = self._context.config, out
         self._config = config
         self._dataset = open_limited(config)
@@ -163,7 +169,7 @@ class _Planner:
         prepared = self._find(self._ask)
         there = prepared is not None and prepared.folder.exists()
         self._prepared = Prepared(prepared.folder) if prepared and there else None
-        self._estimator = Estimator(self._context, self._dataset, self._prepared)
+        self._estimator = Estimator(self._context, self._dataset, self._prepared, measure=measure)
         self._steps: list[Step] = []
         self._seen: set[str] = set()
 
@@ -248,9 +254,11 @@ class _Planner:
         identity = artifact.digest if artifact else f"{cell} {stage} {name}"
         if identity not in self._seen:
             self._seen.add(identity)
-            found = self._context.store.when(artifact) if artifact else None
+            store, digest = self._context.store, artifact.digest if artifact else None
+            found = store.when(artifact) if artifact else None
+            running = not found and artifact is not None and store.is_being_made(artifact)
             estimate = None if found else self._estimator.estimate(stage, request.work, name)
-            self._steps.append(Step(cell, stage, str(name), found, estimate))
+            self._steps.append(Step(cell, stage, str(name), found, estimate, digest, running))
         return artifact
 
     def _share(self, cases: Sequence[str]) -> int:

@@ -112,14 +112,15 @@ def hyphenated(name: str) -> str:
 def _registry_of(found: type, place: str) -> Registry[Any]:
     from camzoo.cams.base import CamMethod
     from camzoo.data.datasets.base import Dataset
+    from camzoo.harness.executors.base import Executor
     from camzoo.metrics.base import Metric
-    from camzoo.registries import baselines, cams, datasets, metrics, steps
+    from camzoo.registries import baselines, cams, datasets, executors, metrics, steps
     from camzoo.segment.base import Baseline
     from camzoo.steps.base import MapStep
 
     kinds: tuple[tuple[type, Registry[Any]], ...] = (
         (CamMethod, cams), (MapStep, steps), (Baseline, baselines), (Dataset, datasets),
-        (Metric, metrics),
+        (Metric, metrics), (Executor, executors),
     )  # fmt: skip
     for kind, registry in kinds:
         if issubclass(found, kind):

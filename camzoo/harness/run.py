@@ -8,45 +8,41 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
 
 from camzoo.cams.equivalence import equivalent
-from camzoo.cams.pipeline import MULTIPLE, input_side
+from camzoo.cams.pipeline import MULTIPLE
 from camzoo.cams.view.viewer import Viewer
 from camzoo.config import BenchConfig
 from camzoo.core.checksums import write_sums
-from camzoo.core.environment import choose_device, use_threads
-from camzoo.core.errors import CamzooError, ConfigError
+from camzoo.core.environment import use_threads
+from camzoo.core.errors import CamzooError
 from camzoo.core.files import storing, write_text
 from camzoo.core.progress import Quiet, Reporter
-from camzoo.core.spec import require_once
 from camzoo.core.stored import write_frame
 from camzoo.data.datasets import Dataset
-from camzoo.data.limit import limited
-from camzoo.data.opening import open_dataset
 from camzoo.data.plane import describe_slices, mixed_planes
 from camzoo.data.slices import Prepared
-from camzoo.data.splits import Split, make_split
-from camzoo.evaluate.choose import choose
-from camzoo.evaluate.result_files import CURVES, read_curves, read_scores
+from camzoo.evaluate.result_files import CURVES
 from camzoo.evaluate.row_checks import require_sound
-from camzoo.evaluate.rows import PSEUDO_MASK, ROWS, SEGMENTATION, line_name, make_rows, write_rows
+from camzoo.evaluate.rows import ROWS, line_name, make_rows, write_rows
+from camzoo.harness.cell_rows import CellRows, maps_by_line, rows_of_cell
 from camzoo.harness.cells import Cell
-from camzoo.harness.chains import Mapped, map_chains
 from camzoo.harness.context import Context, Place, places
-from camzoo.harness.identity import Identity, beginning, identify
-from camzoo.harness.manifest import MANIFEST, SCHEMA, STORE
-from camzoo.harness.path import open_cell, prepare_slices, score_methods, sweep_thresholds
-from camzoo.harness.plugins import load_plugins
-from camzoo.harness.segmentation import Segmented, segment_cell, write_costs
-from camzoo.harness.store import Artifact, Store
+from camzoo.harness.identity import Identity, identify
+from camzoo.harness.manifest import MANIFEST, SCHEMA
+from camzoo.harness.opened import OpenRun, open_context, open_run
+from camzoo.harness.path import open_cell, prepare_slices
+from camzoo.harness.segmentation import write_costs
 from camzoo.harness.superseded import set_aside
-from camzoo.network.backbone import build_classifier, require_sides
+from camzoo.harness.tasks import Done, Performed, settled, tasks_of
 from camzoo.network.precision import Precisions
-from camzoo.steps.chain import Chain
+
+if TYPE_CHECKING:
+    from camzoo.harness.executors.base import Executor
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,7 +82,11 @@ class BenchResult:
 
 
 def bench(
-    config: BenchConfig, out: Path = Path("runs"), reporter: Reporter | None = None
+    config: BenchConfig,
+    out: Path = Path("runs"),
+    reporter: Reporter | None = None,
+    executor: Executor | None = None,
+    done: Mapping[str, Done] | None = None,
 ) -> BenchResult:
     """Run a benchmark, or finish one that was interrupted.
 
@@ -95,57 +95,44 @@ def bench(
         out: Folder of runs. Results of stages are kept below it and shared by its runs.
         reporter: Who is told about progress, and about a precision that is only emulated here; who
             gives none hears of that by a warning.
+        executor: Who has the results made by several workers; without, this process makes all.
+        done: What came of tasks of this very ``config`` (:mod:`camzoo.harness.tasks`), by name,
+            where they were performed before; what failed there is not tried again.
 
     Raises:
         CamzooError: Something the user can mend; nothing half-written is left.
     """
-    load_plugins(config.plugins)
-    device = choose_device(config.device)
     told = reporter or Quiet()
-    context = Context(config, Store(out / STORE, told, device), device, told)
-    require_names(context)
-    precisions = Precisions.of(config, device)
+    config = executor.with_threads(config) if executor else config
+    context = open_context(config, out, told)
+    precisions = Precisions.of(config, context.device)
     if precisions.warning() and reporter is None:
         warnings.warn(precisions.warning(), stacklevel=2)
     for line in filter(None, (precisions.sentence(), precisions.warning())):
         told.note(line)
     with storing(out), use_threads(config.threads):
-        return _bench(context, out, precisions)
+        began = time.time()
+        run = open_run(context)
+        for note in run.notes:
+            told.note(note)
+        tasks = tasks_of(settled(config), out)
+        if executor is not None:
+            done = executor.run(tasks, told)
+        performed = Performed.of(tasks, done or {})
+        return _bench(run, out, precisions, performed, began)
 
 
-def open_limited(config: BenchConfig) -> Dataset:
-    """Open the data set of a run, with as many of its cases as the run takes."""
-    data = config.data
-    dataset = open_dataset(data.name, data.root, data.options)
-    return dataset if data.limit is None else limited(dataset, data.limit, seed=data.split_seed)
-
-
-def splits_of(config: BenchConfig, dataset: Dataset) -> dict[int, Split]:
-    """Divide the cases of a run, by fold."""
-    data = config.data
-    return {
-        fold: make_split(dataset, data.split, fold=fold, seed=data.split_seed, k=data.k_folds)
-        for fold in data.folds
-    }
-
-
-def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
-    began = time.time()
-    config = context.config
-    dataset = open_limited(config)
-    beginning(config, dataset)  # a name that cannot be is found before hours are spent
-    splits = splits_of(config, dataset)
-    for note in require_network(config, dataset):
-        context.reporter.note(note)
+def _bench(
+    run: OpenRun, out: Path, precisions: Precisions, performed: Performed, began: float
+) -> BenchResult:
+    """Put together what is in the store, and make what is not."""
+    context, dataset = run.context, run.dataset
     prepared = prepare_slices(context, dataset)
     for note in prepared.notes:
         context.reporter.note(f"note: {note}")
     _say_planes(context, prepared)
-    identity = identify(config, dataset, prepared.index)
-    results = [
-        _run_cell(context, identity, prepared, splits[place.fold], place)
-        for place in places(config)
-    ]
+    identity = identify(context.config, dataset, prepared.index)
+    results = _cells(run, identity, prepared, performed.failures)
     rows = make_rows(record for result in results for record in result.records)
     if len(rows):
         require_sound(rows, "the rows of this run")
@@ -155,7 +142,7 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
         raise CamzooError(f"every method failed: {reasons}")
     folder = out / identity.run
     curves = pd.concat([result.curves for result in results], ignore_index=True)
-    manifest = _manifest(context, identity, dataset, prepared, splits, results, failures)
+    manifest = _manifest(run, identity, prepared, results, failures)
     manifest["precision"] = precisions.record()
     times = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "seconds": time.time() - began}
     with storing(folder):
@@ -168,8 +155,9 @@ def _bench(context: Context, out: Path, precisions: Precisions) -> BenchResult:
         write_sums(folder, (ROWS, CURVES, MANIFEST, *costs))
     for note in set_aside(identity, out):
         context.reporter.note(note)
-    made, found = dict(context.store.made), dict(context.store.found)
-    maps = _maps_by_line(context, results[0].mapped)
+    made = context.store.made + performed.made
+    found = context.store.found - performed.made
+    maps = maps_by_line(context, results[0].mapped)
     return BenchResult(rows, curves, folder, failures, prepared, maps, made, found)
 
 
@@ -183,52 +171,7 @@ def _say_planes(context: Context, prepared: Prepared) -> None:
         context.reporter.note(f"note: {mixed}")
 
 
-def require_names(context: Context) -> None:
-    """Find wrong names of methods and baselines, and wrong settings of theirs, before anything.
-
-    One method that cannot be loaded fails its own row; where none can, there is nothing to run.
-
-    Raises:
-        ConfigError: There is one, or two are names of one thing.
-    """
-    require_once("methods", [(text, str(chain)) for text, chain in context.chains.items()])
-    require_once("baselines", [(text, str(spec)) for text, spec in context.baselines.items()])
-    faults = [chain.fault for chain in context.chains.values()]
-    if faults and all(faults):
-        raise ConfigError("; ".join(dict.fromkeys(faults)))
-
-
-def require_network(config: BenchConfig, dataset: Dataset) -> tuple[str, ...]:
-    """Find weights and layers that do not fit the backbone before hours are spent on reading.
-
-    Returns:
-        What the backbone does not do as it was wished, a line for each.
-
-    Raises:
-        ConfigError: There is one.
-    """
-    classifier = build_classifier(config.backbone, len(dataset.organs), seed=0)
-    require_sides(classifier, (config.training.crop, input_side(config.maps.side, 1.0)))
-    Viewer(classifier.model, config.backbone.layer)
-    return classifier.notes
-
-
-@dataclass(frozen=True)
-class _CellResult:
-    cell: Cell
-    mapped: Mapped
-    segmented: Segmented
-    records: list[dict[str, Any]]
-    curves: pd.DataFrame
-
-    @property
-    def failures(self) -> dict[str, str]:
-        """Why a method or baseline has no rows, by name."""
-        failed = self.segmented.failures.items()
-        return self.mapped.failures | {f"baseline {name}": why for name, why in failed}
-
-
-def _failures(results: Sequence[_CellResult]) -> dict[str, str]:
+def _failures(results: Sequence[CellRows]) -> dict[str, str]:
     """Why methods and baselines have no rows; in which cells, where it is not the same in all."""
     found: dict[str, list[tuple[Place, str]]] = {}
     for result in results:
@@ -244,83 +187,30 @@ def _failures(results: Sequence[_CellResult]) -> dict[str, str]:
     return texts
 
 
-def _run_cell(
-    context: Context, identity: Identity, prepared: Prepared, split: Split, place: Place
-) -> _CellResult:
-    everyone = places(context.config)
-    if len(everyone) > 1:
-        number = everyone.index(place) + 1
-        context.reporter.note(f"cell {number} of {len(everyone)}: {place}")
-    cell = open_cell(context, prepared, split, place.seed)
-    mapped = map_chains(cell, context.chains)
-    curves = {
-        name: _read_curves(sweep_thresholds(cell, name, artifact), split)
-        for name, artifact in mapped.artifacts.items()
-    }
-    rules = context.config.evaluation
-    choices = {n: choose(frame, rules.protocols, rules.fixed) for n, frame in curves.items()}
-    scored = score_methods(cell, mapped.artifacts, choices)
-    constant = _cell_columns(context.config, identity, place)
-    columns = {n: _method_columns(context.chains[n], mapped.notes(n)) for n in mapped.artifacts}
-    records = [
-        constant | columns[name] | record
-        for name, artifact in scored.items()
-        for record in read_scores(artifact.folder)
-    ]
-    segmented = segment_cell(cell)
-    precision = {SEGMENTATION: context.config.segmentation.precision}
-    records += [
-        constant | {"computed_in": precision.get(record["stage"], constant["computed_in"])} | record
-        for record in segmented.records
-    ]
-    keyed = [frame.assign(**(constant | columns[name])) for name, frame in curves.items()]
-    return _CellResult(
-        cell, mapped, segmented, records, pd.concat(keyed) if keyed else pd.DataFrame()
-    )
-
-
-def _read_curves(artifact: Artifact, split: Split) -> pd.DataFrame:
-    frame = read_curves(artifact.folder)
-    return frame.assign(subset=frame["case"].map(split.subset_of()))
-
-
-def _cell_columns(config: BenchConfig, identity: Identity, place: Place) -> dict[str, Any]:
-    return {
-        "run": identity.run,
-        "dataset": identity.dataset,
-        "data": identity.short_data,
-        "split": config.data.split.value,
-        "fold": place.fold,
-        "seed": place.seed,
-        "backbone": config.backbone.name,
-        "computed_in": config.training.precision,
-        "stage": PSEUDO_MASK,
-    }
-
-
-def _maps_by_line(context: Context, mapped: Mapped) -> dict[str, Path]:
-    """Folders of maps under the names that tables call them by."""
-    folders = {}
-    for text, artifact in mapped.artifacts.items():
-        columns = _method_columns(context.chains[text], mapped.notes(text))
-        folders[line_name(columns["method"], columns["variant"])] = artifact.folder
-    return folders
-
-
-def _method_columns(chain: Chain, notes: Sequence[str]) -> dict[str, Any]:
-    variant = ", ".join(part for part in (chain.variant, *notes) if part)
-    return {"method": chain.label, "variant": variant, "supervision": chain.supervision.value}
+def _cells(
+    run: OpenRun,
+    identity: Identity,
+    prepared: Prepared,
+    failed: Mapping[Place, Mapping[str, str]],
+) -> list[CellRows]:
+    """Go through all cells of a run, without what is known to fail in each."""
+    context, everyone, results = run.context, places(run.context.config), []
+    for number, place in enumerate(everyone, 1):
+        if len(everyone) > 1:
+            context.reporter.note(f"cell {number} of {len(everyone)}: {place}")
+        cell = open_cell(context, prepared, run.splits[place.fold], place.seed)
+        results.append(rows_of_cell(cell, identity, failed.get(place, {})))
+    return results
 
 
 def _manifest(
-    context: Context,
+    run: OpenRun,
     identity: Identity,
-    dataset: Dataset,
     prepared: Prepared,
-    splits: Mapping[int, Split],
-    results: list[_CellResult],
+    results: Sequence[CellRows],
     failures: Mapping[str, str],
 ) -> dict[str, Any]:
+    context = run.context
     return {
         "schema": SCHEMA,
         "run": identity.run,
@@ -329,11 +219,11 @@ def _manifest(
         "environment": context.store.environment,
         "weights": identity.weights,
         "dataset": {"name": identity.dataset, "data": identity.data}
-        | _dataset_facts(context.config, dataset, prepared)
+        | _dataset_facts(context.config, run.dataset, prepared)
         | {"prepared": context.store.name(prepared.folder)},
         "splits": {
             str(fold): {"train": split.train, "val": split.val, "test": split.test}
-            for fold, split in splits.items()
+            for fold, split in run.splits.items()
         },
         "cells": [
             {
@@ -344,7 +234,7 @@ def _manifest(
                 "steps": result.mapped.facts(),
                 "maps": {
                     name: context.store.name(folder)
-                    for name, folder in _maps_by_line(context, result.mapped).items()
+                    for name, folder in maps_by_line(context, result.mapped).items()
                 },
             }
             for result in results

@@ -44,12 +44,24 @@ class Segmented:
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def segment_cell(cell: Cell) -> Segmented:
-    """Run all baselines of a cell; one that fails is left out, with the reason."""
-    context, result = cell.context, Segmented()
-    reads = _reads(context, result.failures)
+def baseline_part(text: str) -> str:
+    """How tasks and failures call a baseline, which may have the name of a method."""
+    return f"baseline {text}"
+
+
+def segment_cell(
+    cell: Cell, named: Mapping[str, Spec], failed: Mapping[str, str] | None = None
+) -> Segmented:
+    """Run baselines of a cell; one that fails is left out, with the reason.
+
+    Args:
+        cell: The cell.
+        named: Baselines, by their texts.
+        failed: Those that are known to fail here, with the reason: they are not tried again.
+    """
+    context, result = cell.context, Segmented(failures=dict(failed or {}))
+    reads = _reads(context, named, result.failures)
     mapped = _maps(cell, reads)
-    named = context.baselines
     artifacts: dict[str, Artifact] = {}
     for name, chains in reads.items():
         try:
@@ -78,10 +90,14 @@ def _columns(baseline: Spec) -> dict[str, str]:
     }
 
 
-def _reads(context: Context, failures: dict[str, str]) -> dict[str, dict[str, Chain]]:
-    """Which maps each baseline reads; one that cannot even be made has failed."""
+def _reads(
+    context: Context, named: Mapping[str, Spec], failures: dict[str, str]
+) -> dict[str, dict[str, Chain]]:
+    """Which maps each baseline reads, without those that failed or cannot even be made."""
     reads = {}
-    for name, spec in context.baselines.items():
+    for name, spec in named.items():
+        if name in failures:
+            continue
         try:
             with Kept(0).apart():
                 baseline = build(spec, baselines)

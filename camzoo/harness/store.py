@@ -33,7 +33,7 @@ from camzoo.core.files import storing, write_text
 from camzoo.core.progress import Quiet, Reporter
 from camzoo.core.stored import made_again
 from camzoo.harness.cost import CostMeter
-from camzoo.harness.lease import Holder, Leases
+from camzoo.harness.lease import Holder, Leases, holder_of
 from camzoo.harness.stage import Key, Request, Work
 from camzoo.harness.work_folders import aside_of, begin, lease_of, publish
 
@@ -160,6 +160,10 @@ class Store:
         if not artifact.folder.exists():
             return None
         return artifact.made.when if artifact.made else _modified(artifact.folder)
+
+    def is_being_made(self, artifact: Artifact) -> bool:
+        """Say whether a process makes an artifact, here or on another machine of a shared folder."""
+        return holder_of(lease_of(artifact.folder)) is not None
 
     def get(self, request: Request, make: Callable[[Path], object]) -> Artifact:
         """Return the artifact of a request; ``make`` fills its folder where it is not there yet.

@@ -53,10 +53,15 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, str, bool], ...]]] = {
         ("what it does", "summary", True),
         ("direction", "direction", False),
     ),
+    "executors": (
+        ("where", "where", True),
+        ("settings", "settings", True),
+        ("what it does", "summary", True),
+    ),
 }
 _TITLES: Final = {
     "cams": "CAM methods", "steps": "Steps behind a method", "baselines": "Baselines",
-    "datasets": "Data sets", "metrics": "Metrics",
+    "datasets": "Data sets", "metrics": "Metrics", "executors": "Executors",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import torch
 
 from camzoo.core import processor
 from camzoo.core.processor import cpu_features, native_bf16
+from camzoo.network.precision import choose_precision
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
 ZEN4 = {"avx2", "avx512_bf16", "avx512_f"}
@@ -96,6 +97,7 @@ def test_without_onednn_torch_has_no_products_in_bfloat16(cpu):
     ("capability", "holds"), [((7, 5), False), ((8, 0), True), ((8, 9), True), ((12, 0), True)]
 )
 def test_it_follows_the_compute_capability(monkeypatch, capability, holds):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
     native = native_bf16(CUDA)
     assert native.holds == holds
@@ -124,3 +126,9 @@ def test_macos_is_asked_where_torch_does_not_tell(told):
     assert told(by_macos=answers("1\n")) == {"bf16"}
     assert told(by_macos=answers("0\n")) == set()
     assert told(by_macos=fails) == set()
+
+
+def test_a_gpu_of_another_machine_is_not_asked(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert not native_bf16(CUDA).holds
+    assert choose_precision("bf16", CUDA).used == "bf16"

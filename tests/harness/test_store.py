@@ -290,6 +290,21 @@ def test_two_processes_make_it_once_and_one_says_for_whom_it_waits(tmp_path):
     assert found.startswith("a result: found")
 
 
+def test_whoever_asks_is_told_that_a_result_is_being_made(tmp_path):
+    store, seen = Store(tmp_path), []
+    artifact = store.find("stage", {"a": 1})
+
+    def look(folder):
+        seen.append(Store(tmp_path).is_being_made(artifact))
+        write("x")(folder)
+
+    assert not store.is_being_made(artifact)
+    assert not tmp_path.exists() or not any(tmp_path.iterdir())
+    store.get(ask({"a": 1}), look)
+    assert seen == [True]
+    assert not store.is_being_made(artifact)
+
+
 def test_two_names_of_one_result_do_not_wait_for_each_other(tmp_path):
     worker = multiprocessing.get_context("fork").Process(target=_both, args=(tmp_path,))
     worker.start()
