@@ -162,7 +162,7 @@ class Store:
         return artifact.made.when if artifact.made else _modified(artifact.folder)
 
     def is_being_made(self, artifact: Artifact) -> bool:
-        """Say whether a process makes an artifact, here or on another machine of a shared folder."""
+        """Say whether a process makes an artifact, here or on a machine that shares the folder."""
         return holder_of(lease_of(artifact.folder)) is not None
 
     def get(self, request: Request, make: Callable[[Path], object]) -> Artifact:

@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
-
 from camzoo.config import BenchConfig
 from camzoo.core.files import write_text
 from camzoo.harness.context import Place, places
+from camzoo.harness.lease import Leases
 from camzoo.harness.tasks import Done, settled
 
 #: Folder among the runs.
@@ -99,8 +98,8 @@ class Notes:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from choosing for the run, or putting its rows together."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._folder / ".lock"):
+        with Leases() as leases:
+            leases.take(self._folder / "lease")
             yield
 
     def _path(self, place: Place) -> Path:

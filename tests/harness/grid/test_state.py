@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from camzoo.cams.base import CamMethod
 from camzoo.cli.app import main
@@ -17,7 +16,9 @@ from camzoo.harness.grid.notes import Notes
 from camzoo.harness.grid.run import run_grid
 from camzoo.harness.grid.slurm import CellJob, missing_cells
 from camzoo.harness.grid.state import State, run_state, state_of
+from camzoo.harness.lease import Leases
 from camzoo.harness.tasks import Done
+from camzoo.harness.work_folders import lease_of
 from camzoo.registries import cams
 from tests.harness.grid.small import CARDIAC, PROSTATE, SMALL, runs_of, written
 
@@ -84,10 +85,11 @@ def test_times_that_nothing_foretells_are_measured_only_if_asked_for(half, tmp_p
     assert state_of(runs[1:], tmp_path, measure=True).seconds > 0
 
 
-def test_a_result_that_is_being_made_is_seen_by_its_lock(half):
+def test_a_result_that_is_being_made_is_seen_by_its_lease(half):
     _, runs, out = half
     (train,) = (s for s in cells(state_of(runs, out))["prostates", 1].steps if s.stage == "train")
-    with FileLock(out / "store" / "train" / f".work-{train.digest}.lock"):
+    with Leases() as leases:
+        leases.take(lease_of(out / "store" / "train" / train.digest))
         cell = cells(state_of(runs, out))["prostates", 1]
         assert cell.state is State.RUNNING
         assert cell.record()["running"] == ["train"]
