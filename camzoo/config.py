@@ -342,7 +342,8 @@ class BenchConfig(_Frozen):
         baselines: Registry names of baselines; none by default.
         seeds: Seeds of training; each seed is a cell of its own.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        threads: Threads of torch on the CPU; None is one per core.
+        threads: Threads of torch on the CPU; None is one per core. Each number of them adds up in
+            an order of its own, so that results differ a little.
         plugins: Classes in files of one's own that are registered first: ``module:Class`` or
             ``path/to/file.py:Class`` (:mod:`camzoo.harness.plugins`).
     """

@@ -110,25 +110,14 @@ def hyphenated(name: str) -> str:
 
 
 def _registry_of(found: type, place: str) -> Registry[Any]:
-    from camzoo.cams.base import CamMethod
-    from camzoo.data.datasets.base import Dataset
-    from camzoo.harness.executors.base import Executor
-    from camzoo.metrics.base import Metric
-    from camzoo.registries import baselines, cams, datasets, executors, metrics, steps
-    from camzoo.segment.base import Baseline
-    from camzoo.steps.base import MapStep
+    from camzoo.registries import REGISTRIES
 
-    kinds: tuple[tuple[type, Registry[Any]], ...] = (
-        (CamMethod, cams), (MapStep, steps), (Baseline, baselines), (Dataset, datasets),
-        (Metric, metrics), (Executor, executors),
-    )  # fmt: skip
-    for kind, registry in kinds:
-        if issubclass(found, kind):
+    parents = {f"{parent.__module__}:{parent.__qualname__}" for parent in found.__mro__}
+    for registry in REGISTRIES.values():
+        if registry.base in parents:
             return registry
-    raise ConfigError(
-        f"{place!r} is no subclass of {', '.join(kind.__name__ for kind, _ in kinds)}, of which a "
-        "plug-in has to be one"
-    )
+    kinds = ", ".join(registry.base.rpartition(":")[2] for registry in REGISTRIES.values())
+    raise ConfigError(f"{place!r} is no subclass of {kinds}, of which a plug-in has to be one")
 
 
 def _from_path(name: str) -> ModuleType:

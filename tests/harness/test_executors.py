@@ -23,6 +23,7 @@ from tests.conftest import ROOT
 from tests.harness.test_run import TINY
 from tests.harness.test_segmentation import TINY as WITH_BASELINES
 
+QUICK = TINY.changed({"training.epochs": 1})
 GRID = WITH_BASELINES.changed(
     {
         "methods": ["cam", "cam[blend]"],
@@ -30,6 +31,7 @@ GRID = WITH_BASELINES.changed(
         "data.k_folds": 3,
         "data.folds": [0, 1],
         "seeds": [0, 1],
+        "training.epochs": 1,
         "segmentation.epochs": 1,
         "threads": 1,
     }
@@ -89,7 +91,7 @@ def alone(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", executors)
+@pytest.mark.parametrize("name", list(executors))
 def test_two_workers_give_the_rows_of_one_process(alone, name, tmp_path):
     told = Told()
     result = bench(GRID, tmp_path, told, executor_of(name))
@@ -109,11 +111,13 @@ def test_two_workers_give_the_rows_of_one_process(alone, name, tmp_path):
 
 
 def dying(folder, times):
-    """One cell with a method of which so many processes are killed."""
+    """Two cells with a method of which so many processes are killed."""
     module = folder / f"dying_{times}.py"
     module.write_text(DYING.format(place=str(folder / f"deaths-{times}"), times=times))
     place = f"{module}:DyingCam"
-    return TINY.changed({"methods": ["cam", "dying-cam"], "plugins": [place], "threads": 1})
+    return QUICK.changed(
+        {"methods": ["cam", "dying-cam"], "plugins": [place], "seeds": [0, 1], "threads": 1}
+    )
 
 
 @pytest.fixture
@@ -124,28 +128,23 @@ def forgotten():
 
 
 @pytest.mark.slow
-def test_the_task_of_a_killed_worker_is_begun_once_more(forgotten, tmp_path):
-    told = Told()
-    result = bench(dying(tmp_path, 1), tmp_path / "runs", told, Local(2))
-    assert set(result.rows["method"]) == {"cam", "dying-cam"}
-    assert result.failures == {}
-    (said,) = [note for note in told.notes if "begun once more" in note]
-    assert said.startswith(tasks_of(settled(dying(tmp_path, 1)), tmp_path)[1].name)
-    assert "its worker was killed by SIGKILL, as the system does where memory is used up" in said
-
-
-@pytest.mark.slow
-def test_a_task_whose_workers_die_is_given_up_and_the_rest_is_kept(forgotten, tmp_path):
-    config = dying(tmp_path, 3).changed({"seeds": [0, 1]})
-    out = tmp_path / "runs"
+def test_the_task_of_a_killed_worker_is_begun_once_more_and_then_given_up(forgotten, tmp_path):
+    config, out, told = dying(tmp_path, 3), tmp_path / "runs", Told()
+    name = tasks_of(settled(config), out)[1].name
     with pytest.raises(CamzooError) as caught:
-        bench(config, out, executor=Local(1))
-    assert "1 of 3 tasks are not done: " in str(caught.value)
-    assert "fold 0, seed 0: maps: its worker was killed by SIGKILL" in str(caught.value)
+        bench(config, out, told, Local(1))
+    assert f"1 of 3 tasks are not done: {name}: its worker was killed by SIGKILL" in str(
+        caught.value
+    )
     assert "2 times; what is finished is kept, and the same command goes on" in str(caught.value)
     assert not list(out.glob("*/rows.parquet"))
-    again = bench(config, out)
+    again = bench(config, out, told, Local(1))
+    assert [n.partition(";")[2] for n in told.notes if n.startswith(f"{name}: its worker was")] == [
+        " it is begun once more", " it is begun once more",
+    ]  # fmt: skip
     assert set(again.rows["seed"]) == {0, 1}
+    assert set(again.rows["method"]) == {"cam", "dying-cam"}
+    assert again.failures == {}
     assert again.made["train"] == 0
     assert again.found["train"] == 2
 
@@ -170,11 +169,11 @@ def test_what_failed_in_a_worker_is_not_tried_again_when_rows_are_put_together(f
     module = tmp_path / "broken_module.py"
     module.write_text(BROKEN.format(place=str(tries)))
     place = f"{module}:BrokenCam"
-    config = TINY.changed({"methods": ["cam", "broken-cam"], "plugins": [place], "seeds": [0, 1]})
+    config = QUICK.changed({"methods": ["cam", "broken-cam"], "plugins": [place]})
     result = bench(config, tmp_path / "runs", executor=Local(1))
     assert result.failures == {"broken-cam": "ValueError: no such thing"}
     assert set(result.rows["method"]) == {"cam"}
-    assert tries.read_text() == "xx"  # once in each cell
+    assert tries.read_text() == "x"
 
 
 def children(pid):
@@ -193,34 +192,55 @@ def lives(pid):
     return True
 
 
+def wait_until(true, process):
+    """Wait for something while a process lives."""
+    deadline = time.monotonic() + 300
+    while not true():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def in_training(out):
+    """How many classifiers are being trained below a folder of runs."""
+    return len([path for path in (out / "store" / "train").glob(".work-*") if path.is_dir()])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_worker_outlives_the_program(tmp_path, number):
-    """Ctrl-C ends it in words; a kill of the program ends its workers all the same."""
-    words = ["bench", "--dataset", "phantom", "--preset", "smoke", "--workers", "2"]
-    words += ["--seeds", "0,1", "--set", "training.epochs=1000", "--out", str(tmp_path)]
+def test_ctrl_c_stops_all_workers(tmp_path):
+    words = ["bench", "--dataset", "phantom:size=64", "--preset", "smoke", "--limit", "5"]
+    words += ["--set", "training.crop=64", "--set", "maps.side=64", "--set", "data.size=64"]
+    words += ["--set", "training.epochs=10000", "--seeds", "0,1", "--workers", "2"]
+    words += ["--out", str(tmp_path)]
     code = "import sys; from camzoo.cli.app import main; main()"
     program = subprocess.Popen(
         [sys.executable, "-c", code, *words], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0,
     )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while len(list((tmp_path / "store" / "train").glob(".work-*"))) < 4:  # and a lock for each
-        assert program.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: in_training(tmp_path) == 2, program)
     workers = children(program.pid)
     assert len(workers) == 2
-    program.send_signal(number)
+    os.killpg(program.pid, signal.SIGINT)
     _, said = program.communicate(timeout=60)
-    if number == signal.SIGINT:
-        assert program.returncode == 130
-        assert "stopped by SIGINT; what is finished is kept" in said
-        assert "Traceback" not in said
-    while any(map(lives, workers)):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    assert program.returncode == 130
+    assert "stopped by SIGINT; what is finished is kept" in said
+    assert "Traceback" not in said
+    assert not any(map(lives, workers))
     assert list((tmp_path / "store" / "prepare").glob("[!.]*"))
+
+
+@pytest.mark.slow
+def test_a_worker_ends_when_whoever_gave_its_task_is_gone(tmp_path):
+    task = tasks_of(settled(TINY.changed({"training.epochs": 10000})), tmp_path)[1]
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "camzoo.harness.perform_task"], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    worker.stdin.write(f"{task.to_json()}\n")
+    worker.stdin.flush()
+    wait_until(lambda: in_training(tmp_path) == 1, worker)
+    worker.stdin.close()
+    worker.wait(timeout=60)
 
 
 def test_a_class_that_only_this_program_knows_is_refused_in_time(tmp_path):

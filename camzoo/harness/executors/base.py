@@ -69,9 +69,9 @@ class Executor(ABC):
     def with_threads(self, config: BenchConfig) -> BenchConfig:
         """Return a run with the threads that each of its workers computes on.
 
-        Sums over more threads are added up in another order, so that results depend on the number
-        in their last digits. It is fixed before the tasks are made, and the manifest says it: one
-        process with the same setting gives the same rows.
+        Threads add up in an order of their own, and training makes more of the difference. So the
+        number is fixed before the tasks are made, and the manifest says it: one process with the
+        same setting gives the same rows.
         """
         if config.threads is not None:
             return config

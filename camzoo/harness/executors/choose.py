@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from camzoo.core.errors import ConfigError
 from camzoo.core.spec import Spec, build, make_spec, split_settings
+from camzoo.harness.plugins import with_plugins
 from camzoo.registries import executors
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ def choose_executor(
     """Return who performs the tasks of a run; None where this process does it all.
 
     Args:
-        name: Registered, with settings behind it as in "ray:memory=8"; "local" where only the
-            number of workers is given.
+        name: Registered, or the place of a class; with settings behind it as in "ray:memory=8".
+            "local" where only the number of workers is given.
         workers: How many tasks are performed at once. One local worker is this process.
         address: Address of a running cluster, for executors that take one.
 
@@ -30,7 +31,7 @@ def choose_executor(
         raise ConfigError("an address is that of a cluster: give an executor, as ray, with it")
     if name is None and workers is None:
         return None
-    name, told = split_settings(name or "local")
+    name, told = split_settings(with_plugins(name or "local", executors)[0])
     given = {"workers": workers, "address": address}
     told |= {key: value for key, value in given.items() if value is not None}
     spec = make_spec(name, told, executors)

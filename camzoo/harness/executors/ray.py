@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -121,15 +124,24 @@ def _connected(address: str | None) -> Iterator[Any]:
     where = address or os.environ.get("RAY_ADDRESS", "local")
     started = not ray.is_initialized()
     if started:
-        try:
-            ray.init(address=where, log_to_driver=False, include_dashboard=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ConfigError(f"Ray cannot be had at {where!r}: {reason(error)}") from error
+        _connect(ray, where)
     try:
         yield ray
     finally:
         if started:
             ray.shutdown()
+
+
+def _connect(ray: Any, where: str) -> None:
+    """Join Ray or start it; in silence, and telling nobody outside."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    on_term = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address=where, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"Ray cannot be had at {where!r}: {reason(error)}") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_term)  # Ray has put its own in the place of the program's
 
 
 def _require_room(ray: Any, asked: Sequence[Mapping[str, Any]]) -> None:
