@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,8 @@ def bench(
         device: "auto", "cpu", "cuda" or "cuda:N".
         options: Options of the data set, by name.
         settings: Any settings, by dotted name: {"training.epochs": 3}; the last word.
-        executor: Who computes where several do: "local", "ray" or another name, with settings as in
-            "ray:memory=8"; or an executor.
-        workers: Parts of the run that are computed at once, by local processes if no executor is
-            given.
+        executor: Who computes where several do, as after ``--executor``; or an executor.
+        workers: Parts of the run that are computed at once.
         progress: Print how far it is, where no reporter is given.
 
     Raises:
@@ -80,11 +79,13 @@ def bench(
     changes |= {f"data.options.{name}": value for name, value in (options or {}).items()}
     start = Path(config) if isinstance(config, str) else config
     chosen = configure(dataset, preset, start, changes | dict(settings or {}))
+    with Output().reporting() if progress and reporter is None else nullcontext(reporter) as told:
+        return run_bench(chosen, Path(out), told, _performing(executor, workers))
+
+
+def _performing(executor: str | Executor | None, workers: int | None) -> Executor | None:
     if executor is None or isinstance(executor, str):
-        executor = choose_executor(executor, workers)
-    elif workers is not None:
+        return choose_executor(executor, workers)
+    if workers is not None:
         raise ConfigError("an executor has its workers already: leave workers out")
-    if reporter is not None or not progress:
-        return run_bench(chosen, Path(out), reporter, executor)
-    with Output().reporting() as speaking:
-        return run_bench(chosen, Path(out), speaking, executor)
+    return executor
