@@ -141,7 +141,7 @@ def slurm(
     output = Output(as_json, quiet)
     further = {key: str(value) for key, value in parse_pairs("--sbatch", sbatch).items()}
     asked = jobs.Resources(partition, time, cpus, gpus, mem, max_parallel, further)
-    cells = jobs.missing_cells(_runs(file, output), out)
+    cells = jobs.missing_cells(_runs(file, output), out, anew=not dry_run)
     told: dict[str, Any] = {"cells": [cell.label for cell in cells]}
     if not cells:
         output.document(told | {"job": None})

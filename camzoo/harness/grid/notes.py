@@ -1,8 +1,8 @@
 """What the processes of a grid tell one another, and whoever asks: a folder per run, below ``out``.
 
 The store holds results and nothing else. Two things that it cannot tell are kept here: what the
-machine that began a run chose for it (device, precision), so that others make and look for the same
-results; and why a cell, or a method in it, has none.
+machine that began a run chose for it (device, threads, precision), so that others make and look for
+the same results; and why a cell, or a method in it, has none.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import torch
 
 from camzoo.config import BenchConfig
 from camzoo.core.files import write_text
 from camzoo.harness.context import Place, places
 from camzoo.harness.lease import Leases
 from camzoo.harness.tasks import Done, settled
+
+if TYPE_CHECKING:
+    from camzoo.harness.executors.base import Executor
 
 #: Folder among the runs.
 NOTES: Final = "notes"
@@ -46,10 +51,11 @@ class Notes:
         except (OSError, ValueError, TypeError):
             return None
 
-    def choose(self, *, anew: bool = False) -> BenchConfig:
+    def choose(self, executor: Executor | None = None, *, anew: bool = False) -> BenchConfig:
         """Return the configuration with what was chosen; where nobody has, this machine does.
 
         Args:
+            executor: Who has the tasks performed, which shares threads out; None is one process.
             anew: Whether this machine chooses in any case.
 
         Raises:
@@ -59,9 +65,10 @@ class Notes:
             there = None if anew else self.chosen()
             if there is not None:
                 return there
-            config = settled(self._config)
+            config = settled(executor.with_threads(self._config) if executor else self._config)
             chosen = {
                 "device": config.device,
+                "threads": config.threads or torch.get_num_threads(),
                 "training.precision": config.training.precision,
                 "segmentation.precision": config.segmentation.precision,
             }

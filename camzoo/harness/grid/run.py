@@ -15,7 +15,7 @@ from camzoo.harness.grid.expand import GridRun
 from camzoo.harness.grid.notes import Notes
 from camzoo.harness.grid.state import RunState
 from camzoo.harness.run import BenchResult, bench
-from camzoo.harness.tasks import Done, Task, perform, settled, tasks_of
+from camzoo.harness.tasks import Done, Task, perform, tasks_of
 
 if TYPE_CHECKING:
     from camzoo.harness.executors.base import Executor
@@ -40,7 +40,7 @@ def run_grid(
     tasks: list[Task] = []
     for run in runs:
         try:
-            config = _begun(run, out, executor)
+            config = Notes(run.config, out).choose(executor, anew=True)
         except CamzooError as error:
             faults[run.label] = error
             continue
@@ -83,11 +83,6 @@ def _put_together(
             return bench(config, out, Quiet(), done=done)  # what it finds was said before
     except CamzooError as error:
         return error
-
-
-def _begun(run: GridRun, out: Path, executor: Executor | None) -> BenchConfig:
-    chosen = Notes(run.config, out).choose(anew=True)
-    return settled(executor.with_threads(chosen) if executor else chosen)
 
 
 def _performed_here(tasks: Iterable[Task], reporter: Reporter) -> Mapping[str, Done]:

@@ -85,7 +85,7 @@ class CellJob:
     """A cell as submitit runs it.
 
     Attributes:
-        label: Run of the grid.
+        label: How people call it.
         request: The cell as the command reads it, JSON.
     """
 
@@ -107,12 +107,7 @@ class CellJob:
         Raises:
             MachineError: It is not done; the log, and ``camzoo grid status``, say why.
         """
-        process = subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.PIPE,
-            text=True,
-            preexec_fn=_deaf,
-        )
+        process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, text=True, preexec_fn=_deaf)
         try:
             process.communicate(self.request)
         finally:  # also when this process is told that its time is up
@@ -133,8 +128,13 @@ class CellJob:
         return DelayedSubmission(self)
 
 
-def missing_cells(runs: Sequence[GridRun], out: Path) -> list[CellJob]:
+def missing_cells(runs: Sequence[GridRun], out: Path, *, anew: bool = False) -> list[CellJob]:
     """List the cells that are neither done nor at work.
+
+    Args:
+        runs: Runs of the grid.
+        out: Folder of runs.
+        anew: Whether machines choose device and precision once more for runs that have no result.
 
     Raises:
         ConfigError: A run cannot be begun at all.
@@ -146,8 +146,8 @@ def missing_cells(runs: Sequence[GridRun], out: Path) -> list[CellJob]:
     for state in state_of(runs, out).runs:
         if state.fault:
             raise ConfigError(f"{state.run.label}: {state.fault}")
-        if all(cell.state in (State.WAITING, State.FAILED) for cell in state.cells):
-            Notes(state.run.config, out).forget_choice()  # its machines are others, perhaps
+        if anew and not any(step.found or step.running for c in state.cells for step in c.steps):
+            Notes(state.run.config, out).forget_choice()
         jobs += [
             CellJob.of(state.run, cell.place, out)
             for cell in state.cells
