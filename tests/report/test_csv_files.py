@@ -55,17 +55,22 @@ def test_the_summary_has_the_means_by_hand(tmp_path):
     ).any()
 
 
-@pytest.mark.parametrize("text", FRAMED.values(), ids=FRAMED)
-def test_hostile_names_are_inert_text(text, tmp_path):
-    named = {"method": text, "organ": text, "patient": text}
-    _, folder = exported(tmp_path, [row | named for row in maps()])
+def test_hostile_names_are_inert_text(tmp_path):
+    """A method and an organ for each of them."""
+    rows = [
+        row | {"method": text, "organ": text, "patient": f"={row['case']}"}
+        for text in FRAMED.values()
+        for row in maps()
+    ]
+    _, folder = exported(tmp_path, rows)
     for path in folder.iterdir():
         with path.open(encoding="utf-8", newline="") as file:
             heading, *lines = csv.reader(file)
         assert {len(line) for line in lines} == {len(heading)}
-        cells = {line[heading.index("method")] for line in lines}
-        (cell,) = cells
-        assert cell.removeprefix("'") == plain(text).removeprefix("'")
+        names = {line[heading.index("method")] for line in lines}
+        assert {name.removeprefix("'") for name in names} >= {
+            plain(text).removeprefix("'") for text in FRAMED.values()
+        }
         for line in lines:
             for cell in line:
                 assert cell.isprintable()

@@ -12,6 +12,7 @@ from camzoo.cli.app import app
 from camzoo.core.errors import ConfigError
 from camzoo.core.names import is_name
 from camzoo.core.progress import Quiet
+from camzoo.data.datasets.nnunet import NNUNet
 from camzoo.harness.run import bench
 from camzoo.presets import preset
 from camzoo.report.folder import TERMS, Export, write_report
@@ -38,7 +39,6 @@ def write_set(root):
     """Seven hearts whose organ leans to one corner, so that no flip of it is itself."""
     labels = {"background": 0, "lv": 1, "rv": 2}
     text = {"channel_names": {"0": "MR"}, "labels": labels, "file_ending": ".nii.gz"}
-    text |= {"licence": "CC0 1.0", "reference": "Doe et al. 2026"}
     for folder in ("imagesTr", "labelsTr"):
         (root / folder).mkdir(parents=True)
     (root / "dataset.json").write_text(json.dumps(text))
@@ -141,8 +141,8 @@ def test_exported_masks_score_as_the_run_did(hearts, tmp_path):
 def test_maps_of_patients_leave_with_their_terms_or_not_at_all(hearts, tmp_path):
     folder, result, _ = hearts
     terms = (folder / "out" / TERMS).read_text("utf-8")
-    assert "Licence: CC0 1.0" in terms
-    assert "Cite: Doe et al. 2026" in terms
+    assert f"Licence: {NNUNet.facts.licence}\n" in terms
+    assert f"Cite: {NNUNet.facts.citation}\n" in terms
     with pytest.raises(ConfigError, match=r"no maps of .* can be exported: .*--include-images"):
         write_report([result.folder], tmp_path / "out", exports=[Export.NIFTI])
     assert not (tmp_path / "out").exists()
@@ -155,7 +155,7 @@ def test_maps_of_patients_leave_with_their_terms_or_not_at_all(hearts, tmp_path)
     )
     assert len(list(page.parent.rglob("slice-*.png"))) >= 2
     assert (page.parent / TERMS).read_text("utf-8") == terms
-    assert "Licence: CC0 1.0" in page.read_text("utf-8")
+    assert f"Licence: {NNUNet.facts.licence}" in page.read_text("utf-8")
 
 
 def test_files_of_hostile_names_stay_in_their_folder(tmp_path):

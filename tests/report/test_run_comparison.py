@@ -173,12 +173,11 @@ def test_the_command_prints_tables_or_one_document(two):
     assert document["settings"][0]["name"] == "training.epochs"
 
 
-@pytest.mark.parametrize("text", FRAMED.values(), ids=FRAMED)
-def test_hostile_names_are_text_in_the_terminal(text, tmp_path):
-    rows = [row | {"method": text} for row in maps()]
+def test_hostile_names_are_text_in_the_terminal(tmp_path):
+    rows = [row | {"method": text} for text in FRAMED.values() for row in maps()]
     folders = [str(run(tmp_path, name, rows)) for name in ("r1", "r2")]
-    shown = CliRunner().invoke(app, ["compare", *folders], env={"COLUMNS": "100"})
+    shown = CliRunner().invoke(app, ["compare", *folders], env={"COLUMNS": "800"})
     assert shown.exit_code == 0, shown.output
     assert all(letter.isprintable() or letter == "\n" for letter in shown.stdout)
-    together = re.sub(r"\s", "", shown.stdout)
-    assert re.sub(r"\s", "", plain(text))[:60] in together
+    for text in FRAMED.values():
+        assert plain(text) in shown.stdout
