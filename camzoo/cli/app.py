@@ -11,6 +11,7 @@ import typer
 
 from camzoo import __version__
 from camzoo.cli.bench import bench
+from camzoo.cli.compare import compare
 from camzoo.cli.data import data_app
 from camzoo.cli.ending import run_to_the_end
 from camzoo.cli.grid import grid_app
@@ -37,6 +38,7 @@ app.command()(layers)
 app.command()(check)
 app.command()(score)
 app.command()(report)
+app.command()(compare)
 console = make_console()
 
 

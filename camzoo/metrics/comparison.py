@@ -55,24 +55,37 @@ def compare_to_best(
     rivals = present(rows, rival)
     cell = [name for name in present(rows, CELL) if name != "supervision"]
     tables = [name for name in cell if name not in rivals]
-    graded = grade(rows, metric)
-    graded["value"] = graded["value_with_failures"].fillna(get_metric(metric).both_empty)
     parts = [
-        _compare(_paired(group, rivals), metric, reference, seed).assign(**key)
-        for key, group in groups(graded, tables)
+        _compare(paired_values(group, metric, rivals), metric, reference, seed).assign(**key)
+        for key, group in groups(rows, tables)
     ]
     columns = [*cell, "mean", "difference", "p", "p_holm", "best", "p_first", "n_patients"]
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def _paired(group: pd.DataFrame, rivals: list[str]) -> pd.DataFrame:
-    """Values of one table, a row per case and a column per method, seeds averaged.
+def paired_values(rows: pd.DataFrame, metric: str, rival: Sequence[str] = RIVAL) -> pd.DataFrame:
+    """Return the values of one table that are paired in tests; undefined ones are the worst case.
 
-    Cases in which no method had or found anything are left out, as in means.
+    Rows of a case (seeds, organs) are averaged. Cases in which no rival had or found anything are
+    left out, as in means.
+
+    Args:
+        rows: Result rows of one table.
+        metric: Name of a metric.
+        rival: Columns that tell rivals apart.
+
+    Returns:
+        A row per patient and case, a column per rival.
+
+    Raises:
+        ConfigError: The rivals do not have the same cases.
     """
-    found = ~group.groupby(["patient", "case"])["empty"].transform("all")
-    means = group[found].groupby([*rivals, "patient", "case"], dropna=False)["value"].mean()
-    wide = means.unstack(rivals)  # noqa: PD010  (pivot_table drops methods whose key is null)
+    rivals = present(rows, rival)
+    graded = grade(rows, metric)
+    graded["value"] = graded["value_with_failures"].fillna(get_metric(metric).both_empty)
+    found = ~graded.groupby(["patient", "case"], observed=True)["empty"].transform("all")
+    kept = graded[found].groupby([*rivals, "patient", "case"], dropna=False, observed=True)
+    wide = kept["value"].mean().unstack(rivals)  # noqa: PD010  (pivot_table drops null keys)
     lacking = wide.isna()
     if lacking.to_numpy().any():
         row, column = np.argwhere(lacking.to_numpy())[0]

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from camzoo.cams.map_files import MapFiles
 from camzoo.core.text import plain
+from camzoo.data.slices import Prepared
+from camzoo.evaluate.rows import line_name
 from camzoo.harness.run import BenchResult
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.report.shown_cases import headline_of_first_cell, mean_scores, standing
@@ -64,25 +66,46 @@ def write_gallery(result: BenchResult, path: Path) -> None:
 
 
 def panels(result: BenchResult) -> list[Panel]:
-    """Pick test cases by the headline DSC of the first method, averaged over organs."""
+    """Pick the best, the median and the worst test case of the headline protocol."""
     headline = headline_of_first_cell(result.rows)
+    maps = {name: MapFiles.open(place) for name, place in result.maps.items()}
     shown = standing(mean_scores(headline))
-    return [_panel(result, headline, case, name) for case, name in shown.items()]
+    return [
+        case_panel(result.prepared, maps, headline, case, name, most=_MOST)
+        for case, name in shown.items()
+    ]
 
 
-def _panel(result: BenchResult, rows: pd.DataFrame, case: str, name: str) -> Panel:
-    """Show the slice in which the largest organ of the case is largest."""
-    info = result.prepared.cases[case]
-    label = result.prepared.vault.for_evaluation().slices(case)
-    organ = int(np.bincount(label[label > 0]).argmax())
+def case_panel(
+    prepared: Prepared,
+    maps: Mapping[str, MapFiles],
+    rows: pd.DataFrame,
+    case: str,
+    name: str,
+    *,
+    most: int | None = None,
+) -> Panel:
+    """Show the slice in which the largest organ of a case is largest.
+
+    Args:
+        prepared: Slices and masks.
+        maps: By method, as tables call it.
+        rows: Headline rows of the test cases of one fold and seed.
+        case: One of them.
+        name: What stands before the case in the title.
+        most: How many of the methods are shown, if not all.
+    """
+    info = prepared.cases[case]
+    label = prepared.vault.for_evaluation().slices(case)
+    organ = max(1, int(np.bincount(label[label > 0], minlength=2).argmax()))
     z = int((label == organ).sum(axis=(1, 2)).argmax())
-    organ_name = result.prepared.index.organs[organ - 1]
+    organ_name = prepared.index.organs[organ - 1]
     mine = rows[(rows["case"] == case) & (rows["organ"] == organ_name)]
-    mine = mine.set_index(mine["method"].str.cat(mine["variant"], sep=" ").str.strip())
-    there = [name for name in result.maps if name in mine.index][:_MOST]
+    mine.index = pd.Index([*map(line_name, mine["method"], mine["variant"])])
+    there = [name for name in maps if name in mine.index][:most]
     thresholds = {str(name): float(t) for name, t in mine["threshold"].items()}
-    shown = {name: MapFiles.open(result.maps[name]).slice(info, z) for name in there}
-    stored = result.prepared.tagged([case]).images(slice(z, z + 1)).float()
+    shown = {name: maps[name].slice(info, z) for name in there}
+    stored = prepared.tagged([case]).images(slice(z, z + 1)).float()
     _, height, width = info.plane.arrange(info.spacing)
     return Panel(
         title=f"{name}: {case}, slice {z}, {organ_name}",
@@ -125,12 +148,13 @@ def picture(shown: Sequence[Panel]) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(shown), columns, squeeze=False)
     for row, panel in zip(axes, shown, strict=True):
-        _slice(row[0], panel)
+        draw_slice(row[0], panel)
         _title(row[0], panel.title)
         for axis, method in zip(row[1:], methods, strict=True):
-            _slice(axis, panel)
+            draw_slice(axis, panel)
             if method in panel.maps:
-                _map(axis, panel, method)
+                draw_map(axis, panel, method)
+                _title(axis, method, panel.scores[method])
     scale = figure.axes[1].images[-1]
     figure.colorbar(scale, ax=axes, label="normalised saliency", shrink=0.6, aspect=30)
     figure.supxlabel(
@@ -140,17 +164,18 @@ def picture(shown: Sequence[Panel]) -> Figure:
     return figure
 
 
-def _slice(axis: Axes, panel: Panel) -> None:
+def draw_slice(axis: Axes, panel: Panel) -> None:
+    """Draw the slice with the outline of the reference."""
     axis.imshow(panel.image, cmap="gray", aspect=panel.aspect)
     axis.set_axis_off()
     _outline(axis, panel.reference, _REFERENCE)
 
 
-def _map(axis: Axes, panel: Panel, method: str) -> None:
+def draw_map(axis: Axes, panel: Panel, method: str) -> None:
+    """Lay the map of a method over the slice, with the outline of its mask."""
     values = panel.maps[method]
     axis.imshow(values, cmap=COLOURS, vmin=0, vmax=1, alpha=0.55, aspect=panel.aspect)
     _outline(axis, panel.masks[method], _PREDICTION)
-    _title(axis, method, panel.scores[method])
 
 
 def _title(axis: Axes, name: str, score: str = "") -> None:

@@ -20,6 +20,8 @@ LINE: Final = ("method", "variant", "supervision")
 Summaries = Mapping[str, Mapping[str, Any]]
 #: Where there is no number.
 NONE: Final = "n/a"
+#: In the place of an organ.
+EVERY_ORGAN: Final = "mean of organs"
 #: Metrics of volumes that every table shows.
 SHOWN: Final = ("dsc", "asd_mm", "mad_mm")
 #: What a difference has to reach to be believed.
@@ -93,6 +95,26 @@ def comparison(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
         }
         for line in compared.to_dict("records")
     }
+
+
+def alike(compared: pd.DataFrame) -> pd.DataFrame:
+    """Lines of a comparison that the test cannot tell from the best."""
+    others = compared[~compared["best"]]
+    return others[~(others["p_holm"] < LEVEL)]
+
+
+def winner(rows: pd.DataFrame, metric: str) -> str | None:
+    """The method that is surely better than all others of a table; None where there is none.
+
+    Args:
+        rows: Of one table.
+        metric: What is compared.
+    """
+    if rows.groupby(["method", "variant"], observed=True).ngroups < 2:
+        return None
+    compared = compare_to_best(rows.drop(columns=["organ", "region"]), metric)
+    best = compared[compared["best"]].iloc[0]
+    return None if len(alike(compared)) else line_name(best["method"], best["variant"])
 
 
 def p_value(p: float) -> str:

@@ -18,40 +18,9 @@ from camzoo.report.leaderboards import update_leaderboards, write_page
 from camzoo.report.markdown import table
 from camzoo.report.ranking import page as scores_page
 from camzoo.report.terminal import summary, text_table
+from tests.report.hostile import FRAMED, HOSTILE
 from tests.report.run_folders import run_folder
 from tests.report.test_segmentation_tables import maps, records
-
-HOSTILE = {
-    "script": "<script>alert(1)</script>",
-    "closing": "</td></table><img src=x onerror=alert(1)>",
-    "comment": "<!-- -->",
-    "entity": "&lt;b&gt; &#60;",
-    "lines": "a\nb\r\nc\u2028d\x0be",
-    "heading": "x\n# heading",
-    "leading heading": "# heading",
-    "leading list": "- item",
-    "leading number": "1. item",
-    "leading box": "[ ] done",
-    "quotation": "> said",
-    "cells": "a | b || c",
-    "escaped cells": "a \\| b",
-    "code": "`rm -rf` ``x``",
-    "emphasis": "*a* **b** _c_ __d__ ~~e~~",
-    "link": "[here](http://evil) ![x](y) [a][b]",
-    "formula of TeX": "$\\frac{a}{b}$ $",
-    "formula of a sheet": "=HYPERLINK(A1)",
-    "rich": "[bold red]x[/] [link=http://evil]y[/link]",
-    "colours": "\x1b[31mred\x1b]8;;http://evil\x07",
-    "right to left": "abc\u202edef\u2066x\u2069",
-    "no width": "a\u200bb\ufeffc",
-    "NUL": "a\0b",
-    "surrogate": "a\ud800b",
-    "long": "x" * 300,
-    "long words": "word " * 60,
-    "other scripts": "前列腺 غدة Простата 🫀",
-}
-#: Those that a table of pandas can hold.
-FRAMED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}
 
 
 def shown(markdown):

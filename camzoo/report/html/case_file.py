@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,9 +17,8 @@ from numpy.typing import NDArray
 
 from camzoo.core.text import plain
 from camzoo.data.slices import CaseInfo
-from camzoo.evaluate.rows import line_name
 from camzoo.metrics.sweep import threshold_sweep
-from camzoo.report.html.viewed_run import ViewedRun
+from camzoo.report.viewed_run import ViewedRun
 
 #: Longest side of a picture.
 _SIDE: Final = 160
@@ -68,7 +66,7 @@ def case_file(run: ViewedRun, case: str) -> dict[str, Any]:
     reference = run.prepared.vault.for_evaluation()
     image, labels = _image(run, info), reference.slices(case)
     crop = _Crop.to_body(image, labels)
-    thresholds = _thresholds(run, case)
+    thresholds = run.thresholds(case)
     levels = _levels([t for mine in thresholds.values() for t in mine.values()])
     small = crop(labels)
     _, height, width = info.plane.arrange(info.spacing)
@@ -117,18 +115,6 @@ def _levels(chosen: list[float]) -> list[float]:
     return sorted([*kept, *exact])[:_MOST_LEVELS]
 
 
-def _thresholds(run: ViewedRun, case: str) -> dict[str, dict[str, float]]:
-    """Threshold of each protocol, by line: one for all organs of a case."""
-    cell = run.rows[["fold", "seed"]].head(1)
-    rows = run.record.rows[run.record.rows["case"] == case].merge(cell, on=["fold", "seed"])
-    rows = rows[(rows["subset"] == "test") & rows["threshold"].notna()]
-    found: dict[str, dict[str, float]] = {}
-    for row in rows.drop_duplicates(["method", "variant", "protocol"]).to_dict("records"):
-        line = line_name(str(row["method"]), str(row["variant"]))
-        found.setdefault(line, {})[str(row["protocol"])] = float(row["threshold"])
-    return found
-
-
 def _image(run: ViewedRun, info: CaseInfo) -> Bytes:
     """The slices as they were prepared, on the grid of the scan."""
     stored = run.prepared.tagged([info.id]).images(slice(None)).float()
@@ -143,11 +129,10 @@ def _packed(volume: NDArray[Any]) -> str:
     return base64.b64encode(zlib.compress(data, 9)).decode("ascii")
 
 
-def case_entries(run: ViewedRun, names: Mapping[str, str], most: int) -> list[dict[str, Any]]:
-    """List the cases that the viewer offers: worst, median and best first, then the others."""
-    scores = run.scores
-    order = [*reversed([*names]), *(case for case in scores.index if case not in names)][:most]
+def case_entries(run: ViewedRun, most: int) -> list[dict[str, Any]]:
+    """List the cases that the viewer offers, as :meth:`ViewedRun.cases` orders them."""
+    scores, named = run.scores, run.standing
     return [
-        {"case": str(case), "standing": names.get(str(case), ""), "dsc": float(scores[case])}
-        for case in order
+        {"case": case, "standing": named.get(case, ""), "dsc": float(scores[case])}
+        for case in run.cases(most)
     ]

@@ -10,11 +10,11 @@ from camzoo.evaluate.rows import SEGMENTATION
 from camzoo.harness.store import read_made
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
-from camzoo.report.html.score_table import told_apart
 from camzoo.report.records import Record
 from camzoo.report.segmentation import cost_table
 from camzoo.report.table_cells import NONE, methods, spread, title
 from camzoo.report.tables import HEADLINE
+from camzoo.report.told_apart import told_apart
 
 
 def cost_lines(record: Record, maps: Mapping[str, Path]) -> list[dict[str, str]]:

@@ -10,8 +10,8 @@ from camzoo.core.text import plain
 from camzoo.evaluate.rows import line_name
 from camzoo.metrics.status import Status
 from camzoo.metrics.subregions import WHOLE
-from camzoo.report.html.score_table import told_apart
 from camzoo.report.records import Record
+from camzoo.report.told_apart import told_apart
 
 _REASONS: Final = {
     Status.EMPTY_PRED.value: "the mask is empty, though the organ is there",

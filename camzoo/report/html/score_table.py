@@ -8,16 +8,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from camzoo.core.supervision import Supervision
 from camzoo.core.text import plain
-from camzoo.evaluate.rows import SEGMENTATION, line_name
+from camzoo.evaluate.rows import line_name
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
-from camzoo.report.equivalents import merge_equivalents
 from camzoo.report.records import Record
-from camzoo.report.segmentation import of_baselines, of_maps
 from camzoo.report.table_cells import (
+    EVERY_ORGAN,
     SHOWN,
     certainty,
     comparison,
@@ -27,16 +25,12 @@ from camzoo.report.table_cells import (
     title,
 )
 from camzoo.report.tables import of_weak, pooled_dsc
+from camzoo.report.told_apart import told_apart
 
 #: What switches choose between; the rest of a line is its cells.
 SWITCHES: Final = ("data", "what", "learnt from", "protocol", "region", "organ")
-#: In the place of an organ.
-EVERY_ORGAN: Final = "mean of organs"
 _LINE: Final = ["method", "variant", "supervision"]
 _VIEW: Final = ["what", "learnt from", "protocol", "region"]
-#: Methods that saw masks are bounds on what the others can do, and stand apart.
-_MASKS: Final = "whole masks: upper bounds"
-_NO_MASKS: Final = "tags, sizes or marks"
 
 
 def score_lines(record: Record, data: str) -> list[dict[str, str]]:
@@ -53,21 +47,6 @@ def score_lines(record: Record, data: str) -> list[dict[str, str]]:
         lines += _lines(rows, [*_VIEW, "organ"])
     run = {"data": plain(data), "run": record.run}
     return [run | {name: plain(text) for name, text in line.items()} for line in lines]
-
-
-def told_apart(record: Record) -> pd.DataFrame:
-    """Rows of a run with the column ``what``; methods that are one by construction share a line."""
-    maps, _ = merge_equivalents(of_maps(record.rows), record.manifest["equivalent"])
-    rows = pd.concat([maps, of_baselines(record.rows)])
-    names = [_what(*pair) for pair in zip(rows["stage"], rows["subset"], strict=True)]
-    seen = np.where(rows["supervision"] == Supervision.MASK.value, _MASKS, _NO_MASKS)
-    return rows.assign(what=names, **{"learnt from": seen})
-
-
-def _what(stage: str, subset: str) -> str:
-    if stage == SEGMENTATION:
-        return f"volumes that baselines segmented, {subset} patients"
-    return f"masks from maps or labels, {subset} patients"
 
 
 def _lines(rows: pd.DataFrame, view: Sequence[str]) -> Iterator[dict[str, str]]:

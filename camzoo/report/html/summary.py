@@ -14,11 +14,11 @@ from camzoo.metrics.comparison import compare_to_best
 from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
 from camzoo.report.facts import fact_lines
-from camzoo.report.html.score_table import told_apart
 from camzoo.report.records import Record
 from camzoo.report.segmentation import of_baselines, of_maps
-from camzoo.report.table_cells import LEVEL, enough_patients, interval, p_value, spread
+from camzoo.report.table_cells import alike, enough_patients, interval, p_value, spread
 from camzoo.report.tables import HEADLINE, of_weak
+from camzoo.report.told_apart import told_apart
 
 #: Facts of a run that stand among the ten lines, as :func:`camzoo.report.facts.fact_lines` calls
 #: them.
@@ -83,9 +83,9 @@ def _sure(rows: pd.DataFrame) -> str:
     if not enough_patients(compared):
         few = f"{int(compared['n_patients'].min())} patients"
         return f"it cannot be told from {few} and {len(compared)} methods; {resampled}"
-    alike = others[~(others["p_holm"] < LEVEL)]
+    as_good = alike(compared)
     gap = f"{-100 * second['difference']:.2f} points to {_name(second)}"
-    verdict = "yes" if not len(alike) else f"no, {len(alike)} of {len(others)} may be as good"
+    verdict = "yes" if not len(as_good) else f"no, {len(as_good)} of {len(others)} may be as good"
     return f"{verdict}: {gap}, p (Holm) {p_value(second['p_holm'])}; {resampled}"
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from camzoo.cams.map_files import MapFiles
 from camzoo.metrics.sweep import threshold_sweep
-from camzoo.report.html.pages import write_report
+from camzoo.report.folder import write_report
+from tests.report.hostile import FRAMED
 from tests.report.html.test_pages import data_of, small_run
-from tests.report.test_escaping import FRAMED
 from tests.report.test_segmentation_tables import maps
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

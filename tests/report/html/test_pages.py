@@ -18,10 +18,10 @@ from camzoo.evaluate.rows import make_rows
 from camzoo.harness.manifest import read_manifest
 from camzoo.metrics.summary import summarise
 from camzoo.metrics.sweep import apply_threshold
-from camzoo.report.html.pages import write_report
+from camzoo.report.folder import write_report
 from camzoo.report.table_cells import spread
+from tests.report.hostile import FRAMED
 from tests.report.run_folders import run_folder
-from tests.report.test_escaping import FRAMED
 from tests.report.test_segmentation_tables import maps
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 from camzoo.core.supervision import Supervision
 from camzoo.core.text import plain
 from camzoo.report.equivalents import EQUALS
-from camzoo.report.html.score_table import told_apart
 from camzoo.report.records import Record
 from camzoo.report.segmentation import of_maps
 from camzoo.report.table_cells import methods
 from camzoo.report.tables import pooled_means
 from camzoo.report.thresholds import pooled_curves
+from camzoo.report.told_apart import told_apart
 
 
 def curve_lines(record: Record) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import pytest
 
 from camzoo.core.progress import Quiet
 from camzoo.harness.run import bench
-from camzoo.report.html.pages import write_report
+from camzoo.report.folder import write_report
 from tests.harness.test_run import TINY
 
 METHODS = ["cam", "grad-cam++", "centre"]

@@ -1,4 +1,4 @@
-"""What the case viewer needs of a run besides its records: slices, masks and maps of the store."""
+"""What pictures of a run need besides its records: slices, masks and maps of the store."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pandas as pd
 from camzoo.cams.map_files import MapFiles
 from camzoo.core.text import plain
 from camzoo.data.slices import Prepared
+from camzoo.evaluate.rows import line_name
 from camzoo.harness.manifest import STORE
 from camzoo.report.records import Record
-from camzoo.report.shown_cases import headline_of_first_cell, mean_scores
+from camzoo.report.shown_cases import headline_of_first_cell, mean_scores, standing
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,28 @@ class ViewedRun:
         """Mean DSC of its test cases over methods and organs, ascending."""
         return mean_scores(self.rows)
 
+    @property
+    def standing(self) -> dict[str, str]:
+        """The best, the median and the worst test case, with what each is called."""
+        return standing(self.scores)
+
+    def cases(self, most: int) -> list[str]:
+        """Test cases: the worst, the median, the best, and then the others from the worst on."""
+        named = self.standing
+        others = (str(case) for case in self.scores.index if case not in named)
+        return [*reversed(named), *others][:most]
+
+    def thresholds(self, case: str) -> dict[str, dict[str, float]]:
+        """Threshold of each protocol, by line: one for all organs of a case."""
+        cell = self.rows[["fold", "seed"]].head(1)
+        rows = self.record.rows[self.record.rows["case"] == case].merge(cell, on=["fold", "seed"])
+        rows = rows[(rows["subset"] == "test") & rows["threshold"].notna()]
+        found: dict[str, dict[str, float]] = {}
+        for row in rows.drop_duplicates(["method", "variant", "protocol"]).to_dict("records"):
+            line = line_name(str(row["method"]), str(row["variant"]))
+            found.setdefault(line, {})[str(row["protocol"])] = float(row["threshold"])
+        return found
+
 
 def stored_maps(record: Record, folder: Path) -> dict[str, Path]:
     """Folders of the maps of the first fold and seed, by line: those that are still there."""
@@ -46,7 +69,7 @@ def stored_maps(record: Record, folder: Path) -> dict[str, Path]:
 
 
 def view(record: Record, folder: Path, *, include_images: bool) -> ViewedRun | str:
-    """Open what the viewer shows of a run, or say why it cannot be shown.
+    """Open what is shown of a run, or say why it cannot be shown.
 
     Args:
         record: The run.

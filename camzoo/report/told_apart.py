@@ -1,0 +1,33 @@
+"""Rows of a run as pages divide them: what was scored, and whether its method saw whole masks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from camzoo.core.supervision import Supervision
+from camzoo.evaluate.rows import SEGMENTATION
+from camzoo.report.equivalents import merge_equivalents
+from camzoo.report.records import Record
+from camzoo.report.segmentation import of_baselines, of_maps
+
+#: Methods that saw masks are bounds on what the others can do, and stand apart.
+_MASKS: Final = "whole masks: upper bounds"
+_NO_MASKS: Final = "tags, sizes or marks"
+
+
+def told_apart(record: Record) -> pd.DataFrame:
+    """Rows of a run with the column ``what``; methods that are one by construction share a line."""
+    maps, _ = merge_equivalents(of_maps(record.rows), record.manifest["equivalent"])
+    rows = pd.concat([maps, of_baselines(record.rows)])
+    names = [_what(*pair) for pair in zip(rows["stage"], rows["subset"], strict=True)]
+    seen = np.where(rows["supervision"] == Supervision.MASK.value, _MASKS, _NO_MASKS)
+    return rows.assign(what=names, **{"learnt from": seen})
+
+
+def _what(stage: str, subset: str) -> str:
+    if stage == SEGMENTATION:
+        return f"volumes that baselines segmented, {subset} patients"
+    return f"masks from maps or labels, {subset} patients"
