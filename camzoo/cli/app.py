@@ -13,6 +13,8 @@ from camzoo import __version__
 from camzoo.cli.bench import bench
 from camzoo.cli.data import data_app
 from camzoo.cli.ending import run_to_the_end
+from camzoo.cli.ladder import ladder
+from camzoo.cli.ranks import ranks
 from camzoo.cli.report import report
 from camzoo.cli.score import score
 from camzoo.cli.zoo import check, layers, list_
@@ -33,6 +35,8 @@ app.command()(layers)
 app.command()(check)
 app.command()(score)
 app.command()(report)
+app.command()(ladder)
+app.command()(ranks)
 console = make_console()
 
 

@@ -43,7 +43,7 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
     """
     rows = rows[(rows["stage"] == SEGMENTATION) & (rows["region"] == WHOLE)]
     paper = reported_volumes(*_subject(rows))
-    order, complete = _order(rows), _complete(rows)
+    order, complete = cells.comparison(rankable(rows)), _complete(rows)
     lines: list[dict[str, Any]] = []
     for line, numbers in summaries(rows, cells.SHOWN, sure="dsc"):
         name, counts = line["method"], cells.coverage(numbers)
@@ -163,14 +163,14 @@ def _paper(paper: Mapping[str, Mapping[str, str]], name: str) -> dict[str, str]:
     return {f"paper {cells.title(metric)}": numbers.get(metric, NONE) for metric in cells.SHOWN}
 
 
-def _order(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """How sure the order of those is that see no masks, not even marks cut from them.
+def rankable(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of baselines that may be compared: of those that see no masks, not even marks of them.
 
     A baseline that failed in some folds or seeds has no pairs for the others' cases, and is left
     out.
     """
     weak = rows[~rows["supervision"].map(lambda name: Supervision(name).opens_masks).astype(bool)]
-    return cells.comparison(weak[_names(weak).isin(_complete(rows))])
+    return weak[_names(weak).isin(_complete(rows))]
 
 
 def _complete(rows: pd.DataFrame) -> list[str]:
@@ -179,7 +179,7 @@ def _complete(rows: pd.DataFrame) -> list[str]:
         str(name): set(mine[["fold", "seed", "case"]].itertuples(index=False, name=None))
         for name, mine in rows.groupby(_names(rows))
     }
-    everything = set().union(*keys.values())
+    everything: set[object] = set().union(*keys.values())
     return [name for name, mine in keys.items() if mine == everything]
 
 
