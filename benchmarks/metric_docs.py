@@ -6,11 +6,14 @@ import re
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks import masks, peers
 from benchmarks.results import table
-from benchmarks.simulations import coverage, false_alarms
+from benchmarks.simulations import coverage, false_alarms, rank_coverage
 from camzoo.core.protocol import Protocol
 from camzoo.metrics.definitions import metrics_table
+from camzoo.metrics.ladder import RUNGS
 
 DOCS = Path(__file__).parent.parent / "docs" / "metrics.md"
 
@@ -106,12 +109,54 @@ def protocol_rows():
     return [{"protocol": p.value, "threshold": p.meaning} for p in Protocol]
 
 
+def ladder_rows():
+    """Return the ways of scoring and what they do."""
+    return [{"way of scoring": rung.name, "what it does": rung.does} for rung in RUNGS]
+
+
+#: Number of methods, patients, folds and seeds, and what moves methods.
+RANKED = (
+    (8, 6, 1, 1, "normal"), (8, 20, 1, 1, "normal"), (8, 20, 1, 1, "skewed"),
+    (8, 60, 1, 1, "normal"), (30, 20, 1, 1, "normal"), (8, 20, 1, 3, "normal"),
+    (8, 20, 5, 1, "normal"), (8, 60, 5, 3, "normal"),
+)  # fmt: skip
+#: Means of methods of which some are equal and some not.
+MIXED = (0, 0, 0, 0, 0.5, 0.5, 1, 1)
+
+
+def rank_rows():
+    """Return how often the rank intervals of a table hold, of equal methods and of others."""
+    layouts = [
+        (np.zeros(m), {"patients": n, "folds": f, "seeds": s, "noise": noise})
+        for m, n, f, s, noise in RANKED
+    ]
+    layouts.append((MIXED, {"patients": 20, "folds": 1, "seeds": 1}))
+    rows = []
+    for means, layout in layouts:
+        every, one = rank_coverage(_RUNS, means, **layout)
+        alike = "equal" if not np.any(means) else "partly equal"
+        rows.append(
+            {
+                "methods": f"{len(means)}, {alike}",
+                "patients": layout["patients"],
+                "folds": layout["folds"],
+                "seeds": layout["seeds"],
+                "values": layout.get("noise", "normal"),
+                "all intervals hold": f"{100 * every:.1f} %",
+                "one interval holds": f"{100 * one:.1f} %",
+            }
+        )
+    return rows
+
+
 #: Generated part -> its rows.
 PARTS = {
     "definitions": lambda: metrics_table().to_dict("records"),
     "protocols": protocol_rows,
+    "ladder": ladder_rows,
     "tools": tool_rows,
     "simulations": simulation_rows,
+    "ranks": rank_rows,
 }
 
 

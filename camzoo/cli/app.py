@@ -15,6 +15,8 @@ from camzoo.cli.compare import compare
 from camzoo.cli.data import data_app
 from camzoo.cli.ending import run_to_the_end
 from camzoo.cli.grid import grid_app
+from camzoo.cli.ladder import ladder
+from camzoo.cli.ranks import ranks
 from camzoo.cli.report import report
 from camzoo.cli.score import score
 from camzoo.cli.store import store_app
@@ -39,6 +41,8 @@ app.command()(check)
 app.command()(score)
 app.command()(report)
 app.command()(compare)
+app.command()(ladder)
+app.command()(ranks)
 console = make_console()
 
 

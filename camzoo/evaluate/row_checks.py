@@ -36,6 +36,12 @@ _WORDS: Final[dict[str, frozenset[str]]] = {
     "status": frozenset(status.value for status in Status),
 }
 _COUNTS: Final = ("tp", "n_pred", "n_ref")
+_OF_SLICES: Final = ("slices", "slices_failed", "slices_there", "slices_all", "n_pred_there")
+#: Counts of which the first is a part of the second.
+_PARTS: Final = (
+    ("slices", "slices_there"), ("slices_there", "slices_all"), ("slices_failed", "slices_all"),
+    ("tp", "n_pred_there"), ("n_pred_there", "n_pred"),
+)  # fmt: skip
 _SPACING: Final = ("spacing_z", "spacing_y", "spacing_x")
 #: Distances of which the second can be no larger than the first.
 _ORDERED: Final = (
@@ -102,8 +108,11 @@ def _words(rows: pd.DataFrame) -> Iterator[Broken]:
 
 def _counts(rows: pd.DataFrame) -> Iterator[Broken]:
     whole = rows["status"] != Status.MISSING.value
-    for name in (*_COUNTS, "fold", "seed", "slices", "slices_failed"):
+    for name in (*_COUNTS, "fold", "seed", *_OF_SLICES):
         yield f"{name} is negative", rows[name] < 0
+    for smaller, larger in _PARTS:
+        less, more = (rows[name].astype("float64") for name in (smaller, larger))
+        yield f"{smaller} is more than {larger}", less > more
     if not rows[list(_COUNTS)].notna().any(axis=None):
         return
     tp, n_pred, n_ref = (rows[name].astype("float64") for name in _COUNTS)

@@ -71,11 +71,14 @@ _LAST: Final[dict[str, tuple[pa.DataType, str]]] = {
 _SLICES: Final[dict[str, tuple[pa.DataType, str]]] = {
     "slices": (pa.int64(), "slices with both masks: those the means over slices run over"),
     "slices_failed": (pa.int64(), "slices with exactly one of the masks"),
+    "slices_there": (pa.int64(), "slices that show the organ in the reference"),
+    "slices_all": (pa.int64(), "slices of the volume"),
+    "n_pred_there": (pa.int64(), "voxels of the prediction in slices that show the organ"),
 }
 _BEHIND: Final = "hd95_2d_mm"
 _FIXED: Final = {**_FIRST, **_SLICES, **_LAST}
 #: Fixed columns that rows written by earlier versions lack.
-_ADDED: Final = frozenset({"computed_in", "data"})
+_ADDED: Final = frozenset({"computed_in", "data", "slices_there", "slices_all", "n_pred_there"})
 #: Metrics that every table is made of; others may be absent from rows.
 _HEADLINE: Final = frozenset({"dsc", "asd_mm", "mad_mm"})
 #: Key in the metadata of a column that says that it is a metric, and how tables call it.

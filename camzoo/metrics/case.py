@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camzoo.metrics.base import Needs
 from camzoo.metrics.definitions import stored_metrics
 from camzoo.metrics.mask_pair import MaskPair
 from camzoo.metrics.overlap import as_mask
@@ -78,11 +77,14 @@ class CaseReference:
     def missing(self) -> list[Record]:
         """Return the same rows for a prediction that does not exist: what failures count as."""
         surfaces = {WHOLE: self._whole} | {n: r.surface for n, r in self._regions.items()}
-        return [
+        rows = [
             _place(surface, name)
             | {"n_ref": int(np.count_nonzero(surface.mask)), "status": Status.MISSING.value}
             for name, surface in surfaces.items()
         ]
+        if self._slices is not None:
+            rows[0] |= self._slices.extent
+        return rows
 
     def _measure_region(self, name: str, mask: NDArray[np.bool_]) -> Record:
         region = self._regions[name]
@@ -97,8 +99,10 @@ class CaseReference:
             **{m.name: m.value_of(pair) for m in self._metrics if m.needs in pair.offers},
             "status": pair.status.value,
         }
-        if Needs.SLICES in pair.offers:
+        if self._slices is not None and region == WHOLE:
+            _, n_pred, n_ref = pair.slice_counts.T
             row |= {"slices": pair.slices.n, "slices_failed": pair.slices.n_failed}
+            row |= self._slices.extent | {"n_pred_there": int(n_pred[n_ref > 0].sum())}
         return row
 
 

@@ -63,34 +63,43 @@ def compare_to_best(
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def paired_values(rows: pd.DataFrame, metric: str, rival: Sequence[str] = RIVAL) -> pd.DataFrame:
-    """Return the values of one table that are paired in tests; undefined ones are the worst case.
+def paired_values(
+    rows: pd.DataFrame,
+    metric: str,
+    rival: Sequence[str] = RIVAL,
+    unit: Sequence[str] = ("patient", "case"),
+) -> pd.DataFrame:
+    """Return the values of one table that are paired; undefined ones are the worst case.
 
-    Rows of a case (seeds, organs) are averaged. Cases in which no rival had or found anything are
+    Rows of a unit (seeds, organs) are averaged. Cases in which no rival had or found anything are
     left out, as in means.
 
     Args:
         rows: Result rows of one table.
         metric: Name of a metric.
         rival: Columns that tell rivals apart.
+        unit: Columns that tell units apart, patient and case among them. Where a rival lacks a
+            unit, as a training that failed, it has the mean of the others of that case.
 
     Returns:
-        A row per patient and case, a column per rival.
+        A row per unit, a column per rival.
 
     Raises:
         ConfigError: The rivals do not have the same cases.
     """
-    rivals = present(rows, rival)
+    rivals, units = present(rows, rival), present(rows, unit)
     graded = grade(rows, metric)
     graded["value"] = graded["value_with_failures"].fillna(get_metric(metric).both_empty)
     found = ~graded.groupby(["patient", "case"], observed=True)["empty"].transform("all")
-    kept = graded[found].groupby([*rivals, "patient", "case"], dropna=False, observed=True)
+    kept = graded[found].groupby([*rivals, *units], dropna=False, observed=True)
     wide = kept["value"].mean().unstack(rivals)  # noqa: PD010  (pivot_table drops null keys)
+    wide = wide.fillna(wide.groupby(["patient", "case"]).transform("mean"))
     lacking = wide.isna()
     if lacking.to_numpy().any():
         row, column = np.argwhere(lacking.to_numpy())[0]
+        case = wide.index.get_level_values("case")[row]
         raise ConfigError(
-            f"method {_name(wide.columns[column])} has no row for case {wide.index[row][1]}, but "
+            f"method {rival_name(wide.columns[column])} has no row for case {case}, but "
             "others do, so they cannot be paired; add a row with the status missing-pred for it"
         )
     return wide
@@ -121,12 +130,13 @@ def _leader(means: pd.Series[float], reference: str | None) -> int:
     """Position of the reference, or of the best mean (the first name on a tie)."""
     if reference is None:
         return int(means.to_numpy().argmax())
-    names = [_name(key) for key in means.index]
+    names = [rival_name(key) for key in means.index]
     if reference not in names:
         raise ConfigError(f"reference {reference!r} is not among {', '.join(names)}")
     return names.index(reference)
 
 
-def _name(key: object) -> str:
+def rival_name(key: object) -> str:
+    """Return what a rival is called, from its value or values of the columns that tell it apart."""
     parts = key if isinstance(key, tuple) else (key,)
     return " ".join(str(part) for part in parts if pd.notna(part) and part != "")

@@ -70,6 +70,15 @@ class ReferenceSlices:
         self._spacing = np.array([apart, y, x])
         self._points = self._outlines(self.mask)
 
+    @property
+    def extent(self) -> dict[str, int]:
+        """How many slices the volume has, and how many of them show the organ."""
+        depth = self.mask.shape[self.axis]
+        return {
+            "slices_all": depth,
+            "slices_there": int(np.count_nonzero(_has(self._points, depth))),
+        }
+
     def distances(self, pred: NDArray[Any]) -> SliceDistances:
         """Measure a prediction on the grid of the reference.
 

@@ -54,9 +54,9 @@ def bootstrap_means(
     table = np.asarray(values, dtype=np.float64)
     sums = np.zeros((len(names), *table.shape[1:]))
     np.add.at(sums, index, table)
-    draws = _draws(len(names), replicates, seed)
-    totals = draws @ np.bincount(index)
-    means: FloatArray = (draws @ sums) / totals.reshape(-1, *[1] * (table.ndim - 1))
+    drawn = draws(len(names), replicates, seed)
+    totals = drawn @ np.bincount(index)
+    means: FloatArray = (drawn @ sums) / totals.reshape(-1, *[1] * (table.ndim - 1))
     return means
 
 
@@ -90,14 +90,15 @@ def bootstrap_interval(
     return Interval(float(low), float(high))
 
 
-def wilcoxon_p(differences: ArrayLike) -> FloatArray:
-    """Two-sided p-values of the paired Wilcoxon signed-rank test (Wilcoxon, 1945).
+def wilcoxon_p(differences: ArrayLike, *, greater: bool = False) -> FloatArray:
+    """P-values of the paired Wilcoxon signed-rank test (Wilcoxon, 1945).
 
     Pairs without a difference are dropped and equal ones share their mean rank. Up to 100 pairs the
     p-value is exact given these ranks, ties or not; beyond, the normal approximation is used.
 
     Args:
         differences: Shape [n, m]: m comparisons over n independent pairs.
+        greater: Whether to ask only if they lie above 0, and not to which side they lie.
 
     Returns:
         Shape [m]; 1 where all pairs tie or there are none.
@@ -110,10 +111,18 @@ def wilcoxon_p(differences: ArrayLike) -> FloatArray:
     pairs = np.count_nonzero(ranks, axis=1)
     p = np.ones(len(table))
     many = pairs > _EXACT
-    p[many] = _normal_p(positive[many], pairs[many], ties[many])
+    z = _normal_z(positive[many], pairs[many], ties[many])
+    p[many] = special.ndtr(-z) if greater else 2 * special.ndtr(-np.abs(z))
     for i in np.flatnonzero((pairs > 0) & ~many):
-        smaller = min(positive[i], pairs[i] * (pairs[i] + 1) - positive[i])
-        p[i] = min(1.0, 2 * _chances(ranks[i, -pairs[i] :].tobytes())[smaller])
+        negative = pairs[i] * (pairs[i] + 1) - positive[i]
+        chances = _chances(ranks[i, -pairs[i] :].tobytes())
+        smaller = chances[min(positive[i], negative)]
+        if not greater:
+            p[i] = min(1.0, 2 * smaller)
+        elif negative <= positive[i]:
+            p[i] = smaller
+        else:
+            p[i] = 1 - (chances[positive[i] - 1] if positive[i] else 0.0)
     return p
 
 
@@ -140,14 +149,13 @@ def _doubled_ranks(sizes: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int
     return np.where(there, first + last + 2 - 2 * zeros, 0), tied
 
 
-def _normal_p(
+def _normal_z(
     positive: NDArray[np.int64], pairs: NDArray[np.int64], ties: NDArray[np.int64]
 ) -> FloatArray:
-    """Normal approximation, from the positive sum of doubled ranks; ties narrow its spread."""
+    """Normal deviate of the positive sum of doubled ranks; ties narrow its spread."""
     spread = np.sqrt((pairs * (pairs + 1) * (2 * pairs + 1) - ties / 2) / 24)
-    z = (positive / 2 - pairs * (pairs + 1) / 4) / spread
-    p: FloatArray = 2 * special.ndtr(-np.abs(z))
-    return p
+    z: FloatArray = (positive / 2 - pairs * (pairs + 1) / 4) / spread
+    return z
 
 
 @lru_cache(maxsize=256)
@@ -226,17 +234,42 @@ def first_probability(
     Returns:
         Shape [m], summing to 1; methods that tie for the first place share it.
     """
-    means = bootstrap_means(scores, patients, replicates=replicates, seed=seed)
-    first = means == means.max(axis=1, keepdims=True)
-    shares: FloatArray = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
+    return among_first(bootstrap_means(scores, patients, replicates=replicates, seed=seed), 1)
+
+
+def among_first(scores: ArrayLike, places: int) -> FloatArray:
+    """Return how often each of m methods is among the first, from scores [replicates, m].
+
+    Methods that tie for the last places share them, so that the shares sum to the places.
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    places = min(places, table.shape[1])
+    last = np.partition(table, -places, axis=1)[:, -places, None]
+    above, equal = table > last, table == last
+    left = places - above.sum(axis=1, keepdims=True)
+    shares: FloatArray = (above + equal * left / equal.sum(axis=1, keepdims=True)).mean(axis=0)
     return shares
 
 
+def kendall_tau(one: ArrayLike, other: ArrayLike) -> float:
+    """Return Kendall's tau-b of two rankings of the same things (Kendall, 1945).
+
+    It is 1 for the same order, -1 for the reverse, and NaN where either says nothing.
+
+    Args:
+        one: Shape [m].
+        other: Shape [m].
+    """
+    signs = [np.sign(np.subtract.outer(x, x)) for x in map(np.asarray, (one, other))]
+    untied = np.sqrt(np.prod([np.count_nonzero(sign) for sign in signs], dtype=np.float64))
+    return float((signs[0] * signs[1]).sum() / untied) if untied else float("nan")
+
+
 @lru_cache(maxsize=16)
-def _draws(clusters: int, replicates: int, seed: int) -> FloatArray:
-    """How often each cluster is drawn in each replicate, shape [replicates, clusters]."""
+def draws(clusters: int, replicates: int, seed: int) -> FloatArray:
+    """Return how often each cluster is drawn in each replicate, shape [replicates, clusters]."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=replicates)
-    draws: FloatArray = counts.astype(np.float64)
-    draws.flags.writeable = False
-    return draws
+    drawn: FloatArray = counts.astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn

@@ -12,6 +12,8 @@ from camzoo.report.equivalents import EQUALS, merge_equivalents
 from camzoo.report.escaping import escape
 from camzoo.report.facts import facts, length, listed
 from camzoo.report.further import further_metrics, further_table
+from camzoo.report.ladder import ladder_table, ladders
+from camzoo.report.ranks import ASKED, agreement_table, rank_table, rankings
 from camzoo.report.records import Record
 from camzoo.report.segmentation import (
     cost_table,
@@ -86,6 +88,18 @@ _COSTS = (
     "taken. The memory is the largest of the whole process. `*`: went on after an interruption, "
     "whose time is not counted.\n"
 )
+_RANKS = (
+    "`3 (1 to 6)`: third by its mean, and nothing rules out the ranks 1 to 6; the intervals of a "
+    "column hold together with 95 %, over patients and the seeds and folds that the run has. "
+    "`first three`: how often a method is among them when these are resampled.\n"
+)
+_AGREE = "How far rankings agree (Kendall's tau), by metrics and by schemes of challenges:\n"
+_LADDER = (
+    "What each way of scoring in the literature adds to the DSC (%) of the test patients over "
+    "camzoo's own, `volumes`: mean over methods, and the least and the most. `tau`: how far the "
+    "order of methods agrees with camzoo's own; `places moved`: by the method that moves most. "
+    "Ways that need another run, or counts that these rows lack, are left out.\n"
+)
 _FURTHER = (
     "Metrics of other packages than camzoo: mean ± sample standard deviation over volumes, of maps "
     f"at the protocol {HEADLINE.value}. Where a package was not there when this page was written, "
@@ -100,11 +114,11 @@ def page(title: str, records: list[Record]) -> str:
         title: What it is called (:mod:`camzoo.report.titles`).
         records: Runs on it, in the order of the sections.
     """
-    sections = "\n".join(_section(record) for record in records)
+    sections = "\n".join(_section(record, records) for record in records)
     return f"{HEADER}# {escape(title)}\n\n{sections}\n{_definitions(records)}"
 
 
-def _section(record: Record) -> str:
+def _section(record: Record, records: Sequence[Record]) -> str:
     organs = record.manifest["dataset"]["organs"]
     rows, note = merge_equivalents(of_maps(record.rows), record.manifest["equivalent"])
     parts = [f"## {escape(record.run)}\n", facts(record)]
@@ -115,6 +129,8 @@ def _section(record: Record) -> str:
     if len(context):
         parts += ["### What became of the context map\n", _CONTEXT, table(context)]
     parts += _baselines(record)
+    parts += _ranks(record)
+    parts += _ladder(record, records)
     further = further_table(record.rows)
     if len(further):
         parts += ["### Further metrics: volumes of the test patients\n", _FURTHER, table(further)]
@@ -191,6 +207,29 @@ def _baselines(record: Record) -> list[str]:
             parts += [title, table(frame)]
     if record.costs:
         parts += [f"#### What baselines took\n\n{_COSTS}", table(cost_table(record.costs))]
+    return parts
+
+
+def _ranks(record: Record) -> list[str]:
+    """Which ranks each method may have; empty without two methods."""
+    parts = []
+    for what, rows in rankings(record).items():
+        parts += [
+            f"### Ranks of {what} of the test patients\n",
+            _RANKS,
+            table(rank_table(rows, ASKED)),
+            _AGREE,
+            table(agreement_table(rows, ASKED)),
+        ]
+    return parts
+
+
+def _ladder(record: Record, records: Sequence[Record]) -> list[str]:
+    """What ways of scoring add to the same predictions; empty for runs split by volume."""
+    parts = []
+    for ladder in ladders(record, records):
+        parts += [f"### The ladder of protocols: {ladder.what}\n", _LADDER]
+        parts.append(table(ladder_table(ladder, lacking=False)))
     return parts
 
 

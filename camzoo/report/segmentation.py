@@ -179,7 +179,7 @@ def _complete(rows: pd.DataFrame) -> list[str]:
         str(name): set(mine[["fold", "seed", "case"]].itertuples(index=False, name=None))
         for name, mine in rows.groupby(_names(rows))
     }
-    everything = set().union(*keys.values())
+    everything: set[object] = set().union(*keys.values())
     return [name for name, mine in keys.items() if mine == everything]
 
 

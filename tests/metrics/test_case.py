@@ -61,6 +61,9 @@ def test_the_whole_row_holds_the_metrics_of_the_volume(masks):
         "hd95_2d_mm": np.nanmean(slices.hd95),
         "slices": slices.n,
         "slices_failed": slices.n_failed,
+        "slices_there": ref.any(axis=(1, 2)).sum(),
+        "slices_all": 14,
+        "n_pred_there": pred[ref.any(axis=(1, 2))].sum(),
     }
     assert row.keys() == expected.keys()
     texts = {"region", "status"}

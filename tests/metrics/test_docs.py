@@ -8,7 +8,7 @@ from benchmarks.results import table, write_section
 from benchmarks.timing import interleaved, ratio
 
 
-@pytest.mark.parametrize("name", ["definitions", "protocols"])
+@pytest.mark.parametrize("name", ["definitions", "protocols", "ladder"])
 def test_generated_parts_are_up_to_date(name):
     page = metric_docs.DOCS.read_text(encoding="utf-8")
     assert metric_docs.fill(page, name) == page, "run python -m benchmarks.metric_docs"
