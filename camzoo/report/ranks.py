@@ -34,7 +34,7 @@ def rank_table(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 
     Methods stand in the order of the first metric.
     """
-    found = {name: _ranks(rows, name) for name in metrics}
+    found = {name: ranks_of(rows, name) for name in metrics}
     columns: dict[str, pd.Series[str]] = {}
     for name, ranks in found.items():
         label = get_metric(name).label
@@ -68,7 +68,7 @@ def rank_record(rows: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Any]:
     for name in metrics:
         scores, p = _scores(rows, name), significance(_table(rows), name)
         found[name] = {
-            "methods": _ranks(rows, name).to_dict("index"),
+            "methods": ranks_of(rows, name).to_dict("index"),
             "schemes": {
                 scheme: dict(zip(scores.columns, map(int, rank(scores.to_numpy())), strict=True))
                 for scheme, rank in SCHEMES.items()
@@ -78,18 +78,18 @@ def rank_record(rows: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _interval(line: pd.Series[Any]) -> str:
-    return f"{line['rank']:.0f} ({line['rank_low']:.0f} to {line['rank_high']:.0f})"
-
-
-def _ranks(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Rank intervals by method, as tables call it."""
+def ranks_of(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return rank intervals and chances of the podium by method, as tables call it."""
     ranks = rank_intervals(_table(rows), metric)
     names = [
         line_name(str(m), str(v)) for m, v in zip(ranks["method"], ranks["variant"], strict=True)
     ]
     numbers = ["mean", "rank", "rank_low", "rank_high", *PODIUM_COLUMNS]
     return ranks[numbers].set_axis(names)
+
+
+def _interval(line: pd.Series[Any]) -> str:
+    return f"{line['rank']:.0f} ({line['rank_low']:.0f} to {line['rank_high']:.0f})"
 
 
 def _scores(rows: pd.DataFrame, metric: str) -> pd.DataFrame:

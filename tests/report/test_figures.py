@@ -9,11 +9,11 @@ from matplotlib.image import imread
 
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import make_rows
-from camzoo.metrics.comparison import compare_to_best
+from camzoo.metrics.rank_intervals import rank_intervals
 from camzoo.report.figures.boxes import draw_boxes
 from camzoo.report.figures.curves import draw_curves
 from camzoo.report.figures.grids import draw_grid
-from camzoo.report.figures.ranks import draw_ranks, rank_draws
+from camzoo.report.figures.ranks import draw_ranks
 from camzoo.report.figures.style import INCHES, drawing, label, save
 from camzoo.report.folder import Export, write_report
 from tests.report.hostile import FRAMED
@@ -99,21 +99,23 @@ def test_cases_without_a_distance_are_counted_behind_the_name():
     assert names == ["good", "poor (1 failed)"]
 
 
-def test_ranks_are_first_as_often_as_tables_say():
+def test_ranks_and_chances_are_those_of_the_tables():
     found = many(better=0.0)
     wobble = np.random.default_rng(0).normal(0, 0.05, len(found))
     rows = rows_of(
         row | {"dsc": row["dsc"] + w, "tp": row["tp"]} for row, w in zip(found, wobble, strict=True)
     )
-    names, ranks = rank_draws(rows, "dsc")
-    compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc").set_index("method")
-    assert compared["mean"].idxmax() == names[0]
-    for name, mine in zip(names, ranks.T, strict=True):
-        assert (mine == 1).mean() == pytest.approx(compared.loc[name, "p_first"])
+    ranks = rank_intervals(rows.drop(columns=["organ", "region"]), "dsc")
+    ranks = ranks.set_index("method").sort_values("rank")
     with drawing():
-        axis = draw_ranks(rows, "dsc").axes[0]
-    sizes = np.concatenate([blob.get_sizes() for blob in axis.collections])
-    assert sizes.sum() == pytest.approx(2 * 130)
+        axis, podium = draw_ranks(rows, "dsc").axes
+    assert [t.get_text() for t in axis.get_yticklabels()] == list(ranks.index)
+    (intervals,) = axis.collections
+    ends = [(low[0], high[0]) for low, high in intervals.get_segments()]
+    assert ends == list(zip(ranks["rank_low"], ranks["rank_high"], strict=True))
+    bars = {each.get_label(): [bar.get_width() for bar in each] for each in podium.containers}
+    assert bars["first"] == pytest.approx(list(100 * ranks["p_first"]))
+    assert bars["three"] == pytest.approx(list(100 * ranks["p_first_three"]))
 
 
 def test_grids_show_the_slice_and_every_map(tmp_path):

@@ -1,66 +1,45 @@
-"""How sure the order of methods is: the ranks that each takes when patients are resampled.
-
-The blob plot of Wiesenfarth et al. (Methods and open-source toolkit for analyzing and visualizing
-challenge results, Scientific Reports 11, 2021).
-"""
+"""How sure the order of methods is: the ranks that each may have, and its chance of the podium."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-from camzoo.evaluate.rows import line_name
-from camzoo.metrics.comparison import paired_values
 from camzoo.metrics.definitions import get_metric
-from camzoo.metrics.statistics import bootstrap_means
+from camzoo.metrics.rank_intervals import PODIUM_COLUMNS
 from camzoo.report.figures.style import COLOURS, label, new_figure
+from camzoo.report.ranks import ranks_of
 
-#: Inches of a method, and of the axis below; area of a blob that holds all, in square points.
+#: Inches of a method, and of the axis below.
 _ROW: Final = 0.25
 _AXIS: Final = 0.55
-_BLOB: Final = 130.0
+#: From the chance of the first place, in full colour, to that of the first three.
+_SHADES: Final = {"first": 1.0, "two": 0.55, "three": 0.25}
 
 
 def draw_ranks(rows: pd.DataFrame, metric: str) -> Figure:
-    """Draw a blob for each method and rank, as large as it is often; a bar from 2.5 to 97.5 %.
+    """Draw rank and interval of each method; beside it, how often it is among the first three.
 
     Args:
         rows: Result rows of one table.
         metric: Name of a metric.
     """
-    names, ranks = rank_draws(rows, metric)
-    figure = new_figure(_AXIS + _ROW * len(names))
-    axis = figure.subplots()
-    for place, mine in enumerate(ranks.T):
-        there, counts = np.unique(mine, return_counts=True)
-        low, high = np.quantile(mine, [0.025, 0.975])
-        axis.plot([low, high], [place, place], color=COLOURS[0], linewidth=0.8)
-        axis.scatter(
-            there, np.full(len(there), place), s=_BLOB * counts / len(mine), color=COLOURS[0],
-            alpha=0.75, linewidths=0, clip_on=False,
-        )  # fmt: skip
-    axis.set_yticks(range(len(names)), [label(name) for name in names])
-    axis.set(xlim=(0.5, len(names) + 0.5), ylim=(len(names) - 0.5, -0.5))
-    axis.set_xlabel(f"rank by mean {get_metric(metric).label}, patients resampled")
-    axis.set_xticks(range(1, len(names) + 1))
-    axis.grid(color="#e5e7eb", linewidth=0.5)
-    axis.set_axisbelow(True)
+    ranks = ranks_of(rows, metric).sort_values("rank", kind="stable")
+    places = range(len(ranks))
+    figure = new_figure(_AXIS + _ROW * len(ranks))
+    axis, podium = figure.subplots(1, 2, sharey=True, width_ratios=[2, 1])
+    axis.hlines(places, ranks["rank_low"], ranks["rank_high"], color=COLOURS[0], linewidth=2.5)
+    axis.plot(ranks["rank"], places, "o", color=COLOURS[1], markersize=4)
+    axis.set_yticks(places, [label(name) for name in map(str, ranks.index)])
+    axis.set(xlim=(0.5, len(ranks) + 0.5), ylim=(len(ranks) - 0.5, -0.5))
+    axis.set_xlabel(f"rank by mean {get_metric(metric).label}, 95 %")
+    for column, (name, alpha) in reversed(list(zip(PODIUM_COLUMNS, _SHADES.items(), strict=True))):
+        chances = 100 * ranks[column]
+        podium.barh(places, chances, height=0.6, color=COLOURS[2], alpha=alpha, label=name)
+    podium.set(xlim=(0, 100), xlabel="among the first, %")
+    for each in (axis, podium):
+        each.grid(axis="x", color="#e5e7eb", linewidth=0.5)
+        each.set_axisbelow(True)
     return figure
-
-
-def rank_draws(rows: pd.DataFrame, metric: str) -> tuple[list[str], NDArray[np.float64]]:
-    """Ranks of methods in replicates of the patients, with the draws that tables are made with.
-
-    Returns:
-        Methods, the best mean first; ranks [replicates, methods], 1 for the best, ties shared.
-    """
-    wide = paired_values(rows, metric).apply(get_metric(metric).goodness)
-    order = np.argsort(-wide.mean().to_numpy(), kind="stable")
-    wide = wide.iloc[:, order]
-    means = bootstrap_means(wide.to_numpy(), wide.index.get_level_values("patient"))
-    return [line_name(*map(str, key)) for key in wide.columns], rankdata(-means, axis=1)
