@@ -1,4 +1,4 @@
-"""Whether other processes know what a run names."""
+"""Whether other processes have what a run names."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from camzoo.steps.chain import parse_chain
 
 
 def require_elsewhere(tasks: Sequence[Task]) -> None:
-    """Refuse classes that this program registered by itself: a worker would not find them.
+    """Refuse what a worker would not find: classes that this program registered by itself, a GPU.
 
     Raises:
         ConfigError: There is one.
     """
     for config in {id(task.config): task.config for task in tasks}.values():
+        if config.device.startswith("cuda:"):
+            raise ConfigError(
+                f"device {config.device!r} asked for, but workers share out the GPUs by "
+                "themselves: ask for cuda, and say by CUDA_VISIBLE_DEVICES which there are"
+            )
         placed = [find_class(place) for place in config.plugins]
         for registry, name in _named(config):
             if not registry.package(name) and registry.get(name) not in placed:

@@ -17,7 +17,6 @@ from typing import Final
 import torch
 
 from camzoo.core.environment import choose_device
-from camzoo.core.errors import ConfigError
 from camzoo.core.progress import Reporter
 from camzoo.harness.executors.agenda import Agenda
 from camzoo.harness.executors.base import Executor, register_executor, suited_workers
@@ -164,7 +163,11 @@ def _take_in(
         if worker.task is not None:
             agenda.lose(worker.task, worker.death())
         return
-    said = json.loads(line)
+    try:
+        said = json.loads(line)
+    except ValueError:  # printed by what it imports, before answers had a way of their own
+        reporter.detail(line.rstrip())
+        return
     if "done" in said:
         worker.task = None
         agenda.end(Done(**said["done"]))
@@ -183,18 +186,8 @@ def _crew(gpus: Sequence[str | None]) -> Iterator[_Crew]:
 
 
 def _gpus(tasks: Sequence[Task], workers: int) -> list[str | None]:
-    """The GPU of each worker; where tasks compute on GPUs, there is one worker to each.
-
-    Raises:
-        ConfigError: A task names its GPU, which is shared out here.
-    """
+    """The GPU of each worker; where tasks compute on GPUs, there is one worker to each."""
     devices = {task.config.device for task in tasks}
-    named = sorted(device for device in devices if device.startswith("cuda:"))
-    if named:
-        raise ConfigError(
-            f"device {named[0]!r} asked for, but workers share out the GPUs by themselves: ask for "
-            f"cuda and say which there are by {_VISIBLE}"
-        )
     if all(choose_device(device).type == "cpu" for device in devices):
         return [None] * workers
     visible = os.environ.get(_VISIBLE)
