@@ -21,6 +21,7 @@ OWN = {
     "bes": ({"epochs": 2}, 2),
     "conta": ({"grid": 16}, 2),
     "issoc-style": ({"bounds": BOUNDS}, 1),
+    "p-cam-twice": ({}, 1),
     "recam": ({}, 1),
     "seam": ({}, 1),
 }
@@ -45,7 +46,7 @@ class Counting(Quiet):
     @property
     def trained(self):
         """Steps of every network that was trained, in order."""
-        return {title: n for title, n in self.ticks.items() if title.startswith("training ")}
+        return {title: n for title, n in self.ticks.items() if "training " in title}
 
 
 def fitted(name, folder, reporter):

@@ -35,6 +35,9 @@ def drivers():
 
 def seconds_of(out):
     """How long a driver takes that nobody disturbs."""
+    first = drivers().Process(target=int)  # with which all that drivers share is imported
+    first.start()
+    first.join()
     began = time.monotonic()
     driver = drivers().Process(target=drive, args=(str(out),))
     driver.start()
@@ -43,14 +46,15 @@ def seconds_of(out):
     return time.monotonic() - began
 
 
-def kill_at_random(out, seconds, rng, count=1):
-    """Let drivers share a run and kill each at random moments until all are through.
+def kill_at_random(out, seconds, rng, *, count, most):
+    """Let drivers share a run, kill each at random moments, and start it again until it is through.
 
     Args:
         out: Folder of the run.
         seconds: A driver that lives for longer than a draw up to this is killed.
         rng: Draws the moments.
         count: Number of drivers at once.
+        most: Number of kills after which none is killed any more.
 
     Returns:
         How often one was killed.
@@ -64,7 +68,7 @@ def kill_at_random(out, seconds, rng, count=1):
             alive[driver] = time.monotonic() + rng.uniform(0, seconds)
         for driver, end in list(alive.items()):
             driver.join(timeout=0.01)
-            if driver.exitcode is None and time.monotonic() > end:
+            if driver.exitcode is None and time.monotonic() > end and kills < most:
                 driver.kill()
                 driver.join()
                 kills += driver.exitcode < 0

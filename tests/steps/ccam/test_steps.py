@@ -40,7 +40,16 @@ def maps_by_hand(slices):
     return arrays
 
 
-def run(name, folder, slices=None, reference=None, config=CONFIG, method="cam", **settings):
+def run(
+    name,
+    folder,
+    slices=None,
+    reference=None,
+    config=CONFIG,
+    method="cam",
+    reporter=None,
+    **settings,
+):
     slices = slices if slices is not None else toy_slices(organs=("bright", "dark"))
     source = maps_by_hand(slices)
     classifier = build_classifier(
@@ -53,7 +62,7 @@ def run(name, folder, slices=None, reference=None, config=CONFIG, method="cam", 
 
     context = StepContext(
         slices, train, Spec(method), source, classifier, config.backbone, config.training,
-        config.maps, 0, torch.device("cpu"), folder, Quiet(), reference or refuse,
+        config.maps, 0, torch.device("cpu"), folder, reporter or Quiet(), reference or refuse,
     )  # fmt: skip
     out = MapArrays.empty(len(slices), len(slices.organs), SIZE)
     report = steps.get(name)(**settings).apply(source, context, out)
