@@ -76,13 +76,13 @@ def _show(found: Comparison, metric: str, protocol: str, output: Output) -> None
     for side, name in zip(("first", "second"), found.sides, strict=True):
         output.tell(f"{side}: {name}")
     factor = 1 if get_metric(metric).unit else 100
-    output.show(
-        text_table(
-            f"{title(metric)} of test cases, threshold {protocol}; second minus first",
-            pd.DataFrame(_cells(line, factor) for line in found.lines),
-        ),
-        text_table("Cases that moved most", _moved(found, factor)),
-    )
+    about = f"{title(metric)} of test cases, threshold {protocol}; second minus first"
+    output.show(text_table(about, pd.DataFrame(_cells(line, factor) for line in found.lines)))
+    moved = _moved(found, factor)
+    if len(moved):
+        output.show(text_table("Cases that moved most", moved))
+    else:
+        output.tell("No case moved.")
     if found.settings:
         settings = pd.DataFrame(found.settings, columns=["differs in", "first", "second"])
         output.show(text_table("What differs", settings))
@@ -108,8 +108,11 @@ def _moved(found: Comparison, factor: float) -> pd.DataFrame:
 
     from camzoo.report.table_cells import number
 
-    all_values = pd.concat([line.values.assign(method=line.method) for line in found.lines])
-    order = all_values["difference"].abs().to_numpy().argsort(kind="stable")[::-1][:_MOVED]
-    moved = all_values.iloc[order].reset_index()
+    all_values = pd.concat(
+        [line.values.reset_index().assign(method=line.method) for line in found.lines],
+        ignore_index=True,
+    )
+    sizes = all_values["difference"].abs().sort_values(ascending=False, kind="stable")
+    moved = all_values.loc[sizes.index[sizes > 0][:_MOVED]]
     cells = {name: (factor * moved[name]).map(number) for name in ("first", "second", "difference")}
     return pd.DataFrame({"case": moved["case"], "method": moved["method"], **cells})

@@ -24,8 +24,15 @@ from camzoo.report.told_apart import told_apart
 
 #: Columns of texts; the others are numbers and stand to the right.
 _TEXTS: Final = ("method", "supervision")
-#: What does not fit beside the rest, and stands in the leaderboard.
-_LEFT_OUT: Final = ("ASD with failures", "nothing there", "seeds")
+#: How columns begin that do not fit beside the rest, and stand in the leaderboard.
+_LEFT_OUT: Final = (
+    "ASD with failures",
+    "nothing there",
+    "seeds",
+    "paper DSC",
+    "paper ASD",
+    "paper MAD",
+)
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ def _winners(rows: pd.DataFrame) -> dict[str, str | None]:
 
 
 def _latex(run: OpenedRun, table: _Table) -> str:
-    cells = table.cells.drop(columns=[*_LEFT_OUT], errors="ignore")
+    cells = table.cells.loc[:, [not str(name).startswith(_LEFT_OUT) for name in table.cells]]
     marks = pd.DataFrame("", cells.index, cells.columns)
     for column, method in table.bold.items():
         marks.loc[cells["method"] == method, column] = "textbf:--rwrap;"

@@ -130,13 +130,18 @@ def _require_comparable(first: Record, second: Record) -> None:
             "camzoo compare RUN --method ONE --method OTHER"
         )
     digests = [record.manifest["dataset"].get("data") for record in (first, second)]
-    if None in digests or digests[0] == digests[1]:
-        # Runs from before there was a digest are told apart by what their rows count.
-        return _require_same_references(first, second)
-    named = " and ".join(
-        f"{r.run} is of {plain(r.dataset, 60)}, content {r.data}" for r in (first, second)
-    )
-    raise ConfigError(f"{named}: cases of different data cannot be paired; run both on the same")
+    # Runs from before there was a digest are told apart by name, and by what their rows count.
+    known = None not in digests
+    if digests[0] != digests[1] if known else first.dataset != second.dataset:
+        named = " and ".join(
+            f"{r.run} is of {plain(r.dataset, 60)}, content {r.data or 'not known'}"
+            for r in (first, second)
+        )
+        raise ConfigError(
+            f"{named}: cases of different data cannot be paired; run both on the same data"
+        )
+    if not known:
+        _require_same_references(first, second)
 
 
 def _require_same_references(first: Record, second: Record) -> None:

@@ -130,6 +130,9 @@ def test_runs_of_different_data_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="different data cannot be paired") as refused:
         compare_runs(folders, **VALIDATED)
     assert "content aaaaaaaa and r2 is of acdc, content bbbbbbbb" in str(refused.value)
+    older = run(tmp_path, "r3", [row | {"dataset": "chaos"} for row in maps()])
+    with pytest.raises(ConfigError, match="r3 is of chaos, content not known: cases of different"):
+        compare_runs((folders[0], older), **VALIDATED)
 
 
 def test_older_runs_are_told_apart_by_their_references(tmp_path):
@@ -159,12 +162,15 @@ def test_what_cannot_be_compared_is_said_in_a_line(tmp_path, two):
         compare_runs(two, metric="dscc", protocol="validated")
 
 
-def test_the_command_prints_tables_or_one_document(two):
+def test_the_command_prints_tables_or_one_document(tmp_path, two):
     names = [str(folder) for folder in two]
+    run(tmp_path, "r1-copy", many())
     shown = CliRunner().invoke(app, ["compare", *names], env={"COLUMNS": "200"})
     assert shown.exit_code == 0, shown.output
     for part in ("DSC (%) of test cases", "-2.00", "5.00", "Cases that moved most", "training.epo"):
         assert part in shown.stdout
+    same = CliRunner().invoke(app, ["compare", names[0], names[0] + "-copy"])
+    assert "No case moved." in same.stdout
     told = CliRunner().invoke(app, ["compare", *names, "--method", "poor", "--json"])
     document = json.loads(told.stdout)
     (line,) = document["methods"]
