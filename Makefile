@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS := $(VENV)/.docs
 
-.PHONY: help bench test lint benchmarks clean
+.PHONY: help bench test lint docs benchmarks clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -26,8 +27,15 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
+docs: $(DOCS) ## Build the site into site/; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 benchmarks: $(STAMP) ## Time camzoo beside the field's libraries
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
-clean: ## Remove the environment and all runs
-	rm -rf $(VENV) runs
+clean: ## Remove the environment, all runs and the site
+	rm -rf $(VENV) runs site

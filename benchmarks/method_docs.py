@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import re
 from pathlib import Path
 
-from benchmarks.results import table
+from benchmarks.results import filled
 from camzoo.core.registry import defaults
 from camzoo.core.spec import written
 from camzoo.registries import cams
 
 DOCS = Path(__file__).parent.parent / "docs" / "methods.md"
-_PART = re.compile(r"(<!-- begin methods -->\n).*?(<!-- end methods -->)", re.DOTALL)
 
 
 def rows():
@@ -39,7 +37,7 @@ def rows():
 
 def fill(page: str) -> str:
     """Replace the generated table of a page."""
-    return _PART.sub(lambda m: f"{m[1]}{table(rows())}\n{m[2]}", page)
+    return filled(page, "methods", rows())
 
 
 if __name__ == "__main__":

@@ -1,21 +1,20 @@
-"""Writes the generated parts of docs/metrics.md: ``python -m benchmarks.metric_docs``."""
+"""Writes the tables on metrics, protocols and statistics: ``python -m benchmarks.metric_docs``."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import masks, peers
-from benchmarks.results import table
+from benchmarks.results import filled
 from benchmarks.simulations import coverage, false_alarms, rank_coverage
 from camzoo.core.protocol import Protocol
 from camzoo.metrics.definitions import metrics_table
 from camzoo.metrics.ladder import RUNGS
 
-DOCS = Path(__file__).parent.parent / "docs" / "metrics.md"
+DOCS = Path(__file__).parent.parent / "docs"
 
 _RUNS = 2000
 #: Distribution, name there -> what it computes, camzoo's name for that, camzoo's name that reads
@@ -149,31 +148,23 @@ def rank_rows():
     return rows
 
 
-#: Generated part -> its rows.
-PARTS = {
-    "definitions": lambda: metrics_table().to_dict("records"),
-    "protocols": protocol_rows,
-    "ladder": ladder_rows,
-    "tools": tool_rows,
-    "simulations": simulation_rows,
-    "ranks": rank_rows,
+#: Page -> its generated parts -> their rows.
+PAGES = {
+    "metrics.md": {
+        "tools": tool_rows,
+        "definitions": lambda: metrics_table().to_dict("records"),
+    },
+    "protocols.md": {"protocols": protocol_rows, "ladder": ladder_rows},
+    "statistics.md": {"simulations": simulation_rows, "ranks": rank_rows},
 }
 
 
-def fill(page: str, name: str) -> str:
-    """Replace the generated part ``name`` of a page."""
-    part = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-    if not part.search(page):
-        raise ValueError(f"the page has no part {name}")
-    text = table(PARTS[name]())
-    return part.sub(lambda m: f"{m[1]}{text}\n{m[2]}", page)
-
-
 def main():
-    page = DOCS.read_text(encoding="utf-8")
-    for name in PARTS:
-        page = fill(page, name)
-    DOCS.write_text(page, encoding="utf-8")
+    for name, parts in PAGES.items():
+        page = (DOCS / name).read_text(encoding="utf-8")
+        for part, rows in parts.items():
+            page = filled(page, part, rows())
+        (DOCS / name).write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -49,5 +49,14 @@ def table(rows: list[dict[str, object]]) -> str:
     return "\n".join(lines)
 
 
+def filled(page: str, part: str, rows: list[dict[str, object]]) -> str:
+    """Return a page with rows as the table between its marks ``begin`` and ``end`` of a part."""
+    place = re.compile(rf"(<!-- begin {part} -->\n).*?(<!-- end {part} -->)", re.DOTALL)
+    if not place.search(page):
+        raise ValueError(f"the page has no part {part}")
+    text = table(rows)
+    return place.sub(lambda m: f"{m[1]}{text}\n{m[2]}", page)
+
+
 def _cell(value: object) -> str:
     return str(value).replace("|", "\\|")

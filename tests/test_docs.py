@@ -9,7 +9,7 @@ import sys
 import pytest
 import typer
 
-from benchmarks import notebook
+from benchmarks import notebook, readme_results
 from camzoo.cli.app import app
 from tests.conftest import ROOT
 
@@ -154,6 +154,12 @@ def test_the_public_names_are_on_the_page_of_plug_ins():
         "overlay",
     }
     assert set(camzoo.__all__) - elsewhere <= named
+
+
+def test_the_results_in_the_readme_are_those_of_the_records():
+    page = text_of(readme_results.README)
+    assert readme_results.fill(page) == page, "run python -m benchmarks.readme_results"
+    assert len(page.splitlines()) < 200
 
 
 @pytest.mark.slow

@@ -92,7 +92,7 @@ def test_what_camzoo_imports_is_what_it_declares():
 def test_what_tests_and_benchmarks_import_is_declared():
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
-    declared = named([*project["dependencies"], *extras["dev"], *extras["peers"]])
+    declared = named([*project["dependencies"], *extras["dev"], *extras["peers"], *extras["docs"]])
     imported = third_party("tests", "benchmarks")
     missing = {top for top, names in imported.items() if not names & declared}
     # torch brings these along, and the project uses what torch was built for
@@ -174,7 +174,7 @@ def test_hooks_download_nothing_and_check_what_lint_checks():
 
 def test_continuous_integration_lints_before_it_tests():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert re.findall(r"^make (\w+)$", script, re.M) == ["lint", "test"]
+    assert re.findall(r"^make (\w+)$", script, re.M) == ["lint", "test", "docs"]
     for target in ("lint", "test"):  # each makes the environment that it needs
         assert re.search(rf"^{target}: \$\(STAMP\)", (ROOT / "Makefile").read_text("utf-8"), re.M)
 

@@ -1,0 +1,113 @@
+"""Writes the results in the README, from records: ``python -m benchmarks.readme_results``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.results import filled
+from camzoo.core.protocol import Protocol
+from camzoo.core.supervision import Supervision
+from camzoo.evaluate.rows import PSEUDO_MASK, SEGMENTATION, line_name
+from camzoo.report.numbers import numbers
+from camzoo.report.records import read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from camzoo.report.records import Record
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+RECORDS = ROOT / "leaderboards" / "records"
+#: Lines that ask the classifier nothing about the image that they are scored on.
+CONTROLS = ("centre", "random", "otsu", "prior-only")
+#: Ranks of methods on it are no ranks on patients.
+SYNTHETIC = "phantom"
+
+
+def of_tags(line):
+    return line["supervision"] == Supervision.IMAGE.value and line["method"] not in CONTROLS
+
+
+#: What a line of the table says -> stage, protocol, and which of a record's lines may be it.
+LINES: dict[str, tuple[str, Protocol | None, Callable]] = {
+    "maps: best control (Gaussian, noise, Otsu, mean mask)": (
+        PSEUDO_MASK,
+        Protocol.VALIDATED,
+        lambda line: line["method"] in CONTROLS and not line["variant"],
+    ),
+    "maps: CAM": (PSEUDO_MASK, Protocol.VALIDATED, lambda line: line["method"] == "cam"),
+    "maps: CAM, threshold chosen on the scored masks": (
+        PSEUDO_MASK,
+        Protocol.ORACLE,
+        lambda line: line["method"] == "cam",
+    ),
+    "maps: best from tags": (PSEUDO_MASK, Protocol.VALIDATED, of_tags),
+    "U-Net: best from tags": (SEGMENTATION, None, of_tags),
+    "U-Net: from masks, the upper bound": (
+        SEGMENTATION,
+        None,
+        lambda line: line["supervision"] == Supervision.MASK.value,
+    ),
+}
+
+
+def results(records: list[Record]) -> list[dict[str, object]]:
+    """Return the lines of the table, with a column per data set that is not synthetic.
+
+    A cell is the mean DSC of the test volumes in percent, a failure counted as 0, the name of what
+    reached it, and the number of volumes. All cells of maps of a data set are of one run, the one
+    that has most methods, and so are all cells of U-Nets: only these may be compared.
+    """
+    of_data = defaultdict(list)
+    for record in records:
+        if record.dataset != SYNTHETIC:
+            of_data[_column(record)].append(_lines(record))
+    return [
+        {"DSC of test volumes, %": what}
+        | {data: _cell(runs, *LINES[what]) for data, runs in sorted(of_data.items())}
+        for what in LINES
+    ]
+
+
+def _column(record):
+    organs = sorted(map(str, record.rows["organ"].unique()))
+    return f"{record.dataset}, {organs[0] if len(organs) == 1 else f'{len(organs)} organs'}"
+
+
+def _lines(record):
+    return numbers(record.rows[record.rows["subset"] == "test"])
+
+
+def _cell(runs, stage, protocol, may_be):
+    of_stage = [[line for line in lines if line["stage"] == stage] for lines in runs]
+    rows = max(of_stage, key=lambda lines: len({_name(line) for line in lines}))
+    found = [
+        line
+        for line in rows
+        if may_be(line) and (protocol is None or line["protocol"] == protocol.value)
+    ]
+    if not found:
+        return "not run"
+    best = max(found, key=_dsc)
+    return f"{100 * _dsc(best):.1f} (`{_name(best)}`, n = {best['dsc']['n']})"
+
+
+def _name(line):
+    return line_name(line["method"], line["variant"])
+
+
+def _dsc(line):
+    return line["dsc"]["mean_with_failures"]
+
+
+def fill(page: str) -> str:
+    """Replace the table in the README's text."""
+    records = [read_record(folder) for folder in sorted(RECORDS.iterdir())]
+    return filled(page, "results", results(records))
+
+
+if __name__ == "__main__":
+    README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")
