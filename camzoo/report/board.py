@@ -53,9 +53,14 @@ class Board:
     common: Common
 
     @cached_property
+    def headline(self) -> pd.DataFrame:
+        """Rows of the headline, of all folds and seeds."""
+        return of_protocol(self.every)
+
+    @cached_property
     def rows(self) -> pd.DataFrame:
-        """Rows of the headline; of lines that are compared those of the common cells."""
-        return self.common.even(of_protocol(self.every))
+        """Those of the common cells alone, of lines that are compared."""
+        return self.common.even(self.headline)
 
     @cached_property
     def compared(self) -> pd.DataFrame | None:
@@ -119,7 +124,9 @@ def board_table(board: Board) -> pd.DataFrame:
 
 def cells_table(board: Board) -> pd.DataFrame:
     """Every line on all folds and seeds that it has, whether others have them or not."""
-    rows = of_protocol(board.every)
+    rows = board.headline
+    same = len(rows) == len(board.rows)  # intervals take most of the time of a large page
+    found = board.lines if same else summaries(rows, SHOWN, sure="dsc")
     cells = {
         line_name(key["method"], key["variant"]): in_words(mine[_CELL].drop_duplicates())
         for key, mine in groups(rows[[*LINE, *_CELL]], LINE)
@@ -131,7 +138,7 @@ def cells_table(board: Board) -> pd.DataFrame:
             | certainty(numbers["dsc"])
             | coverage(numbers)
             | {"_rank": -numbers["dsc"]["mean"]}
-            for line, numbers in summaries(rows, SHOWN, sure="dsc")
+            for line, numbers in found
         ]
     ).drop(columns="failed")
 

@@ -97,11 +97,11 @@ def in_words(cells: pd.DataFrame) -> str:
 
 def _candidates(has: _Flags) -> Iterator[_Flags]:
     """Sets of units, [units] each, that some line has, or two of them share."""
-    patterns = np.unique(has, axis=0)[::-1]
-    yield from (np.asarray(pattern, bool) for pattern in patterns)
+    patterns: list[_Flags] = [np.asarray(row, bool) for row in np.unique(has, axis=0)[::-1]]
+    yield from patterns
     if 1 < len(patterns) <= _FEW:
         yield from (a & b for a, b in combinations(patterns, 2) if (a & b).any())
-        if (every := patterns.all(axis=0)).any():
+        if (every := np.logical_and.reduce(patterns)).any():
             yield every
 
 

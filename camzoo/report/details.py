@@ -172,7 +172,7 @@ def _of_both(merged: Merged, boards: Mapping[str, Board]) -> Iterator[Block]:
     for what, rows in rankings(merged).items():
         tables = rank_table(rows, ASKED), agreement_table(rows, ASKED)
         yield Block(f"Ranks of {what} of the test patients", _RANKS, tables)
-    for ladder in ladders_together(merged.records):
+    for ladder in ladders_together(merged):
         title = f"The ladder of protocols: {ladder.what}"
         yield Block(title, _LADDER, (ladder_table(ladder, lacking=False),))
     kept = [

@@ -14,7 +14,7 @@ from camzoo.evaluate.rows import line_name
 from camzoo.metrics.ladder import RUNGS, Rung, distances
 from camzoo.metrics.statistics import kendall_tau
 from camzoo.report.contenders import contenders, of_protocol
-from camzoo.report.merged import merge
+from camzoo.report.merged import Merged, merge
 from camzoo.report.records import Record
 from camzoo.report.table_cells import LINE, NONE
 from camzoo.report.tables import HEADLINE
@@ -51,20 +51,23 @@ def ladders(record: Record, others: Iterable[Record] = ()) -> list[Ladder]:
     """
     if _split(record) != SplitKind.PATIENT.value:
         return []
-    return _ladders([record], [twin for twin in others if _is_twin(record, twin)][:1])
+    return _ladders(merge([record]), [twin for twin in others if _is_twin(record, twin)][:1])
 
 
-def ladders_together(records: Sequence[Record]) -> list[Ladder]:
+def ladders_together(merged: Merged) -> list[Ladder]:
     """Likewise of all runs on one data set that are split by patient, as one."""
+    records = merged.records
     patient = [r for r in records if _split(r) == SplitKind.PATIENT.value]
     twins = [other for other in records if any(_is_twin(record, other) for record in patient)]
-    return _ladders(patient, twins) if patient else []
+    if not patient:
+        return []
+    return _ladders(merged if len(patient) == len(records) else merge(patient), twins)
 
 
-def _ladders(records: Sequence[Record], twins: Sequence[Record]) -> list[Ladder]:
+def _ladders(merged: Merged, twins: Sequence[Record]) -> list[Ladder]:
     found = []
     by_volumes = contenders(merge(twins)) if twins else {}
-    for what, rows in contenders(merge(records)).items():
+    for what, rows in contenders(merged).items():
         by_volume = by_volumes.get(what)
         columns = {rung.name: _score(rung, rows, by_volume) for rung in RUNGS}
         known = {

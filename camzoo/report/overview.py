@@ -91,7 +91,7 @@ def overview(
         raise ConfigError(f"{', '.join(lacking)}: no column {sort}; run it again with this camzoo")
     names = dict.fromkeys((*SHOWN, sort))
     found = [line for part in parts for line in summaries(part.rows, names, _BY)]
-    goodness = [float(metric.goodness(line[1][sort]["mean"])) for line in found]
+    goodness = metric.goodness(pd.Series([line[1][sort]["mean"] for line in found])).tolist()
     order = sorted(range(len(found)), key=lambda k: (pd.isna(goodness[k]), -goodness[k], k))
     return [found[k] for k in order]
 

@@ -158,15 +158,19 @@ def _lacking(merged: Merged, boards: Mapping[str, Board]) -> str:
         organs = tuple(sorted(map(str, volumes.every["organ"].unique())))
         there = {str(name) for name in volumes.every["method"].unique()}
         absent = [n for n in reported_volumes(merged.records[0].dataset, organs) if n not in there]
-    lost = [
-        f"{line['method']} {int(numbers['dsc']['n_failed'])}"
-        for board in boards.values()
-        for line, numbers in board.lines
-        if numbers["dsc"]["n_failed"]
-    ]
+    lost = {what: _missed(board) for what, board in boards.items()}
+    missed = "; ".join(f"{what}: {names}" for what, names in lost.items() if names)
     none = f"methods without any rows: {', '.join(failed)}" if failed else "every method ran"
     left = f"; of the paper's systems not run: {', '.join(absent)}" if absent else ""
-    return f"{none}{left}; test volumes in which an organ was missed: {', '.join(lost) or 'none'}"
+    return f"{none}{left}; test volumes in which an organ was missed, {missed or 'none'}"
+
+
+def _missed(board: Board) -> str:
+    return ", ".join(
+        f"{line['method']} {int(numbers['dsc']['n_failed'])}"
+        for line, numbers in board.lines
+        if numbers["dsc"]["n_failed"]
+    )
 
 
 def _cases(merged: Merged, boards: Mapping[str, Board]) -> str:

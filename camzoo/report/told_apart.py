@@ -25,10 +25,10 @@ def told_apart(record: Record) -> pd.DataFrame:
     rows = pd.concat([maps, of_baselines(record.rows)])
     number, pairs = numbered(rows, ["stage", "subset"])
     names = [_what(*map(str, pair)) for pair in pairs.itertuples(index=False, name=None)]
-    seen = (rows["supervision"] == Supervision.MASK.value).to_numpy(np.intp)
+    seen = np.where(rows["supervision"] == Supervision.MASK.value, 1, 0)
     return rows.assign(
         what=pd.Categorical(np.array(names, object)[number]),
-        **{"learnt from": pd.Categorical.from_codes(1 - seen, [_MASKS, _NO_MASKS])},
+        **{"learnt from": pd.Categorical.from_codes(seen, pd.Index([_NO_MASKS, _MASKS]))},
     )
 
 

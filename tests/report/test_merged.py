@@ -19,11 +19,11 @@ def rows(methods=("cam",), cells=((0, 0),), more=0, patients=8, **columns):
     return [
         row(
             method, i, (TP[method] + more + i, 40, 40), subset, stage="pseudo-mask", fold=fold,
-            seed=seed, protocol=protocol, threshold=0.5, case=f"{subset}{fold}-{i}",
+            seed=seed, protocol=protocol, threshold=threshold, case=f"{subset}{fold}-{i}",
             patient=f"{subset}{fold}-{i}", **columns,
         )
         for method in methods for fold, seed in cells for subset in ("train", "test")
-        for protocol in ("validated", "oracle") for i in range(patients)
+        for protocol, threshold in (("validated", 0.4), ("oracle", 0.5)) for i in range(patients)
     ]  # fmt: skip
 
 
@@ -32,8 +32,9 @@ def record(path, run, records, commit="abc", **changes):
     folds, seeds = (sorted({int(v) for v in made[name]}) for name in ("fold", "seed"))
     settings = {"data.folds": folds, "seeds": seeds} | changes.pop("settings", {})
     environment = ENVIRONMENT | {"commit": commit}
+    curves = made[made["stage"] == "pseudo-mask"]
     folder = run_folder(
-        path / run, made, made, settings=settings, environment=environment, **changes
+        path / run, made, curves, settings=settings, environment=environment, **changes
     )
     return read_record(folder)
 

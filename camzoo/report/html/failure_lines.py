@@ -31,7 +31,10 @@ def failure_lines(record: Record) -> list[dict[str, str]]:
         {"run": record.run, "method": plain(name), "case": "every case", "reason": plain(why)}
         for name, why in record.manifest["failures"].items()
     ]
-    return everywhere + [_line(row) for row in rows[[*_TOLD]].to_dict("records")]
+    return everywhere + [
+        _line(dict(zip(_TOLD, row, strict=True)))
+        for row in rows[[*_TOLD]].itertuples(index=False, name=None)
+    ]
 
 
 def _line(row: Mapping[str, Any]) -> dict[str, str]:
