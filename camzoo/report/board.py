@@ -26,6 +26,7 @@ from camzoo.report.table_cells import (
     certainty,
     compare,
     coverage,
+    interval,
     measured,
     ranked,
     summaries,
@@ -108,18 +109,18 @@ def board_table(board: Board) -> pd.DataFrame:
     for line, numbers in board.lines:
         name = line["method"]
         p = order.get(name, {}).get("p (Holm)", "")
-        cells = (
-            {"method": name, "supervision": _seen(line)}
-            | measured(numbers, "dsc")
-            | {"95 % interval": certainty(numbers["dsc"])["95 % interval"]}
-            | measured(numbers, "asd_mm", "mad_mm")
-            | {"failed": coverage(numbers)["failed"]}
-            | {"p (Holm)": ELSEWHERE if name in may and name not in there else p}
-        )
+        elsewhere = name in may and name not in there
+        cells = _cells(line, numbers) | {"p (Holm)": ELSEWHERE if elsewhere else p}
         if name == best:
             cells[title("dsc")] = Markdown(f"**{cells[title('dsc')]}**")
         lines.append(cells)
     return pd.DataFrame(lines, dtype=object)  # text of pandas would forget what is markdown
+
+
+def plain_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same of rows of one protocol that are no rivals, best first."""
+    found = summaries(rows, SHOWN, sure="dsc")
+    return ranked([_cells(*line) | {"_rank": -line[1]["dsc"]["mean"]} for line in found])
 
 
 def cells_table(board: Board) -> pd.DataFrame:
@@ -151,6 +152,17 @@ def is_control(name: str) -> bool:
         return False
     facts = known.describe(plain).facts
     return bool(facts.get("control")) or facts.get("paper") == "control"
+
+
+def _cells(line: dict[str, Any], numbers: Summaries) -> dict[str, Any]:
+    """Columns of a main table, but for how sure the order is."""
+    return (
+        {"method": line["method"], "supervision": _seen(line)}
+        | measured(numbers, "dsc")
+        | {"95 % interval": interval(numbers["dsc"])}
+        | measured(numbers, "asd_mm", "mad_mm")
+        | {"failed": coverage(numbers)["failed"]}
+    )
 
 
 def _seen(line: dict[str, Any]) -> str:

@@ -105,10 +105,10 @@ def _candidates(has: _Flags) -> Iterator[_Flags]:
             yield every
 
 
-def _worth(has: _Flags, chosen: _Flags, patients: NDArray[Any]) -> tuple[int, int]:
-    """Pairs of lines and patients that a set of units lets compare; then how many units."""
+def _worth(has: _Flags, chosen: _Flags, patients: NDArray[Any]) -> tuple[int, int, int]:
+    """How much a set of units lets compare: rivals times patients; then lines, then units."""
     lines = int(has[:, chosen].all(axis=1).sum())
-    return lines * len(np.unique(patients[chosen])), int(chosen.sum())
+    return (lines - 1) * len(np.unique(patients[chosen])), lines, int(chosen.sum())
 
 
 def _among(rows: pd.DataFrame, wanted: pd.DataFrame) -> pd.Series[bool]:

@@ -25,7 +25,7 @@ def scored(merged: Merged) -> dict[str, pd.DataFrame]:
     Maps that were made with whole masks are not among them. What there is nothing of is absent.
     """
     volumes = merged.baselines[merged.baselines["stage"] == SEGMENTATION]
-    parts = {MAPS: _whole(of_weak(merged.maps)), VOLUMES: _whole(volumes)}
+    parts = {MAPS: whole_of_test(of_weak(merged.maps)), VOLUMES: whole_of_test(volumes)}
     return {what: part for what, part in parts.items() if len(part)}
 
 
@@ -64,7 +64,8 @@ def of_protocol(rows: pd.DataFrame, protocol: Protocol = HEADLINE) -> pd.DataFra
     return rows if protocol is HEADLINE else rows.iloc[:0]
 
 
-def _whole(rows: pd.DataFrame) -> pd.DataFrame:
+def whole_of_test(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of whole organs of test cases."""
     return rows[(rows["subset"] == "test") & (rows["region"] == WHOLE)]
 
 

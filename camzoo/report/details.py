@@ -7,8 +7,9 @@ from typing import Final
 
 import pandas as pd
 
-from camzoo.report.board import Board, cells_table
-from camzoo.report.contenders import MAPS, VOLUMES
+from camzoo.report.board import Board, cells_table, plain_table
+from camzoo.report.common_cells import Common
+from camzoo.report.contenders import MAPS, VOLUMES, common_of, of_protocol, whole_of_test
 from camzoo.report.context_maps import context_table
 from camzoo.report.equivalents import EQUALS
 from camzoo.report.escaping import escape
@@ -33,7 +34,6 @@ from camzoo.report.tables import (
     pooled_table,
     protocol_table,
     region_table,
-    volume_table,
 )
 from camzoo.report.thresholds import WITHIN, threshold_table
 
@@ -130,22 +130,26 @@ def _of_maps(merged: Merged, board: Board | None) -> Iterator[Block]:
         yield Block(f"By third of the organ, protocol {HEADLINE.value}", "", (thirds,))
     if board is not None:
         yield Block("All folds and seeds of maps", _CELLS, (cells_table(board),))
+    if len(oracles):
+        test = of_protocol(whole_of_test(oracles))
+        even = common_of(test).even(oracles) if len(test) else oracles
+        volumes = plain_table(of_protocol(whole_of_test(even))) if len(test) else pd.DataFrame()
+        tables = pooled_table(even).drop(columns="threshold"), volumes
+        yield Block("With an oracle's context map: no weak supervision", _ORACLES, tables)
     if len(merged.curves):
-        curves = merged.curves if board is None else board.common.even(merged.curves)
+        curves = merged.curves if board is None else _first_names(board).even(merged.curves)
         first = {name.partition(EQUALS)[0] for name in rows["method"].unique()}
         flat = threshold_table(curves[curves["method"].isin(first)]).drop(columns="supervision")
         kept = [c for c in flat.columns if c in _SHOWN_AT or not str(c).startswith("0.")]
         yield Block("DSC of the training slices over thresholds", _FLAT, (flat[kept],))
-    if len(oracles):
-        volumes = volume_table(oracles)
-        kept = ["method", "supervision", *(c for c in volumes.columns if c in _MAIN)]
-        tables = pooled_table(oracles).drop(columns="threshold"), volumes[kept]
-        yield Block("With an oracle's context map: no weak supervision", _ORACLES, tables)
     context = context_table(merged.cells, merged.organs)
     yield Block("What became of the context map", _CONTEXT, (context,))
 
 
-_MAIN: Final = ("DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)", "failed")
+def _first_names(board: Board) -> Common:
+    """What is compared, by the names that curves have: the first of those that share a line."""
+    names = [name.partition(EQUALS)[0] for name in board.common.lines["method"]]
+    return Common(board.common.lines.assign(method=names), board.common.cells)
 
 
 def _of_volumes(merged: Merged, board: Board | None, failed: list[str]) -> Iterator[Block]:

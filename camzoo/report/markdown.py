@@ -31,8 +31,9 @@ class Block:
 
     def __str__(self) -> str:
         """A heading, and the rest behind a line to click on."""
-        lines = sum(len(frame) for frame in self.tables)
-        text = "\n".join([f"{self.note}\n"] * bool(self.note) + [table(f) for f in self.tables])
+        full = [frame for frame in self.tables if len(frame)]
+        lines = sum(map(len, full))
+        text = "\n".join([f"{self.note}\n"] * bool(self.note) + [table(frame) for frame in full])
         return f"### {self.title}\n\n{folded(f'{lines} lines', text)}"
 
 

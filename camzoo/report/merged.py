@@ -118,7 +118,7 @@ class _Family:
             for edition in editions:
                 new = _new_rows(edition.rows, mine)
                 if new is not None:
-                    edition.rows = pd.concat([_spelled(edition.rows), _spelled(new)])
+                    edition.rows = _together([edition.rows, new])
                     edition.records.append(record)
                     break
             else:
