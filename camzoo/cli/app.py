@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from camzoo.cli.data import data_app
 from camzoo.cli.ending import run_to_the_end
 from camzoo.cli.grid import grid_app
 from camzoo.cli.ladder import ladder
+from camzoo.cli.leaderboard import leaderboard
 from camzoo.cli.ranks import ranks
 from camzoo.cli.report import report
 from camzoo.cli.score import score
@@ -40,6 +40,7 @@ app.command()(layers)
 app.command()(check)
 app.command()(score)
 app.command()(report)
+app.command()(leaderboard)
 app.command()(compare)
 app.command()(ladder)
 app.command()(ranks)
@@ -62,34 +63,6 @@ def about(
     ] = False,
 ) -> None:
     """Take what stands in front of a command."""
-
-
-@app.command()
-def leaderboard(
-    runs: Annotated[list[Path] | None, typer.Argument(help="Run folders to take in.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of leaderboards.")] = Path("leaderboards"),
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail where a page is out of date.")
-    ] = False,
-    as_json: AsJson = False,
-    quiet: BeQuiet = False,
-) -> None:
-    """Write leaderboards from the rows of runs, beside those that are there."""
-    from camzoo.core.files import storing
-    from camzoo.report.leaderboards import check_leaderboards, update_leaderboards
-
-    output = Output(as_json, quiet)
-    if check:
-        with output.reporting() as reporter, reporter.stage("comparing"):
-            check_leaderboards(out)
-        output.say(f"{out}: every page agrees with its rows")
-        output.document({"agree": True, "pages": []})
-        return
-    with output.reporting() as reporter, reporter.stage("tables"), storing(out):
-        pages = [str(page) for page in update_leaderboards(runs or [], out)]
-    output.document({"pages": pages})
-    for page in pages:
-        output.tell(page)
 
 
 @app.command()

@@ -22,6 +22,7 @@ def ranks(
     from camzoo.core.errors import ConfigError
     from camzoo.core.spec import split_names
     from camzoo.metrics.definitions import get_metric
+    from camzoo.report.merged import merge
     from camzoo.report.ranks import agreement_table, rank_record, rank_table, rankings
     from camzoo.report.records import read_record
     from camzoo.report.terminal import text_table
@@ -30,7 +31,7 @@ def ranks(
     names = split_names(metrics)
     for name in names:
         get_metric(name)
-    found = rankings(read_record(run))
+    found = rankings(merge([read_record(run)]))
     if not found:
         raise ConfigError(f"{run} has no two methods with rows of test patients to rank")
     output.document({what: rank_record(rows, names) for what, rows in found.items()})

@@ -7,11 +7,11 @@ from typing import Final
 import pandas as pd
 
 from camzoo.core.protocol import Protocol
+from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import SEGMENTATION
 from camzoo.metrics.subregions import WHOLE
-from camzoo.report.equivalents import merge_equivalents
-from camzoo.report.records import Record
-from camzoo.report.segmentation import of_baselines, of_maps, rankable
+from camzoo.report.common_cells import Common, common
+from camzoo.report.merged import Merged
 from camzoo.report.tables import HEADLINE, of_weak
 
 #: What is scored.
@@ -19,21 +19,55 @@ MAPS: Final = "maps"
 VOLUMES: Final = "segmented volumes"
 
 
-def contenders(record: Record) -> dict[str, pd.DataFrame]:
+def scored(merged: Merged) -> dict[str, pd.DataFrame]:
     """Return the rows of maps, at every protocol, and of volumes that baselines segmented.
 
-    Methods that are one by construction share their rows. What a run has none of is absent.
+    Maps that were made with whole masks are not among them. What there is nothing of is absent.
     """
-    rows = record.rows
-    rows = rows[(rows["subset"] == "test") & (rows["region"] == WHOLE)]
-    maps, _ = merge_equivalents(of_weak(of_maps(rows)), record.manifest["equivalent"])
-    volumes = of_baselines(rows)
-    parts = {MAPS: maps, VOLUMES: rankable(volumes[volumes["stage"] == SEGMENTATION])}
+    volumes = merged.baselines[merged.baselines["stage"] == SEGMENTATION]
+    parts = {MAPS: whole_of_test(of_weak(merged.maps)), VOLUMES: whole_of_test(volumes)}
     return {what: part for what, part in parts.items() if len(part)}
+
+
+def rivals(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of methods that may be ranked; a baseline that sees masks, or marks of them, may not."""
+    if not _are_volumes(rows):
+        return rows
+    seen = {name: Supervision(name).opens_masks for name in rows["supervision"].unique()}
+    return rows[~rows["supervision"].astype(object).map(seen).astype(bool)]
+
+
+def common_of(rows: pd.DataFrame) -> Common:
+    """What the rivals among rows of :func:`scored` are compared on."""
+    mine = of_protocol(rows)
+    return common(mine, rivals(mine))
+
+
+def contenders(merged: Merged) -> dict[str, pd.DataFrame]:
+    """Return the rows of those that are ranked, on the cells that they have in common.
+
+    Methods that are one by construction share their rows. What there is nothing of is absent.
+    """
+    found = {}
+    for what, rows in scored(merged).items():
+        mine = rivals(rows)
+        if len(of_protocol(mine)):
+            shared = common_of(rows)
+            found[what] = shared.even(mine[shared.has(mine)])
+    return found
 
 
 def of_protocol(rows: pd.DataFrame, protocol: Protocol = HEADLINE) -> pd.DataFrame:
     """Rows of one protocol; a segmented volume has one way alone, which is the headline."""
-    if not len(rows) or rows["stage"].iloc[0] != SEGMENTATION:
+    if not _are_volumes(rows):
         return rows[rows["protocol"] == protocol.value]
     return rows if protocol is HEADLINE else rows.iloc[:0]
+
+
+def whole_of_test(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of whole organs of test cases."""
+    return rows[(rows["subset"] == "test") & (rows["region"] == WHOLE)]
+
+
+def _are_volumes(rows: pd.DataFrame) -> bool:
+    return bool(len(rows)) and rows["stage"].iloc[0] == SEGMENTATION

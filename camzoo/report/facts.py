@@ -1,4 +1,4 @@
-"""What a leaderboard says of a run before its numbers: data, settings, machine, commits."""
+"""What a leaderboard says of a run beside its numbers: data, settings, machine, commits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from camzoo.harness.manifest import MANIFEST
 from camzoo.network.precision import SECTIONS, in_words
 from camzoo.report.escaping import code, escape
 from camzoo.report.records import Record
@@ -18,27 +19,32 @@ _NO_FILE = ("imagenet", "none")
 _AGAIN = "again"
 
 
-def facts(record: Record) -> str:
-    """Render the list on top of a run's section, as markdown."""
+def facts(record: Record, folder: str = "") -> str:
+    """Render what is to be known of a run, as markdown.
+
+    Args:
+        record: The run.
+        folder: Where it lies, as seen from the page, with a slash at its end.
+    """
     lines = (
         f"- {escape(name)}: {code(text) if name == _AGAIN else escape(text)}"
-        for name, text in fact_lines(record)
+        for name, text in fact_lines(record, folder)
     )
     return "\n".join(lines) + "\n"
 
 
-def fact_lines(record: Record) -> list[tuple[str, str]]:
-    """Names and texts of what is to be known of a run before its numbers."""
+def fact_lines(record: Record, folder: str) -> list[tuple[str, str]]:
+    """Names and texts of what is to be known of a run before its numbers (:func:`facts`)."""
     return [
         ("data", _data(record)),
         *_slices(record),
         ("split", _split(record)),
-        ("classifier", _classifier(record.manifest)),
+        ("classifier", f"{classifier(record.manifest)}, seed {_seeds(record.manifest)}"),
         ("maps", _maps(record.manifest["config"])),
         ("made with", _environment(record.manifest["environment"])),
         ("precision", _precision(record.manifest)),
         *_made_at(record.costs),
-        (_AGAIN, _command(record)),
+        (_AGAIN, _command(record, folder)),
         *(("note", text) for text in record.manifest["dataset"]["caveats"]),
         *(("note", text) for text in _spacing(record.rows)),
         *((f"{name} failed", why) for name, why in record.manifest["failures"].items()),
@@ -72,14 +78,18 @@ def _split(record: Record) -> str:
     )
 
 
-def _classifier(manifest: Mapping[str, Any]) -> str:
+def classifier(manifest: Mapping[str, Any]) -> str:
+    """Say what was trained, from which weights and for how long."""
     config = manifest["config"]
     backbone, training = config["backbone"], config["training"]
     return (
-        f"{backbone['name']}, weights {_weights(manifest)}, head on {_read(backbone)}; "
-        f"{length(training)}, crops of {training['crop']} pixels, "
-        f"seed {listed(config['seeds'])}"
+        f"{backbone['name']}, weights {started_from(manifest)}, head on {_read(backbone)}; "
+        f"{length(training)}, crops of {training['crop']} pixels"
     )
+
+
+def _seeds(manifest: Mapping[str, Any]) -> str:
+    return listed(manifest["config"]["seeds"])
 
 
 def length(settings: Mapping[str, Any]) -> str:
@@ -88,8 +98,8 @@ def length(settings: Mapping[str, Any]) -> str:
     return f"{settings['epochs']} epochs" + (f", at least {steps} steps" if steps else "")
 
 
-def _weights(manifest: Mapping[str, Any]) -> str:
-    """What the classifier started from; records from before it was looked at have a name alone."""
+def started_from(manifest: Mapping[str, Any]) -> str:
+    """Say what the classifier started from; older records have a name alone."""
     named, known = str(manifest["config"]["backbone"]["weights"]), manifest.get("weights", {})
     if "sha256" in known:
         return f"{named} (SHA-256 {known['sha256'][:8]}…)"
@@ -146,12 +156,12 @@ def _made_at(costs: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return [("baselines made", text)]
 
 
-def _command(record: Record) -> str:
-    """How to run it again."""
+def _command(record: Record, folder: str) -> str:
+    """How to run it again, from the folder of the page."""
     weights = record.manifest["config"]["backbone"]["weights"]
     folder = "" if record.manifest["config"]["data"]["name"] == "phantom" else " --root FOLDER"
     file = "" if weights in _NO_FILE else f" --weights {shlex.quote(weights)}"
-    return f"camzoo bench --config {shlex.quote(record.run)}/manifest.json{folder}{file}"
+    return f"camzoo bench --config {shlex.quote(folder + MANIFEST)}{folder}{file}"
 
 
 def _spacing(rows: pd.DataFrame) -> list[str]:

@@ -14,6 +14,7 @@ from camzoo.evaluate.rows import line_name
 from camzoo.metrics.ladder import RUNGS, Rung, distances
 from camzoo.metrics.statistics import kendall_tau
 from camzoo.report.contenders import contenders, of_protocol
+from camzoo.report.merged import Merged, merge
 from camzoo.report.records import Record
 from camzoo.report.table_cells import LINE, NONE
 from camzoo.report.tables import HEADLINE
@@ -48,14 +49,32 @@ def ladders(record: Record, others: Iterable[Record] = ()) -> list[Ladder]:
     Returns:
         That of maps and that of segmented volumes, where the run has them.
     """
-    if record.manifest["config"]["data"]["split"] != SplitKind.PATIENT.value:
+    if _split(record) != SplitKind.PATIENT.value:
         return []
-    twin = next((other for other in others if _is_twin(record, other)), None)
+    return _ladders(merge([record]), [twin for twin in others if _is_twin(record, twin)][:1])
+
+
+def ladders_together(merged: Merged) -> list[Ladder]:
+    """Likewise of all runs on one data set that are split by patient, as one."""
+    records = merged.records
+    patient = [r for r in records if _split(r) == SplitKind.PATIENT.value]
+    twins = [other for other in records if any(_is_twin(record, other) for record in patient)]
+    if not patient:
+        return []
+    return _ladders(merged if len(patient) == len(records) else merge(patient), twins)
+
+
+def _ladders(merged: Merged, twins: Sequence[Record]) -> list[Ladder]:
     found = []
-    for what, rows in contenders(record).items():
-        by_volume = None if twin is None else contenders(twin).get(what)
+    by_volumes = contenders(merge(twins)) if twins else {}
+    for what, rows in contenders(merged).items():
+        by_volume = by_volumes.get(what)
         columns = {rung.name: _score(rung, rows, by_volume) for rung in RUNGS}
-        known = {name: 100 * column for name, column in columns.items() if column is not None}
+        known = {
+            name: 100 * column
+            for name, column in columns.items()
+            if column is not None and column.notna().any()
+        }
         asd = distances(of_protocol(rows, HEADLINE), LINE)
         found.append(Ladder(what, _frame(known), _frame(asd)))
     return found
@@ -186,10 +205,14 @@ def _frame(columns: dict[str, pd.Series[float]]) -> pd.DataFrame:
 def _is_twin(record: Record, other: Record) -> bool:
     """Whether ``other`` is the same run, split by volume."""
     return (
-        other.manifest["config"]["data"]["split"] == SplitKind.PAPER_LIKE.value
+        _split(other) == SplitKind.PAPER_LIKE.value
         and other.dataset == record.dataset
         and _settings(other) == _settings(record)
     )
+
+
+def _split(record: Record) -> str:
+    return record.manifest["config"]["data"]["split"]
 
 
 def _settings(record: Record) -> dict[str, Any]:

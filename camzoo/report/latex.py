@@ -18,7 +18,7 @@ from camzoo.report.facts import listed
 from camzoo.report.opened_runs import OpenedRun
 from camzoo.report.records import Record
 from camzoo.report.segmentation import NOT_RUN, of_baselines, of_maps, rankable, segmentation_table
-from camzoo.report.table_cells import LEVEL, SHOWN, title, winner
+from camzoo.report.table_cells import LEVEL, SHOWN, compare, title, winner
 from camzoo.report.tables import HEADLINE, of_weak, pooled_table, volume_table
 from camzoo.report.told_apart import told_apart
 
@@ -108,7 +108,7 @@ def _of_run(rows: pd.DataFrame, subset: str, record: Record) -> str:
 
 def _winners(rows: pd.DataFrame) -> dict[str, str | None]:
     """Which method is surely the best by each metric, by column."""
-    return {title(metric): winner(rows, metric) for metric in SHOWN}
+    return {title(metric): winner(compare(rows, metric)) for metric in SHOWN}
 
 
 def _latex(run: OpenedRun, table: _Table) -> str:

@@ -15,18 +15,23 @@ from typing import Final
 from camzoo.core.checksums import SUMS, write_sums
 from camzoo.core.errors import CamzooError, ConfigError, DataError
 from camzoo.core.files import replace_folder, settle_folders, write_text
-from camzoo.report.markdown import HEADER, page
+from camzoo.report.board import boards
+from camzoo.report.index import index
+from camzoo.report.merged import merge
+from camzoo.report.page import HEADER, page
 from camzoo.report.records import Record, files_of, read_record
 from camzoo.report.titles import titles_of
 
 _RECORDS: Final = "records"
+#: What hosts of code show of a folder.
+INDEX: Final = "README.md"
 
 
 def write_page(run: Path) -> Path:
     """Write the leaderboard of a single run into its folder."""
     record = read_record(run)
-    path = run / "leaderboard.md"
-    write_text(path, page(record.dataset, [record]))
+    merged, path = merge([record]), run / "leaderboard.md"
+    write_text(path, page(record.dataset, merged, boards(merged), folder=None))
     return path
 
 
@@ -38,7 +43,8 @@ def update_leaderboards(runs: Sequence[Path], out: Path) -> list[Path]:
         out: Folder with the pages, and the records that they are made from.
 
     Returns:
-        The pages.
+        The pages of data sets; beside them is the index of these, unless somebody else's file is
+        there.
 
     Raises:
         ConfigError: A folder holds no finished run, two are one run, or there are no records.
@@ -62,7 +68,7 @@ def update_leaderboards(runs: Sequence[Path], out: Path) -> list[Path]:
         path.unlink()
     for path, text in pages.items():
         write_text(path, text)
-    return list(pages)
+    return [path for path in pages if path.name != INDEX]
 
 
 def check_leaderboards(out: Path) -> None:
@@ -88,6 +94,24 @@ def check_leaderboards(out: Path) -> None:
             )
 
 
+def records_of(out: Path) -> list[Path]:
+    """Return the folders of the records of ``out``.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    folder = out / _RECORDS
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    places = [place for place in found if place.is_dir() and not place.name.startswith(".")]
+    if not places:
+        raise _no_records(out)
+    return places
+
+
+def _no_records(out: Path) -> ConfigError:
+    return ConfigError(f"{out} holds no records; name the folder of a run: camzoo leaderboard RUN")
+
+
 def _records(out: Path, without: Iterable[str] = ()) -> dict[str, Record]:
     """Read the records of ``out`` by name, but for those that are to be replaced."""
     folder, left = out / _RECORDS, set(without)
@@ -105,24 +129,37 @@ def _records(out: Path, without: Iterable[str] = ()) -> dict[str, Record]:
 
 
 def _pages(out: Path, records: Mapping[str, Record]) -> dict[Path, str]:
-    """The text of every page, in the order of the data sets."""
+    """The text of every page, in the order of the data sets, and of the index at the end."""
     if not records:
-        raise ConfigError(
-            f"{out} holds no records; name the folder of a run: camzoo leaderboard RUN"
-        )
+        raise _no_records(out)
     ordered = [records[name] for name in sorted(records)]
     titles = titles_of(ordered)
-    return {
-        out / f"{title}.md": page(title, [r for r in ordered if titles[r.run] == title])
+    together = {
+        title: [record for record in ordered if titles[record.run] == title]
         for title in sorted(set(titles.values()))
     }
+    merged = {title: merge(mine) for title, mine in together.items()}
+    shown = {title: boards(mine) for title, mine in merged.items()}
+    pages = {out / _file(title): page(title, merged[title], shown[title]) for title in together}
+    if not (out / INDEX).exists() or _is_generated(out / INDEX):
+        listed = {title: (_file(title), merged[title], shown[title]) for title in together}
+        pages[out / INDEX] = HEADER + index(listed)
+    return pages
+
+
+def _file(title: str) -> str:
+    """Name of a page; none is that of the index, not even on systems that ignore capitals."""
+    taken = f"{title}.md".casefold() == INDEX.casefold()
+    return f"{title}-data.md" if taken else f"{title}.md"
+
+
+def _is_generated(path: Path) -> bool:
+    return path.read_bytes().startswith(HEADER.encode())
 
 
 def _left_over(out: Path, pages: Iterable[Path]) -> list[Path]:
     """Pages that were written once and that no record belongs on any more."""
-    generated = (
-        path for path in sorted(out.glob("*.md")) if path.read_bytes().startswith(HEADER.encode())
-    )
+    generated = (path for path in sorted(out.glob("*.md")) if _is_generated(path))
     return [path for path in generated if path not in set(pages)]
 
 

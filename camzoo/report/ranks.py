@@ -14,18 +14,18 @@ from camzoo.metrics.rank_intervals import PODIUM_COLUMNS, rank_intervals, signif
 from camzoo.metrics.ranking_schemes import SCHEMES
 from camzoo.metrics.statistics import kendall_tau
 from camzoo.report.contenders import contenders, of_protocol
-from camzoo.report.records import Record
+from camzoo.report.merged import Merged
 
 #: Metrics that pages rank by.
 ASKED: Final = ("dsc", "asd_mm", "mad_mm")
 
 
-def rankings(record: Record) -> dict[str, pd.DataFrame]:
-    """Return the rows of a run that are ranked, maps at the headline's protocol, by what they are.
+def rankings(merged: Merged) -> dict[str, pd.DataFrame]:
+    """Return the rows that are ranked, maps at the headline's protocol, by what they are.
 
     What has no two methods is left out.
     """
-    found = {what: of_protocol(rows) for what, rows in contenders(record).items()}
+    found = {what: of_protocol(rows) for what, rows in contenders(merged).items()}
     return {what: rows for what, rows in found.items() if _methods(rows) > 1}
 
 

@@ -55,10 +55,10 @@ def segmentation_table(rows: pd.DataFrame, failed: Sequence[str] = ()) -> pd.Dat
             | cells.certainty(numbers["dsc"])
             | counts
             | order.get(name, {})
-            | _paper(paper, name)
+            | _paper(paper, _plain(name))
             | {"_rank": (name not in complete, -numbers["dsc"]["mean"])}
         )
-    there = {line["method"] for line in lines}
+    there = {_plain(line["method"]) for line in lines}
     absent = dict.fromkeys((*failed, *paper))
     lines += [
         {"method": name, "DSC (%)": "failed" if name in failed else NOT_RUN}
@@ -99,7 +99,7 @@ def segmentation_region_table(rows: pd.DataFrame) -> pd.DataFrame:
                 | line
                 | cells.measured(numbers)
                 | {"failed": f"{numbers['dsc']['n_failed']}"}
-                | _paper(paper, line["method"])
+                | _paper(paper, _plain(line["method"]))
                 | {"_rank": (position, -numbers["dsc"]["mean"])}
             )
     return ranked(lines)
@@ -161,6 +161,11 @@ def _paper(paper: Mapping[str, Mapping[str, str]], name: str) -> dict[str, str]:
         return {}
     numbers = paper.get(name, {})
     return {f"paper {cells.title(metric)}": numbers.get(metric, NONE) for metric in cells.SHOWN}
+
+
+def _plain(name: str) -> str:
+    """A line without what tells it from others of its name (:mod:`camzoo.report.merged`)."""
+    return name.partition(" (")[0]
 
 
 def rankable(rows: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,7 @@ SHOWN: Final = ("dsc", "asd_mm", "mad_mm")
 #: What a difference has to reach to be believed.
 LEVEL: Final = 0.05
 #: Level of confidence intervals.
-_CERTAIN: Final = 0.95
+CERTAIN: Final = 0.95
 
 
 def methods(rows: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
@@ -62,7 +62,7 @@ def summaries(
     """
     keys = [*LINE, *by]
     found = {
-        name: summarise(rows, name, keys, level=_CERTAIN if name == sure else None)
+        name: summarise(rows, name, keys, level=CERTAIN if name == sure else None)
         for name in metrics
     }
     lines = zip(*(frame.to_dict("records") for frame in found.values()), strict=True)
@@ -75,14 +75,27 @@ def summaries(
     ]
 
 
-def comparison(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """How sure the order is, by method as :func:`methods` calls it; empty for a single one.
+def compare(rows: pd.DataFrame, metric: str = "dsc") -> pd.DataFrame | None:
+    """Compare the lines of one table with the best of them; None for a single one.
 
-    Holm-corrected p against the best, and how often each is first.
+    Args:
+        rows: Of lines that all have the same cases.
+        metric: What is compared.
     """
-    if rows["method"].nunique() < 2:
-        return {}
-    compared = compare_to_best(rows.drop(columns=["organ", "region"]), "dsc")
+    if rows.groupby(["method", "variant"], observed=True, dropna=False).ngroups < 2:
+        return None
+    one = rows.drop(columns=["organ", "region", "backbone", "split"], errors="ignore")
+    return compare_to_best(one, metric)
+
+
+def comparison(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """How sure the order by DSC is, by method (:func:`certain_order`)."""
+    compared = compare(rows)
+    return {} if compared is None else certain_order(compared)
+
+
+def certain_order(compared: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Holm-corrected p against the best, and how often each is first, by method."""
     enough = enough_patients(compared)
     return {
         line_name(line["method"], line["variant"]): {
@@ -103,18 +116,12 @@ def alike(compared: pd.DataFrame) -> pd.DataFrame:
     return others[~(others["p_holm"] < LEVEL)]
 
 
-def winner(rows: pd.DataFrame, metric: str) -> str | None:
-    """The method that is surely better than all others of a table; None where there is none.
-
-    Args:
-        rows: Of one table.
-        metric: What is compared.
-    """
-    if rows.groupby(["method", "variant"], observed=True).ngroups < 2:
+def winner(compared: pd.DataFrame | None) -> str | None:
+    """The method that is surely better than all others of a table; None where there is none."""
+    if compared is None or len(alike(compared)):
         return None
-    compared = compare_to_best(rows.drop(columns=["organ", "region"]), metric)
     best = compared[compared["best"]].iloc[0]
-    return None if len(alike(compared)) else line_name(best["method"], best["variant"])
+    return line_name(best["method"], best["variant"])
 
 
 def p_value(p: float) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import SEGMENTATION
+from camzoo.metrics.frames import numbered
 from camzoo.report.equivalents import merge_equivalents
 from camzoo.report.records import Record
 from camzoo.report.segmentation import of_baselines, of_maps
@@ -22,9 +23,13 @@ def told_apart(record: Record) -> pd.DataFrame:
     """Rows of a run with the column ``what``; methods that are one by construction share a line."""
     maps, _ = merge_equivalents(of_maps(record.rows), record.manifest["equivalent"])
     rows = pd.concat([maps, of_baselines(record.rows)])
-    names = [_what(*pair) for pair in zip(rows["stage"], rows["subset"], strict=True)]
-    seen = np.where(rows["supervision"] == Supervision.MASK.value, _MASKS, _NO_MASKS)
-    return rows.assign(what=names, **{"learnt from": seen})
+    number, pairs = numbered(rows, ["stage", "subset"])
+    names = [_what(*map(str, pair)) for pair in pairs.itertuples(index=False, name=None)]
+    seen = np.where(rows["supervision"] == Supervision.MASK.value, 1, 0)
+    return rows.assign(
+        what=pd.Categorical(np.array(names, object)[number]),
+        **{"learnt from": pd.Categorical.from_codes(seen, pd.Index([_NO_MASKS, _MASKS]))},
+    )
 
 
 def _what(stage: str, subset: str) -> str:

@@ -1,6 +1,8 @@
 import errno
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -55,10 +57,34 @@ def test_bench_ends_with_a_leaderboard_and_leaderboard_takes_it_in(monkeypatch, 
     assert code == 0
     assert (boards / "phantom.md").exists()
     assert camzoo(monkeypatch, capsys, "leaderboard", "--check", "--out", boards)[0] == 0
+    assert "[phantom](phantom.md) |" in (boards / "README.md").read_text(encoding="utf-8")
+    for page in (run / "leaderboard.md", boards / "phantom.md"):
+        again_as_printed(monkeypatch, capsys, page, runs)
+        assert (run / "rows.parquet").read_bytes() == rows
+    code, out, _ = camzoo(
+        monkeypatch, capsys, "leaderboard", run, "--method", "c*", "--sort", "mad_mm", "--json",
+    )  # fmt: skip
+    lines = json.loads(out)["lines"]
+    assert {line["method"] for line in lines} == {"cam", "centre"}
+    assert lines[0]["mad_mm"]["mean"] <= lines[1]["mad_mm"]["mean"]
     (boards / "phantom.md").write_text("edited")
     code, _, err = camzoo(monkeypatch, capsys, "leaderboard", "--check", "--out", boards)
     assert code == 2
     assert "phantom.md is out of date" in err
+
+
+def again_as_printed(monkeypatch, capsys, page, runs):
+    """Give the command of a page in its folder, with the results of before beside it."""
+    (said,) = re.findall(r"^- again: `(.+)`$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    name, *words = shlex.split(said)
+    assert name == "camzoo"
+    with monkeypatch.context() as patch:
+        patch.chdir(page.parent)
+        Path("runs").symlink_to(runs, target_is_directory=True)
+        for rows in runs.glob("*/rows.parquet"):
+            rows.unlink()
+        assert camzoo(patch, capsys, *words)[0] == 0
+        Path("runs").unlink()
 
 
 @pytest.mark.parametrize(

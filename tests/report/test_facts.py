@@ -16,7 +16,9 @@ def lines(tmp_path, baselines=(), dataset="phantom", **changes):
     of_maps = make_rows([row | {"dataset": dataset} for row in maps()])
     learnt = [record(name, i, (1, 2, 40), dataset=dataset) for name in baselines for i in (0, 1)]
     rows = make_rows([*of_maps.to_dict("records"), *learnt])
-    return facts(read_record(run_folder(tmp_path / "r1", rows, of_maps, **changes))).splitlines()
+    return facts(
+        read_record(run_folder(tmp_path / "r1", rows, of_maps, **changes)), "r1/"
+    ).splitlines()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from camzoo.evaluate.rows import make_rows
 from camzoo.report.escaping import latex
 from camzoo.report.folder import Export, write_report
-from camzoo.report.table_cells import winner
+from camzoo.report.table_cells import compare, winner
 from tests.report.hostile import FRAMED, HOSTILE
 from tests.report.run_folders import run_folder
 from tests.report.test_segmentation_tables import maps, record, records
@@ -88,7 +88,7 @@ def test_nothing_is_bold_where_nothing_is_sure(rows, tmp_path):
 
 def test_the_winner_by_a_distance_is_the_lowest():
     rows = make_rows(row for row in many() if row["subset"] == "test")
-    assert (winner(rows, "dsc"), winner(rows, "asd_mm"), winner(rows, "mad_mm")) == (
+    assert tuple(winner(compare(rows, name)) for name in ("dsc", "asd_mm", "mad_mm")) == (
         "good", "good", None,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from camzoo.cli.app import app
 from camzoo.evaluate.rows import make_rows
 from camzoo.metrics.ranking_schemes import SCHEMES
 from camzoo.report.leaderboards import update_leaderboards
+from camzoo.report.merged import merge
 from camzoo.report.ranks import ASKED, agreement_table, rank_record, rank_table, rankings
 from camzoo.report.records import read_record
 from tests.report.run_folders import run_folder
@@ -48,7 +49,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def rows(folder):
-    (found,) = rankings(read_record(folder)).values()
+    (found,) = rankings(merge([read_record(folder)])).values()
     return found
 
 

@@ -9,10 +9,9 @@ from camzoo.core.text import plain
 from camzoo.evaluate.rows import SEGMENTATION
 from camzoo.harness.store import read_made
 from camzoo.metrics.subregions import WHOLE
-from camzoo.metrics.summary import summarise
 from camzoo.report.records import Record
 from camzoo.report.segmentation import cost_table
-from camzoo.report.table_cells import NONE, methods, spread, title
+from camzoo.report.table_cells import NONE, spread, summaries, title
 from camzoo.report.tables import HEADLINE
 from camzoo.report.told_apart import told_apart
 
@@ -52,7 +51,7 @@ def _scores(record: Record) -> dict[str, str]:
     rows = rows[(rows["subset"] == "test") & (rows["region"] == WHOLE)]
     rows = rows[(rows["protocol"] == HEADLINE.value) | (rows["stage"] == SEGMENTATION)]
     return {
-        name: spread(summarise(mine, "dsc", ["region"]).iloc[0].to_dict(), 100)
-        for line, mine in methods(rows)
+        name: spread(numbers["dsc"], 100)
+        for line, numbers in summaries(rows, ["dsc"])
         for name in (line["method"], *line["method"].split(" = "))
     }

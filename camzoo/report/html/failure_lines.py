@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
-
-import pandas as pd
 
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import line_name
@@ -18,6 +17,9 @@ _REASONS: Final = {
     Status.EMPTY_REF.value: "the organ is not there, though the mask shows one",
     Status.MISSING.value: "there is no prediction",
 }
+_TOLD: Final = (
+    "run", "what", "protocol", "case", "organ", "method", "variant", "status",
+)  # fmt: skip
 _FINE: Final = (Status.OK.value, Status.EMPTY_BOTH.value)
 
 
@@ -29,10 +31,13 @@ def failure_lines(record: Record) -> list[dict[str, str]]:
         {"run": record.run, "method": plain(name), "case": "every case", "reason": plain(why)}
         for name, why in record.manifest["failures"].items()
     ]
-    return everywhere + [_line(row) for _, row in rows.iterrows()]
+    return everywhere + [
+        _line(dict(zip(_TOLD, row, strict=True)))
+        for row in rows[[*_TOLD]].itertuples(index=False, name=None)
+    ]
 
 
-def _line(row: pd.Series[Any]) -> dict[str, str]:
+def _line(row: Mapping[str, Any]) -> dict[str, str]:
     texts = {name: plain(row[name]) for name in ("run", "what", "protocol", "case", "organ")}
     status = str(row["status"])
     return texts | {

@@ -16,16 +16,18 @@ from typing import Any, Final
 import jinja2
 
 from camzoo.core.text import plain
+from camzoo.report.board import boards
 from camzoo.report.curve_lines import curve_lines
 from camzoo.report.facts import fact_lines
 from camzoo.report.html.case_file import case_entries, case_file
 from camzoo.report.html.cost_lines import cost_lines
 from camzoo.report.html.failure_lines import failure_lines
 from camzoo.report.html.score_table import score_lines
-from camzoo.report.html.summary import ten_lines
+from camzoo.report.merged import merge
 from camzoo.report.opened_runs import OpenedRun
 from camzoo.report.records import Record
 from camzoo.report.segmentation import of_maps
+from camzoo.report.summary import ten_lines
 from camzoo.report.table_cells import SHOWN
 from camzoo.report.viewed_run import stored_maps
 from camzoo.report.words import meanings
@@ -119,10 +121,11 @@ def _page(runs: Sequence[OpenedRun], has_viewer: bool, exported: Sequence[str]) 
 def _told(run: OpenedRun) -> dict[str, Any]:
     """What the page says of a run in words."""
     licence, citation = run.terms
+    merged, place = merge([run.record]), f"{run.record.run}/"
     return {
         "name": run.record.run,
-        "summary": ten_lines(run.record),
-        "facts": [(plain(name), plain(text)) for name, text in fact_lines(run.record)],
+        "summary": ten_lines(merged, boards(merged)),
+        "facts": [(plain(name), plain(text)) for name, text in fact_lines(run.record, place)],
         "why_not": plain(run.viewed) if isinstance(run.viewed, str) else "",
         "patients": run.shows_patients,
         "licence": licence,

@@ -15,6 +15,7 @@ from camzoo.metrics.subregions import WHOLE
 from camzoo.metrics.summary import summarise
 from camzoo.report.records import Record
 from camzoo.report.table_cells import (
+    CERTAIN,
     EVERY_ORGAN,
     SHOWN,
     certainty,
@@ -51,28 +52,34 @@ def score_lines(record: Record, data: str) -> list[dict[str, str]]:
 
 def _lines(rows: pd.DataFrame, view: Sequence[str]) -> Iterator[dict[str, str]]:
     by = [*view, *_LINE]
-    found = {metric: summarise(rows, metric, by).set_index(by) for metric in SHOWN}
+    found = {
+        metric: summarise(rows, metric, by, level=CERTAIN if metric == "dsc" else None)
+        for metric in SHOWN
+    }
     cells = [*by, "fold", "seed"]
     of_organs = pooled_dsc(rows, [name for name in cells if name != "organ"])
-    pooled = 100 * of_organs.groupby(cells, observed=True)["dsc"].mean()
-    thresholds = rows.groupby(by, observed=True)["threshold"].agg(["min", "max"])
+    of_cells = 100 * of_organs.groupby(cells, observed=True)["dsc"].mean()
+    pooled = {key: mean_std(mine) for key, mine in of_cells.groupby(by, observed=True)}
+    ends = rows.groupby(by, observed=True)["threshold"].agg(["min", "max"])
+    thresholds = {key: _range(low, high) for key, low, high in ends.itertuples(name=None)}
     order = _orders(rows, view)
-    for key in found["dsc"].index:
-        names = {n: str(part) for n, part in zip(by, key, strict=True)}
-        lines = {metric: frame.loc[key].to_dict() for metric, frame in found.items()}
+    for numbers in zip(*(frame.to_dict("records") for frame in found.values()), strict=True):
+        lines = dict(zip(found, numbers, strict=True))
+        names = {name: str(lines["dsc"][name]) for name in by}
+        key = tuple(names.values())
         method = line_name(names["method"], names.pop("variant"))
         yield (
             {"organ": EVERY_ORGAN}
             | names
             | {"method": method}
             | _cells(lines)
-            | {"pooled DSC (%)": mean_std(pooled.loc[key]) if key in pooled.index else ""}
-            | {"threshold": _range(thresholds.loc[key])}
+            | {"pooled DSC (%)": pooled.get(key, "")}
+            | {"threshold": thresholds.get(key, "")}
             | order.get(tuple(names[n] for n in view), {}).get(method, {})
         )
 
 
-def _cells(lines: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+def _cells(lines: Mapping[str, Mapping[Any, Any]]) -> dict[str, str]:
     measured = {
         title(name): spread(line, 1 if get_metric(name).unit else 100)
         for name, line in lines.items()
@@ -104,8 +111,7 @@ def _is_paired(rows: pd.DataFrame) -> bool:
     return len(set(cases.groupby(_LINE, observed=True).size())) == 1
 
 
-def _range(ends: pd.Series[Any]) -> str:
-    low, high = float(ends["min"]), float(ends["max"])
+def _range(low: float, high: float) -> str:
     if not np.isfinite(low):
         return ""
     return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"

@@ -1,0 +1,41 @@
+"""Short labels that tell apart what was made with different settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+#: Settings that readers know by their value, in the order in which they tell configurations apart.
+_BY_VALUE: Final = ("backbone.name", "weights")
+#: Settings that come next, by their last word; then all others.
+_KNOWN: Final = ("training.steps", "training.epochs", "data.split", "data.slices")
+_NOT_SET: Final = "not set"
+
+
+def labels(settings: Sequence[Mapping[str, str]], presets: Sequence[str]) -> list[str]:
+    """Return a label for each: as few of the settings that differ as tell all apart.
+
+    Args:
+        settings: Of each configuration, by dotted name, no two the same.
+        presets: What each is called; these tell them apart where no two have the same.
+
+    Example:
+        >>> labels([{"maps.side": "96"}, {"maps.side": "64"}], ["quick", "quick"])
+        ['side 96', 'side 64']
+    """
+    if len(settings) < 2:
+        return [""] * len(settings)
+    if len(set(presets)) == len(presets):
+        return list(presets)
+    names = dict.fromkeys(name for mine in settings for name in mine)
+    wanted = [*(n for n in (*_BY_VALUE, *_KNOWN) if n in names), *names]
+    found: list[tuple[str, ...]] = [(preset,) * (len(set(presets)) > 1) for preset in presets]
+    for name in dict.fromkeys(wanted):
+        values = [mine.get(name, _NOT_SET) for mine in settings]
+        more = [
+            (*label, value if name in _BY_VALUE else f"{name.rpartition('.')[2]} {value}")
+            for label, value in zip(found, values, strict=True)
+        ]
+        if len(set(more)) > len(set(found)):
+            found = more
+    return [", ".join(label) for label in found]
