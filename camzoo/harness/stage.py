@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from camzoo.config import BenchConfig
+from camzoo.core.leaves import flatten
 from camzoo.harness.source import Written, code_of
 
 Key = Mapping[str, Any]
@@ -98,17 +99,6 @@ class Request:
     key: Key | None
     title: str
     work: Work
-
-
-def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return the leaves of nested settings by their dotted names; an empty group is a leaf."""
-    leaves: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            leaves |= flatten(value, f"{above}{name}.")
-        else:
-            leaves[above + name] = value
-    return leaves
 
 
 def _among(name: str, groups: Sequence[str]) -> bool:

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import pandas as pd
 
+from camzoo.core.leaves import flatten
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import line_name
 from camzoo.harness.manifest import Cost
-from camzoo.harness.stage import flatten
 from camzoo.metrics.frames import groups
 from camzoo.report.equivalents import merge_equivalents
 from camzoo.report.facts import started_from

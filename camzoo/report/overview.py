@@ -11,12 +11,12 @@ from typing import Any, Final
 import pandas as pd
 
 from camzoo.core.errors import ConfigError
+from camzoo.core.leaves import flatten
 from camzoo.core.suggest import unknown
 from camzoo.core.text import plain
 from camzoo.evaluate.row_checks import require_sound
 from camzoo.evaluate.rows import NO_THRESHOLD, ROWS, line_name, read_rows
 from camzoo.harness.manifest import MANIFEST
-from camzoo.harness.stage import flatten
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report.records import read_record

@@ -10,10 +10,10 @@ from typing import Any, Final
 import pandas as pd
 
 from camzoo.core.errors import ConfigError
+from camzoo.core.leaves import flatten
 from camzoo.core.suggest import unknown
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import SEGMENTATION, line_name
-from camzoo.harness.stage import flatten
 from camzoo.metrics.comparison import paired_values
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.frames import groups
