@@ -10,6 +10,7 @@ from benchmarks.results import filled
 from camzoo.core.protocol import Protocol
 from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import PSEUDO_MASK, SEGMENTATION, line_name
+from camzoo.report.board import is_control
 from camzoo.report.numbers import numbers
 from camzoo.report.records import read_record
 
@@ -21,14 +22,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 RECORDS = ROOT / "leaderboards" / "records"
-#: Lines that ask the classifier nothing about the image that they are scored on.
-CONTROLS = ("centre", "random", "otsu", "prior-only")
 #: Ranks of methods on it are no ranks on patients.
 SYNTHETIC = "phantom"
 
 
 def of_tags(line):
-    return line["supervision"] == Supervision.IMAGE.value and line["method"] not in CONTROLS
+    return line["supervision"] == Supervision.IMAGE.value and not is_control(line["method"])
 
 
 #: What a line of the table says -> stage, protocol, and which of a record's lines may be it.
@@ -36,7 +35,7 @@ LINES: dict[str, tuple[str, Protocol | None, Callable]] = {
     "maps: best control (Gaussian, noise, Otsu, mean mask)": (
         PSEUDO_MASK,
         Protocol.VALIDATED,
-        lambda line: line["method"] in CONTROLS and not line["variant"],
+        lambda line: is_control(line["method"]) and not line["variant"],
     ),
     "maps: CAM": (PSEUDO_MASK, Protocol.VALIDATED, lambda line: line["method"] == "cam"),
     "maps: CAM, threshold chosen on the scored masks": (

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 import pandas as pd
 
-from camzoo.cams.registry import cams
+from camzoo.core.errors import ConfigError
 from camzoo.evaluate.rows import line_name
 from camzoo.metrics.frames import groups
 from camzoo.registries import baselines
@@ -33,6 +32,7 @@ from camzoo.report.table_cells import (
     title,
     winner,
 )
+from camzoo.steps.chain import parse_chain
 
 #: In the place of a p, of a line without the cases that the others are compared on.
 ELSEWHERE: Final = "other cases"
@@ -146,12 +146,11 @@ def cells_table(board: Board) -> pd.DataFrame:
 
 def is_control(name: str) -> bool:
     """Whether a line is of a method that a CAM or a baseline has to beat."""
-    plain = re.split(r"[\[ ]", name.partition(EQUALS)[0])[0]
-    known = cams if plain in cams else baselines
-    if plain not in known:
-        return False
-    facts = known.describe(plain).facts
-    return bool(facts.get("control")) or facts.get("paper") == "control"
+    label = name.partition(EQUALS)[0].partition(" ")[0]
+    try:
+        return parse_chain(label).is_control
+    except ConfigError:  # a baseline, or a method that is not installed here
+        return label in baselines and baselines.describe(label).facts.get("paper") == "control"
 
 
 def _cells(line: dict[str, Any], numbers: Summaries) -> dict[str, Any]:

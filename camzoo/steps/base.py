@@ -113,6 +113,7 @@ class MapStep(ABC):
         cost: What it runs besides the maps that come in, in words.
         remakes: True where the step makes maps anew and does not read those that come in: it may
             only be the first of its chain.
+        control: True for maps that do not depend on the classifier's opinion of the image.
         tuned: What was compared by means of masks before a setting became the default, and whose
             masks; empty where nothing was.
     """
@@ -121,6 +122,7 @@ class MapStep(ABC):
     paper: ClassVar[str] = ""
     cost: ClassVar[str] = ""
     remakes: ClassVar[bool] = False
+    control: ClassVar[bool] = False
     tuned: ClassVar[str] = ""
 
     @property

@@ -102,6 +102,12 @@ class Chain:
             return str(error)
         return ""
 
+    @property
+    def is_control(self) -> bool:
+        """Whether its maps do not depend on the classifier's opinion of the image."""
+        parts = [cams.describe(self.head.name), *(steps.describe(s.name) for s in self.steps)]
+        return any(bool(part.facts.get("control")) for part in parts)
+
     @cached_property
     def built(self) -> tuple[MapStep, ...]:
         """The steps, constructed with their settings."""

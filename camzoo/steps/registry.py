@@ -13,6 +13,6 @@ steps: Registry[type[MapStep]] = Registry(
     "step",
     group="camzoo.steps",
     base="camzoo.steps.base:MapStep",
-    facts=("remakes", "cost", "paper", "tuned"),
+    facts=("remakes", "control", "cost", "paper", "tuned"),
     sources=[built_in("camzoo.steps", "register_step")],
 )

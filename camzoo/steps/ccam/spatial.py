@@ -47,6 +47,7 @@ class PriorAlone(_Spatial):
     """
 
     remakes = True
+    control = True
     paper = "M_GC of Chen et al., CVPR 2022, eq. 1, alone"
     cost = "nothing"
 
