@@ -159,9 +159,9 @@ def _made_at(costs: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 def _command(record: Record, folder: str) -> str:
     """How to run it again, from the folder of the page."""
     weights = record.manifest["config"]["backbone"]["weights"]
-    folder = "" if record.manifest["config"]["data"]["name"] == "phantom" else " --root FOLDER"
+    root = "" if record.manifest["config"]["data"]["name"] == "phantom" else " --root FOLDER"
     file = "" if weights in _NO_FILE else f" --weights {shlex.quote(weights)}"
-    return f"camzoo bench --config {shlex.quote(folder + MANIFEST)}{folder}{file}"
+    return f"camzoo bench --config {shlex.quote(folder + MANIFEST)}{root}{file}"
 
 
 def _spacing(rows: pd.DataFrame) -> list[str]:
