@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
     from camzoo.metrics.definitions import metrics_table as metrics_table
     from camzoo.metrics.overlap import dice as dice
     from camzoo.metrics.overlap import overlap_counts as overlap_counts
-    from camzoo.metrics.rank_intervals import rank_intervals as rank_intervals
-    from camzoo.metrics.rank_intervals import significance as significance
+    from camzoo.metrics.ranked_rows import rank_intervals as rank_intervals
+    from camzoo.metrics.ranked_rows import significance as significance
     from camzoo.metrics.summary import summarise as summarise
     from camzoo.metrics.surface import ReferenceSurface as ReferenceSurface
     from camzoo.metrics.surface import SurfaceDistances as SurfaceDistances
@@ -33,7 +33,7 @@ else:  # a module with __getattr__ would have every name to a type checker
             "camzoo.metrics.comparison": ("compare_to_best",),
             "camzoo.metrics.definitions": ("metrics_table",),
             "camzoo.metrics.overlap": ("dice", "overlap_counts"),
-            "camzoo.metrics.rank_intervals": ("rank_intervals", "significance"),
+            "camzoo.metrics.ranked_rows": ("rank_intervals", "significance"),
             "camzoo.metrics.threshold_choice": ("apply_protocol",),
             "camzoo.metrics.summary": ("summarise",),
             "camzoo.metrics.surface": ("ReferenceSurface", "SurfaceDistances", "surface_distances"),

@@ -12,9 +12,9 @@ from camzoo.core.choices import SplitKind
 from camzoo.core.errors import ConfigError
 from camzoo.evaluate.rows import line_name
 from camzoo.metrics.ladder import RUNGS, Rung, distances
-from camzoo.metrics.statistics import kendall_tau
 from camzoo.report.contenders import contenders, of_protocol
 from camzoo.report.merged import Merged, merge
+from camzoo.report.ranks import tau_text
 from camzoo.report.records import Record
 from camzoo.report.table_cells import LINE, NONE
 from camzoo.report.tables import HEADLINE
@@ -174,7 +174,7 @@ def _winner(
     change = ranks[0] - ranks[1]
     return {
         "best": f"{best} ({scores[best]:.2f})",
-        "tau": f"{kendall_tau(*(rank.to_numpy() for rank in ranks)):.2f}",
+        "tau": tau_text(*(rank.to_numpy() for rank in ranks)),
         "places moved": f"{int(change.abs().max())} ({change.abs().idxmax()})"
         if change.any()
         else "0",

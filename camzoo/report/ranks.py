@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import pandas as pd
 from camzoo.evaluate.rows import line_name
 from camzoo.metrics.comparison import paired_values
 from camzoo.metrics.definitions import get_metric
-from camzoo.metrics.rank_intervals import PODIUM_COLUMNS, rank_intervals, significance
+from camzoo.metrics.ranked_rows import PODIUM_COLUMNS, rank_intervals, significance
 from camzoo.metrics.ranking_schemes import SCHEMES
 from camzoo.metrics.statistics import kendall_tau
 from camzoo.report.contenders import contenders, of_protocol
@@ -52,9 +53,9 @@ def agreement_table(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"ranking": get_metric(name).label}
-            | {get_metric(other).label: _tau(means[name], means[other]) for other in metrics}
+            | {get_metric(other).label: tau_text(means[name], means[other]) for other in metrics}
             | {
-                scheme: _tau(means[name], -rank(scores[name].to_numpy()))
+                scheme: tau_text(means[name], -rank(scores[name].to_numpy()))
                 for scheme, rank in list(SCHEMES.items())[1:]
             }
             for name in metrics
@@ -99,8 +100,10 @@ def _scores(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return wide
 
 
-def _tau(one: Any, other: Any) -> str:
-    return f"{kendall_tau(one, other):.2f}"
+def tau_text(one: Any, other: Any) -> str:
+    """Return Kendall's tau as text; n/a where a ranking is all ties."""
+    tau = kendall_tau(one, other)
+    return "n/a" if math.isnan(tau) else f"{tau:.2f}"
 
 
 def _table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -3,11 +3,12 @@ import platform
 import pytest
 import torch
 
-from camzoo.config import BenchConfig
 from camzoo.core.environment import choose_device, describe, processor, use_threads
 from camzoo.core.errors import ConfigError
 from camzoo.harness import run
 from camzoo.presets import preset
+
+SMOKE = preset("smoke", "phantom")
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,8 @@ def test_without_a_wish_threads_stay_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("config", "threads"), [(preset("smoke", "phantom"), 1), (BenchConfig(), 3)]
+    ("config", "threads"),
+    [(SMOKE, 1), (SMOKE.changed({"threads": None}), 3)],
 )
 def test_a_run_computes_on_the_threads_of_its_configuration(config, threads, monkeypatch):
     seen = []

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import make_rows
-from camzoo.metrics.rank_intervals import rank_intervals
+from camzoo.metrics.ranked_rows import rank_intervals
 from camzoo.report.figures.boxes import draw_boxes
 from camzoo.report.figures.curves import draw_curves
 from camzoo.report.figures.grids import draw_grid

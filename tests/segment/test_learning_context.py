@@ -28,6 +28,9 @@ class Listener:
         self.titles.append(title)
         return self
 
+    def note(self, text):
+        self.titles.append(text)
+
     def __enter__(self):
         return self._tick
 

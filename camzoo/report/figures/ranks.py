@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from camzoo.metrics.definitions import get_metric
-from camzoo.metrics.rank_intervals import PODIUM_COLUMNS
+from camzoo.metrics.ranked_rows import PODIUM_COLUMNS
 from camzoo.report.figures.style import COLOURS, label, new_figure
 from camzoo.report.ranks import ranks_of
 
