@@ -40,12 +40,14 @@ class Block:
 def table(frame: pd.DataFrame) -> str:
     """Render a frame of text as a markdown table; whatever a cell holds is shown as it is.
 
-    One with more columns than :data:`WIDEST` becomes several, each with the first column.
+    One with more columns than :data:`WIDEST` becomes several, each with the first column, and with
+    the second one where the first only counts lines.
     """
     if len(frame.columns) > WIDEST:
-        first, *rest = range(len(frame.columns))
-        step = WIDEST - 1
-        parts = [[first, *rest[k : k + step]] for k in range(0, len(rest), step)]
+        named = 2 if frame.columns[0] == "rank" else 1
+        first, rest = list(range(named)), range(named, len(frame.columns))
+        step = WIDEST - named
+        parts = [[*first, *rest[k : k + step]] for k in range(0, len(rest), step)]
         return "\n".join(table(frame.iloc[:, part]) for part in parts)
     head = "| " + " | ".join(map(escape, frame.columns)) + " |"
     rule = "|" + "---|" * len(frame.columns)

@@ -115,7 +115,7 @@ def test_score_prints_and_writes_it(tmp_path, scored, similarity):
     assert "HD (mm)" in done.output
     assert "- IoU: |A∩B| / (|A|+|B|-|A∩B|); higher is better" in done.output
     page = (out / "scores.md").read_text(encoding="utf-8")
-    assert "| HD95 (mm) | VS | HD (mm) | IoU |" in page
+    assert "| rank | method | VS | HD (mm) | IoU |" in page
     field = pq.read_schema(out / "rows.parquet").field(similarity)
     assert field.metadata[b"metric"] == b"VS"
     done = runner.invoke(app, [*words, "--json"])

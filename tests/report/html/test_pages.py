@@ -120,7 +120,8 @@ def test_curves_are_marked_where_protocols_cut(report, finished):
         mine = rows[(rows["protocol"] == mark["protocol"]) & (rows["region"] == "whole")]
         assert mark["threshold"] == pytest.approx(mine["threshold"].mean())
         if mark["protocol"] != "otsu":  # a threshold of its own for each case
-            at = curve["thresholds"].index(mark["threshold"])
+            at = int(np.abs(np.subtract(curve["thresholds"], mark["threshold"])).argmin())
+            assert curve["thresholds"][at] == pytest.approx(mark["threshold"])
             assert mark["dsc"] == pytest.approx(curve["dsc"][at], abs=1e-3)
 
 
