@@ -11,8 +11,8 @@ of its own and publishes it under a name that is taken once, whoever holds what.
 
 ``filelock.SoftFileLease`` has the same shape, but takes a dead lease over by swapping two names in
 one step (``renameat2`` with RENAME_EXCHANGE), which NFS refuses: there a killed worker would be
-waited for without end. Here a dead lease is moved to a name of its own, which one of several
-succeeds in.
+waited for without end. Here a dead lease is replaced by whoever creates a file named after it,
+which one of several succeeds in.
 """
 
 from __future__ import annotations
@@ -140,35 +140,54 @@ class Leases:
             OSError: The folder cannot be written.
         """
         while not self.try_take(path):
+            time.sleep(_LOOK_SECONDS)  # in which who has just created it writes who it is
             seen = _look(path)
             if seen is not None and seen.holder.worker not in self._told:
                 self._told.add(seen.holder.worker)
                 waiting(seen.holder)
-            time.sleep(_LOOK_SECONDS)
 
     def try_take(self, path: Path) -> bool:
         """Take a lease if nobody alive holds it; say whether that was so."""
         path.parent.mkdir(parents=True, exist_ok=True)
         seen = _look(path)
-        if seen is not None:
-            dead = _is_dead(seen, path.parent, self._dead_after)
-            return dead and _bury(path, seen) and self._create(path)
-        return self._create(path)
+        if seen is None:
+            return self._create(path, path)
+        return _is_dead(seen, path.parent, self._dead_after) and self._take_over(path, seen)
+
+    def _take_over(self, path: Path, seen: _Seen) -> bool:
+        """Put an own lease in the place of a dead one; False where another worker was faster.
+
+        Who claims that very file first does so, in one step; who comes later finds another file.
+        """
+        claim = path.with_name(f"{path.name}-{seen.file[1]:x}")
+        if not _claim(claim, self._dead_after):
+            return False
+        try:
+            now = _look(path)
+            if now is None or (now.file, now.holder) != (seen.file, seen.holder):
+                return False
+            own = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
+            self._create(own, path)
+            own.replace(path)
+        finally:
+            claim.unlink(missing_ok=True)
+        return True
 
     def holds(self, path: Path) -> bool:
         """Whether a lease that was taken has not been taken over since."""
         return path in self._held and _is_file(path, self._held[path])
 
-    def _create(self, path: Path) -> bool:
+    def _create(self, file: Path, path: Path) -> bool:
+        """Write who holds the lease ``path`` to a file that is not there yet."""
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             return False
         try:
             os.write(descriptor, json.dumps(asdict(self.holder)).encode())
             os.fsync(descriptor)
         except OSError:
-            path.unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
             os.close(descriptor)
             raise
         self._held[path] = descriptor
@@ -219,24 +238,19 @@ def _now(folder: Path) -> float:
         return time.time()
 
 
-def _bury(path: Path, seen: _Seen) -> bool:
-    """Move a dead lease away; False where another worker was faster.
+def _claim(path: Path, dead_after: float) -> bool:
+    """Create a file that one of several can create; False where another has.
 
-    Between the look and the move another worker may have buried it and begun a lease of its own.
-    That one is what was moved then, and it is put back.
+    One that its worker left behind when it was killed goes when it is old.
     """
-    grave = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
     try:
-        path.rename(grave)
-    except FileNotFoundError:
-        return True
-    moved = _look(grave)
-    same = moved is not None and (moved.file, moved.holder) == (seen.file, seen.holder)
-    if not same:
-        with suppress(OSError):  # it has begun another one, or the folder has no links
-            path.hardlink_to(grave)
-    grave.unlink(missing_ok=True)
-    return same
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        with suppress(FileNotFoundError):
+            if _now(path.parent) - path.stat().st_mtime > dead_after:
+                path.unlink()
+        return False
+    return True
 
 
 def _is_file(path: Path, descriptor: int) -> bool:

@@ -138,15 +138,25 @@ def test_a_worker_that_slept_too_long_finds_its_lease_gone_and_leaves_the_new_on
         assert holder_of(path) == other.holder
 
 
-def test_a_lease_that_is_buried_by_mistake_is_put_back(dead):
-    """Between the look and the move, another worker takes the lease over."""
+def test_who_looked_before_another_took_over_leaves_its_lease_alone(dead):
     stale = lease._look(dead)
-    with Leases() as faster:
+    with Leases() as faster, Leases() as slower:
         assert faster.try_take(dead)
-        assert not lease._bury(dead, stale)
+        assert not slower._take_over(dead, stale)
         assert faster.holds(dead)
         assert holder_of(dead) == faster.holder
         assert [p.name for p in dead.parent.iterdir()] == [dead.name]
+
+
+def test_a_claim_that_a_killed_worker_left_holds_nobody_up_for_ever(dead):
+    claim = dead.with_name(f"{dead.name}-{dead.stat().st_ino:x}")
+    claim.touch()
+    with Leases() as leases:
+        assert not leases.try_take(dead)
+        os.utime(claim, (time.time() - lease.DEAD_AFTER_SECONDS - 5,) * 2)
+        assert not leases.try_take(dead)
+        assert leases.try_take(dead)
+        assert leases.holds(dead)
 
 
 def test_of_many_that_take_over_a_dead_lease_one_succeeds(dead):

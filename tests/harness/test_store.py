@@ -6,6 +6,7 @@ import time
 import pytest
 
 from camzoo.core.progress import Quiet
+from camzoo.harness import lease
 from camzoo.harness.stage import Request, Stage, Work
 from camzoo.harness.store import Store
 
@@ -138,8 +139,8 @@ def test_a_worker_that_wakes_up_late_changes_nothing_of_the_result(tmp_path):
         with (folder / "checkpoint").open("w") as still_open:
             still_open.write("epoch 1")
             still_open.flush()
-            (lease,) = tmp_path.glob("stage/.work-*.lease")
-            os.utime(lease, (time.time() - 1000,) * 2)
+            (held,) = tmp_path.glob("stage/.work-*.lease")
+            os.utime(held, (time.time() - 1000,) * 2)
             assert Store(tmp_path).get(ask({}, RESUMABLE), faster).made.resumed
             still_open.write(", and 2")
         folder.mkdir(exist_ok=True)
@@ -274,7 +275,8 @@ def _slow(root, log, notes):
     notes.put([os.getpid(), *told.notes])
 
 
-def test_two_processes_make_it_once_and_one_says_for_whom_it_waits(tmp_path):
+def test_two_processes_make_it_once_and_one_says_for_whom_it_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "_LOOK_SECONDS", 0.05)
     log = tmp_path / "log"
     context = multiprocessing.get_context("fork")
     notes = context.Queue()
