@@ -90,6 +90,9 @@ class DataConfig(_Frozen):
             and of a test set that its owners name; None leaves it to the data set.
         split_seed: Seed of the permutation of patients.
         limit: Most cases to take, so chosen that every subset keeps patients; None takes all.
+        test: Another data set that is tested on, as "nnunet" or "phantom:seed=1", while all of the
+            first one trains and validates; None tests on patients of the first.
+        test_root: Folder with the files of that other one.
     """
 
     section = "data"
@@ -111,6 +114,21 @@ class DataConfig(_Frozen):
     k_folds: Annotated[int, Whole(3, 1000)] | None = None
     split_seed: Seed = 0
     limit: Annotated[int, Whole(1, 1_000_000)] | None = None
+    test: Annotated[str, Text("the name of a data set")] | None = None
+    test_root: Folder | None = None
+
+    @model_validator(mode="after")
+    def _one_test_set(self) -> Self:
+        if self.test_root is not None and self.test is None:
+            raise refusal(
+                "needs data.test, the data set that lies there", "test_root", self.test_root
+            )
+        if self.test is not None and self.k_folds is not None:
+            raise refusal(
+                "divides cases into folds that test; leave it out, since another data set tests",
+                "k_folds", self.k_folds,
+            )  # fmt: skip
+        return self
 
 
 class BackboneConfig(_Frozen):
@@ -391,7 +409,7 @@ class BenchConfig(_Frozen):
 
     def without_places(self) -> dict[str, Any]:
         """All settings as JSON, but of files and folders only their names: fit to be published."""
-        tree = self.model_dump(mode="json", exclude={"data": {"root"}})
+        tree = self.model_dump(mode="json", exclude={"data": {"root", "test_root"}})
         if isinstance(self.backbone.weights, Path):
             tree["backbone"]["weights"] = self.backbone.weights.name
         tree["plugins"] = [place.replace("\\", "/").rpartition("/")[2] for place in self.plugins]

@@ -65,6 +65,8 @@ OUT_OF_RANGE = {
     "preset": ("a name", ["../../x", "/abs", "a\0b", "", "a/b", "a\\b", "..", "a" * 65, "é", 5]),
     "data.name": ("a name", ["../phantom", "/etc", ".", "a b", None]),
     "data.root": ("the path of a folder", ["a\0b", 3]),
+    "data.test": ("the name of a data set", ["", "two\nlines"]),
+    "data.test_root": ("the path of a folder", ["a\0b", 3]),
     "data.options.x": ("true, a finite number or text", [NAN, [1], {}, None, "a\nb", "x" * 301]),
     "data.size": ("a whole number from 8 to 4096", [1, 0, -5, 1e9, 64.5, "big", True, None, INF]),
     "data.percentiles": (
@@ -265,8 +267,11 @@ def test_a_file_that_is_not_text_is_named(tmp_path):
 def test_a_published_configuration_names_no_place(tmp_path):
     weights = tmp_path / "weights.safetensors"
     config = preset("quick", "acdc").changed(
-        {"data.root": tmp_path, "backbone.weights": weights, "device": "cpu"}
-    )
+        {
+            "data.root": tmp_path, "data.test": "acdc", "data.test_root": tmp_path / "other",
+            "backbone.weights": weights, "device": "cpu",
+        }
+    )  # fmt: skip
     tree = config.without_places()
     assert str(tmp_path) not in json.dumps(tree)
     assert tree["backbone"]["weights"] == "weights.safetensors"

@@ -37,6 +37,8 @@ GO_ON: Final = "what is finished is kept, and the same command goes on from ther
 def bench(
     dataset: arguments.DataSet = None,
     root: arguments.Root = None,
+    test_dataset: arguments.TestDataSet = None,
+    test_root: arguments.TestRoot = None,
     preset: arguments.Preset = None,
     again: arguments.Again = None,
     methods: arguments.Methods = None,
@@ -68,7 +70,8 @@ def bench(
         "methods": methods, "baselines": baselines, "device": device, "data.root": root,
         "data.split": split, "data.limit": limit, "backbone.name": backbone,
         "backbone.weights": weights, "seeds": _numbers("seeds", seeds),
-        "data.folds": _numbers("folds", folds),
+        "data.folds": _numbers("folds", folds), "data.test": test_dataset,
+        "data.test_root": test_root,
     }  # fmt: skip
     changes = {key: value for key, value in given.items() if value is not None}
     of_data = parse_pairs("--option", option)

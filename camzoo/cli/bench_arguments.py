@@ -16,6 +16,16 @@ DataSet = Annotated[
     ),
 ]
 Root = Annotated[Path | None, typer.Option(help="Folder with the data set.")]
+TestDataSet = Annotated[
+    str | None,
+    typer.Option(
+        "--test-dataset",
+        help="Another data set to test on, as of another hospital; all of --dataset trains and "
+        "validates.",
+        autocompletion=cli_complete.data_set,
+    ),
+]
+TestRoot = Annotated[Path | None, typer.Option("--test-root", help="Folder with that one.")]
 Preset = Annotated[
     str | None,
     typer.Option(help="smoke, quick or paper. Without: quick.", autocompletion=cli_complete.preset),

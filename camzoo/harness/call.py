@@ -28,6 +28,7 @@ def bench(
     methods: Names | None = None, baselines: Names | None = None, backbone: str | None = None,
     weights: Path | str | None = None, split: str | None = None, seeds: Sequence[int] | None = None,
     folds: Sequence[int] | None = None, limit: int | None = None, device: str | None = None,
+    test_dataset: str | None = None, test_root: Path | str | None = None,
     options: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None,
     executor: str | Executor | None = None, workers: int | None = None, progress: bool = False,
 ) -> BenchResult:  # fmt: skip
@@ -45,6 +46,8 @@ def bench(
         dataset: Registry name of the data set.
         preset: smoke, quick or paper; quick when left out.
         root: Folder with the data set.
+        test_dataset: Another data set to test on; all of the first trains and validates.
+        test_root: Folder with that one.
         methods: CAM methods, sets of them or patterns, as after ``--methods``; or a list.
         baselines: Likewise, as after ``--baselines``.
         backbone: Any timm model.
@@ -73,7 +76,8 @@ def bench(
     given = {
         "data.root": root, "methods": methods, "baselines": baselines, "backbone.name": backbone,
         "backbone.weights": weights, "data.split": split, "seeds": seeds, "data.folds": folds,
-        "data.limit": limit, "device": device,
+        "data.limit": limit, "device": device, "data.test": test_dataset,
+        "data.test_root": test_root,
     }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     changes |= {f"data.options.{name}": value for name, value in (options or {}).items()}

@@ -98,10 +98,13 @@ def content_of(weights: WeightsFacts) -> str:
 def _settings(config: BenchConfig) -> dict[str, Any]:
     """The settings that numbers depend on.
 
-    Without baselines there is no segmentation, and its settings say nothing.
+    Without baselines there is no segmentation, and its settings say nothing; nor does a data set
+    that tests where there is none.
     """
     tree = config.without_places()
     del tree["device"], tree["threads"]
+    if config.data.test is None:
+        del tree["data"]["test"]
     if not config.baselines:
         del tree["baselines"], tree["segmentation"]
     return tree

@@ -14,8 +14,9 @@ from camzoo.config import BenchConfig
 from camzoo.core.environment import choose_device
 from camzoo.core.errors import ConfigError
 from camzoo.core.progress import Reporter
-from camzoo.core.spec import require_once
+from camzoo.core.spec import require_once, split_settings
 from camzoo.data.datasets import Dataset
+from camzoo.data.external import ExternalTest
 from camzoo.data.limit import limited
 from camzoo.data.opening import open_dataset
 from camzoo.data.splits import Split, make_split
@@ -80,9 +81,16 @@ def open_run(context: Context) -> OpenRun:
 
 
 def open_limited(config: BenchConfig) -> Dataset:
-    """Open the data set of a run, with as many of its cases as the run takes."""
+    """Open the data set of a run, or both where another one tests, with as many cases as it takes.
+
+    Raises:
+        CamzooError: One cannot be opened, or two do not fit each other.
+    """
     data = config.data
     dataset = open_dataset(data.name, data.root, data.options)
+    if data.test is not None:
+        name, options = split_settings(data.test)
+        dataset = ExternalTest(dataset, open_dataset(name, data.test_root, options))
     return dataset if data.limit is None else limited(dataset, data.limit, seed=data.split_seed)
 
 

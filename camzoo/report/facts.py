@@ -158,8 +158,11 @@ def _made_at(costs: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 def _command(record: Record, folder: str) -> str:
     """How to run it again, from the folder of the page."""
-    weights = record.manifest["config"]["backbone"]["weights"]
-    root = "" if record.manifest["config"]["data"]["name"] == "phantom" else " --root FOLDER"
+    config = record.manifest["config"]
+    weights, data = config["backbone"]["weights"], config["data"]
+    root = "" if data["name"] == "phantom" else " --root FOLDER"
+    test = data.get("test") or "phantom"
+    root += "" if test.startswith("phantom") else " --test-root FOLDER"
     file = "" if weights in _NO_FILE else f" --weights {shlex.quote(weights)}"
     return f"camzoo bench --config {shlex.quote(folder + MANIFEST)}{root}{file}"
 

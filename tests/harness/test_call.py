@@ -36,11 +36,13 @@ def test_words_change_the_preset_as_on_the_command_line(asked):
     camzoo.bench(
         dataset="phantom", preset="smoke", root=Path("there"), methods=["cam", "c-cam[cc,ac]"],
         baselines="p-cam", seeds=[1, 2], split="paper-like", backbone="resnet18", weights="none",
-        limit=9, options={"variant": "abdomen"}, settings={"maps.size": 32},
+        test_dataset="nnunet", test_root=Path("other"), limit=9, options={"variant": "abdomen"},
+        settings={"maps.size": 32},
     )  # fmt: skip
     assert asked == [preset("smoke", "phantom", "abdomen").changed(
         {
-            "data.root": "there", "methods": ["cam", "c-cam[cc,ac]"], "baselines": ["p-cam"],
+            "data.root": "there", "data.test": "nnunet", "data.test_root": "other",
+            "methods": ["cam", "c-cam[cc,ac]"], "baselines": ["p-cam"],
             "seeds": [1, 2], "data.split": "paper-like", "backbone.name": "resnet18",
             "backbone.weights": "none", "data.limit": 9, "data.options.variant": "abdomen",
             "maps.size": 32,

@@ -63,6 +63,7 @@ class FeatureView:
     _pass: NetworkPass
     _index: int
     _seals: Seals = field(default_factory=Seals)
+    _elsewhere: dict[tuple[str, ...], tuple[FeatureView, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("images", "features", "logits", "class_weights"):
@@ -80,7 +81,8 @@ class FeatureView:
             thorough: Read the numbers, too, which waits for the device. Else only what torch
                 itself notes is seen: not what is written through NumPy or ``.data``.
         """
-        found = [name for view in self.layers for name in view._seals.broken(thorough=thorough)]
+        views = [*self.layers, *(view for views in self._elsewhere.values() for view in views)]
+        found = [name for view in views for name in view._seals.broken(thorough=thorough)]
         return " and ".join(f"view.{name}" for name in dict.fromkeys(found))
 
     def head(self, features: Tensor, rows: Tensor | None = None) -> Tensor:
@@ -143,14 +145,18 @@ class FeatureView:
     def at(self, layers: tuple[str, ...]) -> tuple[FeatureView, ...]:
         """View the same images at other layers, by name, in one more pass of the network.
 
-        Gradients at all of them are made together.
+        It is made when it is first asked for, and shared by all methods that ask. Gradients at all
+        of the layers are made together.
 
         Raises:
             ConfigError: A layer does not exist or gives no feature map.
         """
-        viewer = self.viewer.at(layers)
-        with self._pass.autocast():
-            return viewer(self.images, rows=self.rows, mirrored=self.mirrored).layers
+        if layers not in self._elsewhere:
+            viewer = self.viewer.at(layers)
+            with self._pass.autocast():
+                seen = viewer(self.images, rows=self.rows, mirrored=self.mirrored)
+            self._elsewhere[layers] = seen.layers
+        return self._elsewhere[layers]
 
     @property
     def _linear(self) -> Tensor | None:

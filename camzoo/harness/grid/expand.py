@@ -90,6 +90,7 @@ def _product(grid: Grid, data: DataTable, backbone: BackboneTable | None) -> _Pr
     changes |= {f"data.options.{key}": value for key, value in data.options.items()}
     named = {
         "data.root": data.root, "data.folds": data.folds, "seeds": grid.seeds,
+        "data.test": data.test, "data.test_root": data.test_root,
         "methods": grid.methods, "baselines": grid.baselines, "plugins": grid.plugins,
     }  # fmt: skip
     changes |= {key: value for key, value in named.items() if value is not None}

@@ -63,6 +63,8 @@ _OWN_KEYS: Final = {
     "data.root": "root in [[data]]",
     "data.folds": "folds in [[data]]",
     "data.options": "options in [[data]]",
+    "data.test": "test in [[data]]",
+    "data.test_root": "test_root in [[data]]",
     "backbone.name": "name in [[backbone]]",
     "backbone.weights": "weights in [[backbone]]",
 }
@@ -93,6 +95,8 @@ class DataTable(_WithSettings):
         root: Folder with its files.
         folds: Folds to run; None leaves them to the preset.
         options: Constructor options.
+        test: Another data set that its runs are tested on; None tests on its own patients.
+        test_root: Folder with the files of that one.
         settings: Settings of its runs; these count over those of the grid.
     """
 
@@ -101,6 +105,8 @@ class DataTable(_WithSettings):
     root: Folder | None = None
     folds: Folds | None = None
     options: dict[OptionName, Option] = {}
+    test: Annotated[str, Text("the name of a data set")] | None = None
+    test_root: Folder | None = None
 
     @property
     def called(self) -> str:
@@ -268,8 +274,11 @@ def _placed(grid: Grid) -> Grid:
             )
         return folder / text
 
+    roots = ("root", "test_root")
     data = [
-        table.model_copy(update={"root": placed("root", str(table.root))}) if table.root else table
+        table.model_copy(
+            update={key: placed(key, str(at)) for key in roots if (at := getattr(table, key))}
+        )
         for table in grid.data
     ]
     backbones = [

@@ -65,6 +65,18 @@ def test_maps_do_not_depend_on_the_target_layer(model):
     assert here.shape == (2, 3, 64, 96)
 
 
+def test_methods_share_one_pass_of_the_stages_and_none_can_change_it_unseen(model):
+    view, passes = Viewer(model)(pictures(2)), []
+    hook = model.conv1.register_forward_hook(lambda *_: passes.append(1))
+    UmCam()(view)
+    once = len(passes)  # and what it takes to find out what the layers are
+    RefineCam()(view)
+    hook.remove()
+    assert len(passes) == once
+    view.at(stage_layers(model, 4))[0].features.add_(1)
+    assert view.changes() == "view.features"
+
+
 def test_stages_are_those_that_a_cut_trunk_has_left(model):
     assert stage_layers(model, 3) == LAYERS
     trunk = timm.create_model("test_resnet", **SMALL_RESNET)

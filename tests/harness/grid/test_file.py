@@ -19,6 +19,8 @@ root = "scans/ACDC"
 [[data]]
 name = "chaos"
 root = "/scans/CHAOS"
+test = "nnunet"
+test_root = "scans/Livers"
 [[backbone]]
 name = "resnet18"
 weights = "w.safetensors"
@@ -31,6 +33,7 @@ weights = "imagenet"
     assert [str(table.root) for table in grid.data] == [
         str(tmp_path / "scans" / "ACDC"), "/scans/CHAOS"
     ]  # fmt: skip
+    assert grid.data[1].test_root == tmp_path / "scans" / "Livers"
     assert [table.weights for table in grid.backbone] == [
         str(tmp_path / "w.safetensors"), "imagenet"
     ]  # fmt: skip
