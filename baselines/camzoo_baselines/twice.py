@@ -36,7 +36,8 @@ class PCamTwice(PseudoMaskBaseline):
     """
 
     title = "P-CAM twice (control)"
-    paper = "control"
+    paper = "no paper"
+    control = True
     cost = "a second training of the classifier, and the U-Net"
 
     def __init__(self, rate: float = 0.1) -> None:

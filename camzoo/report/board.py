@@ -32,7 +32,7 @@ from camzoo.report.table_cells import (
     title,
     winner,
 )
-from camzoo.steps.chain import parse_chain
+from camzoo.steps import chain
 
 #: In the place of a p, of a line without the cases that the others are compared on.
 ELSEWHERE: Final = "other cases"
@@ -148,9 +148,9 @@ def is_control(name: str) -> bool:
     """Whether a line is of a method that a CAM or a baseline has to beat."""
     label = name.partition(EQUALS)[0].partition(" ")[0]
     try:
-        return parse_chain(label).is_control
+        return chain.is_control(label)
     except ConfigError:  # a baseline, or a method that is not installed here
-        return label in baselines and baselines.describe(label).facts.get("paper") == "control"
+        return label in baselines and bool(baselines.describe(label).facts.get("control"))
 
 
 def _cells(line: dict[str, Any], numbers: Summaries) -> dict[str, Any]:

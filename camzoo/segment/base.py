@@ -38,6 +38,7 @@ class Baseline(ABC):
         cost: What training runs besides the shared classifier, in words.
         tuned: What was compared by means of masks before a setting became the default, and whose
             masks; empty where nothing was.
+        control: True for what no paper proposes: a baseline has shown something where it beats it.
         reads: Names of the CAM methods whose maps :meth:`fit` asks its context for. The harness
             makes them beforehand.
     """
@@ -48,6 +49,7 @@ class Baseline(ABC):
     supervision: ClassVar[Supervision] = Supervision.IMAGE
     cost: ClassVar[str] = ""
     tuned: ClassVar[str] = ""
+    control: ClassVar[bool] = False
     reads: tuple[str, ...] = ()
 
     #: Labels that were trained on, uint8 [N, s, s] with rows as in ``context.train``, set by

@@ -14,7 +14,8 @@ class RandomSeeds(MapBaseline):
     """Noise in the slices that show an organ: whatever the U-Net reaches comes from the tags."""
 
     title = "random seeds (control)"
-    paper = "control"
+    paper = "no paper"
+    control = True
     method = "random"
 
 
@@ -23,5 +24,6 @@ class CentreSeeds(MapBaseline):
     """A fixed Gaussian in the middle of the slices that show an organ."""
 
     title = "centre (control)"
-    paper = "control"
+    paper = "no paper"
+    control = True
     method = "centre"

@@ -13,7 +13,7 @@ baselines: Registry[type[Baseline]] = Registry(
     "baseline",
     group="camzoo.baselines",
     base="camzoo.segment.base:Baseline",
-    facts=("title", "supervision", "cost", "paper", "tuned"),
+    facts=("title", "supervision", "cost", "paper", "tuned", "control"),
     typed=True,
     sources=[built_in("camzoo.segment", "register_baseline")],
 )

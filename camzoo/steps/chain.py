@@ -102,12 +102,6 @@ class Chain:
             return str(error)
         return ""
 
-    @property
-    def is_control(self) -> bool:
-        """Whether its maps do not depend on the classifier's opinion of the image."""
-        parts = [cams.describe(self.head.name), *(steps.describe(s.name) for s in self.steps)]
-        return any(bool(part.facts.get("control")) for part in parts)
-
     @cached_property
     def built(self) -> tuple[MapStep, ...]:
         """The steps, constructed with their settings."""
@@ -160,6 +154,24 @@ def parse_chain(text: str) -> Chain:
     parts = [split_settings(part) for part in split_names(inside or "")]
     chosen = _steps(text, parts, shared)
     return Chain(_label(name, head.name, chosen), head, chosen)
+
+
+def is_control(text: str) -> bool:
+    """Whether the maps of a chain do not depend on the classifier's opinion of the image.
+
+    Nothing is imported for it, since pages of records ask for every line.
+
+    Raises:
+        ConfigError: It is not written like a chain.
+        UnknownNameError: There is no such method or step.
+    """
+    start, inside, _ = _parts(text)
+    name = split_settings(start)[0]
+    if inside is None and name in NAMED:
+        return is_control(NAMED[name])
+    behind = [split_settings(part)[0] for part in split_names(inside or "")]
+    parts = [cams.describe(_HEADS.get(name, name)), *map(steps.describe, behind)]
+    return any(bool(part.facts.get("control")) for part in parts)
 
 
 def _parts(text: str) -> tuple[str, str | None, str]:
