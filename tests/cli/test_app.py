@@ -20,7 +20,9 @@ from tests.conftest import ROOT
 
 TINY = [
     "--preset", "smoke", "--option", "patients=6", "--option", "size=64", "--set", "data.size=64",
-    "--set", "training.epochs=1", "--set", "training.crop=64", "--set", "training.resize=[64,80]",
+    "--set", "training.epochs=1",
+    "--set", "backbone.name=test_resnet", "--set", "training.crop=64",
+    "--set", "training.resize=[64,80]",
     "--set", "maps.side=64", "--set", "maps.size=32", "--device", "cpu",
 ]  # fmt: skip
 

@@ -57,7 +57,8 @@ def test_what_stands_in_its_papers_is_of_both(pair):
 
 TINY = preset("smoke", "phantom").changed({
     "data.options": {"variant": "prostate", "patients": 4, "size": 64}, "data.size": 64,
-    "methods": ["centre"], "training.epochs": 1, "training.crop": 64, "training.resize": [64, 80],
+    "methods": ["centre"], "training.epochs": 1,
+    "backbone.name": "test_resnet", "training.crop": 64, "training.resize": [64, 80],
     "maps.side": 64, "maps.scales": [1.0], "maps.size": 32, "device": "cpu",
 })  # fmt: skip
 

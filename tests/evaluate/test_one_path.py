@@ -35,6 +35,7 @@ def benched(request, tmp_path_factory):
             "data.size": 64,
             "methods": METHODS,
             "training.epochs": 1,
+            "backbone.name": "test_resnet",
             "training.crop": 64,
             "training.resize": [64, 80],
             "maps.side": 64,

@@ -13,7 +13,8 @@ from camzoo.steps.selection import select_methods
 TINY = preset("smoke", "phantom").changed(
     {
         "data.options": {"patients": 6, "size": 64}, "data.size": 64, "device": "cpu",
-        "training.epochs": 1, "training.crop": 64, "training.resize": [64, 80],
+        "training.epochs": 1,
+        "backbone.name": "test_resnet", "training.crop": 64, "training.resize": [64, 80],
         "maps.side": 64, "maps.scales": [1.0], "maps.size": 32,
     }
 )  # fmt: skip

@@ -12,7 +12,8 @@ from camzoo.harness import call
 from camzoo.presets import preset
 
 TINY = {
-    "data.size": 64, "training.epochs": 1, "training.crop": 64, "training.resize": [64, 80],
+    "data.size": 64, "training.epochs": 1,
+    "backbone.name": "test_resnet", "training.crop": 64, "training.resize": [64, 80],
     "maps.side": 64, "maps.scales": [1.0], "maps.size": 32, "segmentation.side": 32,
     "segmentation.epochs": 1,
 }  # fmt: skip

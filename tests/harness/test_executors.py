@@ -206,7 +206,16 @@ def in_training(out):
 @pytest.mark.slow
 def test_ctrl_c_stops_all_workers(tmp_path):
     words = ["bench", "--dataset", "phantom:size=64", "--preset", "smoke", "--limit", "5"]
-    words += ["--set", "training.crop=64", "--set", "maps.side=64", "--set", "data.size=64"]
+    words += [
+        "--set",
+        "backbone.name=test_resnet",
+        "--set",
+        "training.crop=64",
+        "--set",
+        "maps.side=64",
+        "--set",
+        "data.size=64",
+    ]
     words += ["--set", "training.epochs=10000", "--seeds", "0,1", "--workers", "2"]
     words += ["--out", str(tmp_path)]
     code = "import sys; from camzoo.cli.app import main; main()"

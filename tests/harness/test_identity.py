@@ -258,8 +258,9 @@ class Told(Quiet):
 TINY = preset("smoke", "phantom").changed(
     {
         "data.name": "nnunet", "data.options": {}, "data.size": 32, "training.epochs": 1,
-        "training.crop": 32, "training.resize": [32, 40], "maps.side": 32, "maps.scales": [1.0],
-        "maps.size": 16, "methods": ["otsu"], "device": "cpu",
+        "backbone.name": "test_resnet", "training.crop": 32, "training.resize": [32, 40],
+        "maps.side": 32, "maps.scales": [1.0], "maps.size": 16, "methods": ["otsu"],
+        "device": "cpu",
     }
 )  # fmt: skip
 

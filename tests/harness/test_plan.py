@@ -10,6 +10,7 @@ TINY = preset("smoke", "phantom").changed(
         "data.options": {"variant": "prostate", "patients": 6, "size": 64},
         "data.size": 64,
         "training.epochs": 1,
+        "backbone.name": "test_resnet",
         "training.crop": 64,
         "training.resize": [64, 80],
         "training.precision": "fp32",

@@ -60,7 +60,8 @@ def settings(folder, frames):
     return preset("smoke", "nnunet").changed(
         {
             "data.root": write_set(folder / "set", frames),
-            "data.size": 40, "training.epochs": 1, "training.crop": 64,
+            "data.size": 40, "training.epochs": 1,
+            "backbone.name": "test_resnet", "training.crop": 64,
             "training.resize": [64, 64], "training.precision": "fp32", "maps.side": 64,
             "maps.scales": [1.0], "maps.size": 32, "segmentation.side": 32,
             "segmentation.widths": [4, 4, 8, 8, 8], "segmentation.epochs": 3,

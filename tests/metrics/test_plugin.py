@@ -275,7 +275,8 @@ def test_bench_measures_anew_for_it_and_shows_it(tmp_path, similarity):
             dataset="phantom", preset="smoke", methods=["centre"], device="cpu", out=tmp_path,
             options={"patients": 6, "size": 64},
             settings={
-                "data.size": 64, "training.epochs": 1, "training.crop": 64, "maps.side": 64,
+                "data.size": 64, "training.epochs": 1,
+                "backbone.name": "test_resnet", "training.crop": 64, "maps.side": 64,
                 "training.resize": [64, 80], "maps.scales": [1.0], "maps.size": 32,
             },
         )  # fmt: skip

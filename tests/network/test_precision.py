@@ -23,7 +23,8 @@ CPU = torch.device("cpu")
 TINY = preset("smoke", "phantom").changed(
     {
         "data.options": {"variant": "prostate", "patients": 6, "size": 64}, "data.size": 64,
-        "training.epochs": 1, "training.crop": 64, "training.resize": [64, 80],
+        "training.epochs": 1,
+        "backbone.name": "test_resnet", "training.crop": 64, "training.resize": [64, 80],
         "maps.side": 64, "maps.scales": [1.0], "maps.size": 32, "device": "cpu",
     }
 )  # fmt: skip

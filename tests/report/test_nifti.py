@@ -62,8 +62,9 @@ def hearts(tmp_path_factory):
     config = preset("smoke", "nnunet").changed(
         {
             "data.root": write_set(folder / "set"), "data.size": 48, "training.epochs": 1,
-            "training.crop": 64, "training.resize": [64, 64], "maps.side": 64,
-            "maps.scales": [1.0], "maps.size": 32, "methods": ["cam", "centre"], "device": "cpu",
+            "backbone.name": "test_resnet", "training.crop": 64, "training.resize": [64, 64],
+            "maps.side": 64, "maps.scales": [1.0], "maps.size": 32, "methods": ["cam", "centre"],
+            "device": "cpu",
         }
     )  # fmt: skip
     result = bench(config, folder / "runs", Quiet())

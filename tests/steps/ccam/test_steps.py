@@ -18,7 +18,8 @@ from tests.toy import toy_slices
 SIZE = 32
 CONFIG = preset("smoke", "phantom").changed(
     {
-        "training.epochs": 1, "training.crop": 64, "training.resize": [64, 72],
+        "training.epochs": 1,
+        "backbone.name": "test_resnet", "training.crop": 64, "training.resize": [64, 72],
         "training.precision": "fp32", "maps.side": 64, "maps.scales": [1.0], "maps.size": SIZE,
     }
 )  # fmt: skip
