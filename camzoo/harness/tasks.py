@@ -201,7 +201,7 @@ def _perform(task: Task, context: Context) -> Mapping[str, str]:
         return {}
     cell = open_cell(context, prepared, run.splits[task.place.fold], task.place.seed)
     if task.part == MAPS:
-        return score_cell(cell).mapped.failures
+        return score_cell(cell, context.chains).mapped.failures
     mine = {t: spec for t, spec in context.baselines.items() if baseline_part(t) == task.part}
     if not mine:
         raise ValueError(f"{task.name}: there is no such part")
