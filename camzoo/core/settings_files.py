@@ -68,7 +68,7 @@ def read_settings(path: Path) -> SettingsFile:
 
 
 def _read_yaml(text: str) -> Any:
-    """Read YAML without what makes a few lines take all memory, or hours: aliases, deep nesting.
+    """Read YAML without what makes a few lines take all memory, or minutes: aliases, deep nesting.
 
     Raises:
         ValueError: There is such a thing in it.

@@ -1,8 +1,7 @@
 """Nothing that is read ends in anything else than a value or one clear line.
 
 The environment variable CAMZOO_FUZZ says for how many seconds of the processor each reader is given
-spoilt files;
-one, unless it is set. Files are numbered, and the same number gives the same file.
+spoilt files; one, unless it is set. Files are numbered: the same number gives the same file.
 """
 
 import faulthandler
