@@ -26,9 +26,9 @@ from camzoo.core.ranges import (
     is_option,
     is_path,
     refusal,
-    shortly,
 )
 from camzoo.core.suggest import unknown
+from camzoo.core.text import shortly
 
 #: In pixels. What is larger than the largest would not fit into memory.
 Side = Annotated[int, Whole(8, 4096, "in pixels")]

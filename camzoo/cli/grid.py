@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -97,18 +98,20 @@ def leaderboard(
     as_json: AsJson = False,
     quiet: BeQuiet = False,
 ) -> None:
-    """Write one leaderboard of all runs whose cells are done; nothing else is computed."""
+    """Write one leaderboard of all runs that are done, and, while others are not, one so far."""
     from camzoo.harness.grid.run import rows_of
     from camzoo.harness.grid.state import GridState, state_of
 
     output = Output(as_json, quiet)
     runs = _runs(file, output)
+    folder = leaderboards or out / "leaderboards"
     with output.reporting() as reporter:
         states = state_of(runs, out).runs
         outcomes = ((each.run, rows_of(each, out, reporter)) for each in states if each.whole)
-        found = _publish(outcomes, leaderboards or out / "leaderboards", reporter)
-    unfinished = GridState(tuple(each for each in states if not each.whole))
-    for line in _lines(unfinished) if unfinished.runs else ():
+        found = _publish(outcomes, folder, reporter)
+        found.missing = GridState(tuple(each for each in states if not each.whole))
+        _publish_so_far(found, out, folder.with_name(f"{folder.name}-so-far"), reporter)
+    for line in _lines(found.missing) if found.missing.runs else ():
         output.say(line)
     _tell(found, output)
 
@@ -200,11 +203,27 @@ class _Published:
         folders: Folders of runs, by label.
         failed: Why a run has no rows, by label.
         pages: Leaderboards of all runs.
+        missing: Runs of which cells are not done; None where all were to be made.
+        so_far: Leaderboards of all cells that are done, while others are not.
     """
 
     folders: dict[str, Path] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     pages: list[Path] = field(default_factory=list)
+    missing: GridState | None = None
+    so_far: list[Path] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        """It as JSON."""
+        told: dict[str, Any] = {
+            "runs": {label: str(run) for label, run in self.folders.items()},
+            "failed": self.failed,
+            "pages": [str(page) for page in self.pages],
+        }
+        if self.missing is not None:
+            told["so_far"] = [str(page) for page in self.so_far]
+            told["missing"] = self.missing.record()
+        return told
 
 
 def _publish(outcomes: Iterable[Outcome], folder: Path, reporter: Reporter) -> _Published:
@@ -224,21 +243,41 @@ def _publish(outcomes: Iterable[Outcome], folder: Path, reporter: Reporter) -> _
     return found
 
 
+def _publish_so_far(found: _Published, out: Path, folder: Path, reporter: Reporter) -> None:
+    """Write a leaderboard of all cells that are done, in the place of an earlier one.
+
+    The next one has more cells of the same runs: no record of one may stand beside another.
+    """
+    from camzoo.harness.grid.run import rows_so_far
+    from camzoo.report.leaderboards import RECORDS, update_leaderboards
+
+    if (folder / RECORDS).is_dir():
+        shutil.rmtree(folder)
+    there = set(out.iterdir()) if out.is_dir() else set()
+    parts: list[Path] = []
+    for run in found.missing.runs if found.missing else ():
+        for each, outcome in rows_so_far(run, out, reporter):
+            if isinstance(outcome, CamzooError):
+                found.failed[each.label] = str(outcome)
+            else:
+                parts.append(outcome if isinstance(outcome, Path) else outcome.folder)
+    if parts:
+        found.so_far = update_leaderboards([*found.folders.values(), *parts], folder)
+    for part in set(parts) - there:
+        shutil.rmtree(part)
+
+
 def _tell(found: _Published, output: Output) -> None:
     """Say where everything is; exit 1 where a run has no rows."""
-    output.document(
-        {
-            "runs": {label: str(run) for label, run in found.folders.items()},
-            "failed": found.failed,
-            "pages": [str(page) for page in found.pages],
-        }
-    )
+    output.document(found.record())
     for label, run in found.folders.items():
         output.say(f"{label}: {run}")
     for label, why in found.failed.items():
         output.tell(f"{label} has no rows: {why}", style="red")
     for page in found.pages:
         output.tell(str(page))
+    for page in found.so_far:
+        output.tell(f"{page} (so far)")
     if found.failed:
         raise typer.Exit(1)
 

@@ -7,9 +7,14 @@ or case, and what to do. Anything else that is raised is a bug of camzoo and kee
 
 from __future__ import annotations
 
+from camzoo.core.text import visible
+
 
 class CamzooError(Exception):
     """Base of all faults that the user can mend."""
+
+    def __str__(self) -> str:
+        return visible(super().__str__())  # names and values in it come from files of others
 
 
 class ConfigError(CamzooError):

@@ -7,7 +7,6 @@ value, the message is the one of the field: "takes a whole number from 1 to 1000
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +20,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from camzoo.core.errors import ConfigError
+from camzoo.core.text import shortly
 
 #: Key of a JSON schema under which a setting says what it takes.
 TAKES: Final = "takes"
@@ -210,17 +210,8 @@ def in_one_line(error: ValidationError, section: str) -> str:
 def _fault(fault: ErrorDetails, section: str) -> str:
     own = fault.get("ctx", {}) if fault["type"] == _OWN else {}
     setting = own.get("setting", "")
-    place = [section, *(str(p) if is_line(str(p)) else repr(p) for p in fault["loc"]), setting]
+    place = [section, *(str(p) if is_line(str(p)) else shortly(p) for p in fault["loc"]), setting]
     text = own.get("text") or _WORDS.get(fault["type"]) or fault["msg"]
     text = text.replace("Input should be", "takes").removeprefix("Value error, ")
     given = own["value"] if setting else fault["input"]
     return f"{'.'.join(part for part in place if part)}: {text}, got {shortly(given)}"
-
-
-def shortly(value: object) -> str:
-    """Write a value in so few characters that it fits in a message."""
-    short = reprlib.Repr()
-    short.maxstring = short.maxother = short.maxlong = 80
-    short.maxlist = short.maxtuple = 8
-    short.maxlevel = 3
-    return short.repr(value)

@@ -11,9 +11,12 @@ from typing import Any, Final
 import yaml
 
 from camzoo.core.errors import ConfigError
+from camzoo.core.text import LONGEST, plain
 
 #: Settings that are tables of a user's own keys; they are taken whole.
 _TABLES: Final = frozenset({"backbone.arguments"})
+#: Tables in tables; settings lie in two.
+_DEEPEST: Final = 16
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,10 @@ def read_settings(path: Path) -> SettingsFile:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        tree = tomllib.loads(text) if path.suffix.lower() == ".toml" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        why = " ".join(str(error).split())
-        raise ConfigError(
-            f"{path} cannot be read as settings: {why or 'nested too deep'}"
-        ) from error
+        tree = tomllib.loads(text) if path.suffix.lower() == ".toml" else _read_yaml(text)
+    except Exception as error:  # YAML's reader fails at a value of the wrong kind in any way
+        why = plain(error, LONGEST) or type(error).__name__
+        raise ConfigError(f"{path} cannot be read as settings: {why}") from error
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
         kind = "nothing" if tree is None else f"a {type(tree).__name__}"
         raise ConfigError(
@@ -66,6 +67,25 @@ def read_settings(path: Path) -> SettingsFile:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def _read_yaml(text: str) -> Any:
+    """Read YAML without what makes a few lines take all memory, or minutes: aliases, deep nesting.
+
+    Raises:
+        ValueError: There is such a thing in it.
+    """
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        line = event.start_mark.line + 1
+        alias = isinstance(event, yaml.AliasEvent)
+        if alias:
+            raise ValueError(f"*{event.anchor} in line {line} is an alias; write its value there")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"line {line} is nested more than {_DEEPEST} deep")
+    return yaml.safe_load(text)
+
+
 def _name(path: Path, key: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
@@ -76,8 +96,10 @@ def dotted_settings(tree: Mapping[Any, Any], above: str = "") -> Iterator[tuple[
     """Name what is in nested tables as ``--set`` does: ``training.epochs``.
 
     Raises:
-        ConfigError: A name is no text, as YAML allows.
+        ConfigError: A name is no text, as YAML allows, or tables are nested too deep.
     """
+    if above.count(".") > _DEEPEST:
+        raise ConfigError(f"tables are nested more than {_DEEPEST} deep: {plain(above, 60)}")
     for key, value in tree.items():
         if not isinstance(key, str):
             raise ConfigError(f"names of settings are text, got {key!r}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from camzoo.core.errors import UnknownNameError
+from camzoo.core.text import shortly
 
 #: Names that are nearer than this share of their letters are taken for what was meant.
 _NEAR: Final = 0.6
@@ -41,7 +42,7 @@ def unknown(
         listed = list(names if otherwise is None else otherwise)
         more = f" and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""
         hint = f"known: {', '.join(listed[:_MOST_LISTED]) or 'none'}{more}"
-    return UnknownNameError(f"unknown {kind} {name!r}{f' of {of}' if of else ''}; {hint}")
+    return UnknownNameError(f"unknown {kind} {shortly(name)}{f' of {of}' if of else ''}; {hint}")
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import reprlib
 import unicodedata
 from typing import Final
 
 #: Characters of a message that a table, a page or a terminal shows.
 LONGEST: Final = 300
 #: Unicode categories of what is not seen and acts on what is: control, format (marks that turn the
-#: direction of writing, widths of zero), surrogate, private use.
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
+#: direction of writing, widths of zero), surrogate, private use, ends of lines and paragraphs.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 def plain(text: object, longest: int | None = None) -> str:
@@ -32,6 +33,11 @@ def plain(text: object, longest: int | None = None) -> str:
     return line
 
 
+def visible(text: str) -> str:
+    """Return ``text`` with its lines as they are, and everything in them to be seen."""
+    return "\n".join("".join(map(_seen, line)) for line in text.split("\n"))
+
+
 def reason(error: BaseException) -> str:
     """Return the kind and the message of an exception, as far as one line goes."""
     try:
@@ -40,6 +46,15 @@ def reason(error: BaseException) -> str:
         message = "its message cannot be written"
     kind = plain(type(error).__name__, LONGEST)
     return f"{kind}: {message}" if message else kind
+
+
+def shortly(value: object) -> str:
+    """Write a value in so few characters that it fits in a message."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 80
+    short.maxlist = short.maxtuple = 8
+    short.maxlevel = 3
+    return short.repr(value)
 
 
 def _seen(character: str) -> str:

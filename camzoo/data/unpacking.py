@@ -6,9 +6,10 @@ import shutil
 import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZipFile, ZipInfo
 
 from camzoo.core.errors import DataError
+from camzoo.core.text import reason
 
 #: Scans compress two to three times, masks far better; a whole archive beyond this is no data set.
 _LARGEST_RATIO: Final = 50
@@ -37,8 +38,14 @@ def unpack(archive: Path, target: Path) -> None:
         inner = list(scratch.iterdir())
         single = len(inner) == 1 and inner[0].is_dir()
         (inner[0] if single else scratch).rename(target)
-    except (BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{archive} cannot be unpacked: {error}; download it again") from error
+    except DataError:
+        raise
+    except OSError as error:  # of the disk, or of names that it does not take
+        raise DataError(f"{archive} cannot be unpacked into {scratch}: {reason(error)}") from error
+    except Exception as error:  # a damaged archive makes its readers fail in any way
+        raise DataError(
+            f"{archive} cannot be unpacked: {reason(error)}; download it again"
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -12,6 +12,7 @@ import pandas as pd
 from camzoo.core.choices import SliceChoice
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.core.protocol import Protocol
+from camzoo.core.text import LONGEST, plain, reason
 from camzoo.data.disk import require_file
 from camzoo.data.notes import listed
 from camzoo.evaluate.normalisation import Normalisation
@@ -86,9 +87,9 @@ def read_patients(file: Path | None, cases: Sequence[str]) -> dict[str, str]:
     try:
         table = pd.read_csv(file, dtype=str)
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read as CSV: {error}") from error
+        raise DataError(f"{file} cannot be read as CSV: {reason(error)}") from error
     if not {"case", "patient"} <= set(table):
-        columns = ", ".join(map(str, table.columns))
+        columns = plain(", ".join(map(str, table.columns)), LONGEST)
         raise DataError(f"{file} needs the columns case and patient, it has {columns}")
     table = table.dropna(subset=["case", "patient"])
     twice = table["case"].duplicated()

@@ -31,6 +31,7 @@ class CellRows:
         segmented: What its baselines gave.
         records: Result rows.
         curves: Counts of every method, case, organ and threshold.
+        failures: Why a method or baseline has no rows, by name.
     """
 
     cell: Cell
@@ -38,12 +39,7 @@ class CellRows:
     segmented: Segmented
     records: list[dict[str, Any]]
     curves: pd.DataFrame
-
-    @property
-    def failures(self) -> dict[str, str]:
-        """Why a method or baseline has no rows, by name."""
-        failed = self.segmented.failures.items()
-        return self.mapped.failures | {baseline_part(name): why for name, why in failed}
+    failures: dict[str, str]
 
 
 def rows_of_cell(cell: Cell, identity: Identity, failed: Mapping[str, str]) -> CellRows:
@@ -55,7 +51,7 @@ def rows_of_cell(cell: Cell, identity: Identity, failed: Mapping[str, str]) -> C
         failed: What is known to fail here, as in :attr:`CellRows.failures`: it is not tried again.
     """
     context = cell.context
-    scored = score_cell(cell, failed)
+    scored = score_cell(cell, {t: c for t, c in context.chains.items() if t not in failed})
     mapped = scored.mapped
     constant = _cell_columns(context.config, identity, cell.place)
     columns = {n: _method_columns(context.chains[n], mapped.notes(n)) for n in mapped.artifacts}
@@ -64,16 +60,19 @@ def rows_of_cell(cell: Cell, identity: Identity, failed: Mapping[str, str]) -> C
         for name, artifact in scored.scores.items()
         for record in read_scores(artifact.folder)
     ]
-    named = context.baselines
-    lost = {text: failed[part] for text in named if (part := baseline_part(text)) in failed}
-    segmented = segment_cell(cell, named, lost)
+    segmented = segment_cell(
+        cell, {t: spec for t, spec in context.baselines.items() if baseline_part(t) not in failed}
+    )
     precision = {SEGMENTATION: context.config.segmentation.precision}
     records += [
         constant | {"computed_in": precision.get(record["stage"], constant["computed_in"])} | record
         for record in segmented.records
     ]
     keyed = [frame.assign(**(constant | columns[name])) for name, frame in scored.curves.items()]
-    return CellRows(cell, mapped, segmented, records, pd.concat(keyed) if keyed else pd.DataFrame())
+    curves = pd.concat(keyed) if keyed else pd.DataFrame()
+    lost = {baseline_part(text): why for text, why in segmented.failures.items()}
+    failures = {**failed, **mapped.failures, **lost}
+    return CellRows(cell, mapped, segmented, records, curves, failures)
 
 
 def maps_by_line(context: Context, mapped: Mapped) -> dict[str, Path]:

@@ -76,28 +76,15 @@ class Mapped:
         return found
 
 
-def map_chains(
-    cell: Cell, chains: Mapping[str, Chain], failed: Mapping[str, str] | None = None
-) -> Mapped:
-    """Make the maps of chains, by their texts.
-
-    Args:
-        cell: The cell.
-        chains: Parsed, by their texts.
-        failed: Chains that are known to fail here, with the reason: they are not tried again.
-    """
-    known = failed or {}
-    tried = [chain for text, chain in chains.items() if text not in known]
-    lost = {str(chain.head): fault for chain in tried if (fault := chain.fault)}
-    heads = tuple(dict.fromkeys(c.head for c in tried if str(c.head) not in lost))
+def map_chains(cell: Cell, chains: Mapping[str, Chain]) -> Mapped:
+    """Make the maps of chains, by their texts; one that fails is left out, with the reason."""
+    lost = {str(chain.head): fault for chain in chains.values() if (fault := chain.fault)}
+    heads = tuple(dict.fromkeys(c.head for c in chains.values() if str(c.head) not in lost))
     plain = map_methods(cell, heads)
     unmapped = plain.failures | lost
     made: dict[str, tuple[Artifact, ...]] = {}
     failures: dict[str, str] = {}
     for text, chain in chains.items():
-        if text in known:
-            failures[text] = known[text]
-            continue
         head = str(chain.head)
         if head in unmapped:
             failures[text] = unmapped[head]

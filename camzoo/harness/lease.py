@@ -11,8 +11,7 @@ of its own and publishes it under a name that is taken once, whoever holds what.
 
 ``filelock.SoftFileLease`` has the same shape, but takes a dead lease over by swapping two names in
 one step (``renameat2`` with RENAME_EXCHANGE), which NFS refuses: there a killed worker would be
-waited for without end. Here a dead lease is replaced by whoever creates a file named after it,
-which one of several succeeds in.
+waited for without end. Here a dead lease is replaced by whoever holds a lease on replacing it.
 """
 
 from __future__ import annotations
@@ -29,6 +28,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from pydantic import TypeAdapter
 
 #: How often a holder touches its leases.
 BEAT_SECONDS: Final = 10.0
@@ -77,6 +78,7 @@ class Holder:
         return local and _started(self.pid) != self.started
 
 
+_HOLDER: Final = TypeAdapter(Holder)
 #: In the place of who wrote nothing readable yet, or never came to.
 _UNKNOWN: Final = Holder("an unknown machine", 0, "an unknown time", None, None, "")
 
@@ -121,13 +123,8 @@ class Leases:
     ) -> None:
         self._over.set()
         self._thread.join()
-        for path, descriptor in self._held.items():
-            own = _is_file(path, descriptor)
-            os.close(descriptor)
-            if own:
-                with suppress(OSError):
-                    path.unlink()
-        self._held.clear()
+        for path in list(self._held):
+            self._give_back(path)
 
     def take(self, path: Path, waiting: Callable[[Holder], None] = lambda _holder: None) -> None:
         """Take a lease, after whoever holds it.
@@ -157,10 +154,11 @@ class Leases:
     def _take_over(self, path: Path, seen: _Seen) -> bool:
         """Put an own lease in the place of a dead one; False where another worker was faster.
 
-        Who claims that very file first does so, in one step; who comes later finds another file.
+        One at a time may: who holds a lease on replacing that very file, which is named after it.
+        Who has that later finds another file in its place.
         """
-        claim = path.with_name(f"{path.name}-{seen.file[1]:x}")
-        if not _claim(claim, self._dead_after):
+        right = path.with_name(f"{path.name}-{seen.file[1]:x}")
+        if not self.try_take(right):
             return False
         try:
             now = _look(path)
@@ -170,12 +168,21 @@ class Leases:
             self._create(own, path)
             own.replace(path)
         finally:
-            claim.unlink(missing_ok=True)
+            self._give_back(right)
         return True
 
     def holds(self, path: Path) -> bool:
         """Whether a lease that was taken has not been taken over since."""
-        return path in self._held and _is_file(path, self._held[path])
+        descriptor = self._held.get(path)
+        return descriptor is not None and _is_file(path, descriptor)
+
+    def _give_back(self, path: Path) -> None:
+        """Let others take a lease; one that was taken over is theirs already."""
+        own, descriptor = self.holds(path), self._held.pop(path)
+        os.close(descriptor)
+        if own:
+            with suppress(OSError):
+                path.unlink()
 
     def _create(self, file: Path, path: Path) -> bool:
         """Write who holds the lease ``path`` to a file that is not there yet."""
@@ -215,8 +222,8 @@ def _look(path: Path) -> _Seen | None:
     except FileNotFoundError:
         return None
     try:
-        holder = Holder(**json.loads(text))
-    except (ValueError, TypeError):
+        holder = _HOLDER.validate_json(text)
+    except ValueError:
         holder = _UNKNOWN
     return _Seen(holder, status.st_mtime, (status.st_dev, status.st_ino))
 
@@ -236,21 +243,6 @@ def _now(folder: Path) -> float:
             probe.unlink(missing_ok=True)
     except OSError:
         return time.time()
-
-
-def _claim(path: Path, dead_after: float) -> bool:
-    """Create a file that one of several can create; False where another has.
-
-    One that its worker left behind when it was killed goes when it is old.
-    """
-    try:
-        path.touch(exist_ok=False)
-    except FileExistsError:
-        with suppress(FileNotFoundError):
-            if _now(path.parent) - path.stat().st_mtime > dead_after:
-                path.unlink()
-        return False
-    return True
 
 
 def _is_file(path: Path, descriptor: int) -> bool:

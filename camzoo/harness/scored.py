@@ -14,6 +14,7 @@ from camzoo.harness.cells import Cell
 from camzoo.harness.chains import Mapped, map_chains
 from camzoo.harness.path import score_methods, sweep_thresholds
 from camzoo.harness.store import Artifact
+from camzoo.steps.chain import Chain
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,10 @@ class Scored:
     scores: Mapping[str, Artifact]
 
 
-def score_cell(cell: Cell, failed: Mapping[str, str] | None = None) -> Scored:
-    """Run all methods of a cell; one that fails is left out, with the reason.
-
-    Args:
-        cell: The cell.
-        failed: Methods that are known to fail here, with the reason: they are not tried again.
-    """
+def score_cell(cell: Cell, chains: Mapping[str, Chain]) -> Scored:
+    """Run methods of a cell, by their texts; one that fails is left out, with the reason."""
     rules = cell.context.config.evaluation
-    mapped = map_chains(cell, cell.context.chains, failed)
+    mapped = map_chains(cell, chains)
     curves = {
         name: _read_curves(sweep_thresholds(cell, name, artifact), cell.split)
         for name, artifact in mapped.artifacts.items()

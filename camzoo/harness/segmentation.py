@@ -49,17 +49,9 @@ def baseline_part(text: str) -> str:
     return f"baseline {text}"
 
 
-def segment_cell(
-    cell: Cell, named: Mapping[str, Spec], failed: Mapping[str, str] | None = None
-) -> Segmented:
-    """Run baselines of a cell; one that fails is left out, with the reason.
-
-    Args:
-        cell: The cell.
-        named: Baselines, by their texts.
-        failed: Those that are known to fail here, with the reason: they are not tried again.
-    """
-    context, result = cell.context, Segmented(failures=dict(failed or {}))
+def segment_cell(cell: Cell, named: Mapping[str, Spec]) -> Segmented:
+    """Run baselines of a cell, by their texts; one that fails is left out, with the reason."""
+    context, result = cell.context, Segmented()
     reads = _reads(context, named, result.failures)
     mapped = _maps(cell, reads)
     artifacts: dict[str, Artifact] = {}
@@ -96,8 +88,6 @@ def _reads(
     """Which maps each baseline reads, without those that failed or cannot even be made."""
     reads = {}
     for name, spec in named.items():
-        if name in failures:
-            continue
         try:
             with Kept(0).apart():
                 baseline = build(spec, baselines)

@@ -17,6 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
+from pydantic import TypeAdapter
+
 from camzoo.config import BenchConfig, load_config
 from camzoo.core.environment import choose_device, use_threads
 from camzoo.core.errors import CamzooError
@@ -111,8 +113,12 @@ class Done:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` wrote."""
-        return cls(**json.loads(text))
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        return TypeAdapter(cls).validate_json(text)
 
 
 @dataclass(frozen=True)
@@ -201,7 +207,7 @@ def _perform(task: Task, context: Context) -> Mapping[str, str]:
         return {}
     cell = open_cell(context, prepared, run.splits[task.place.fold], task.place.seed)
     if task.part == MAPS:
-        return score_cell(cell).mapped.failures
+        return score_cell(cell, context.chains).mapped.failures
     mine = {t: spec for t, spec in context.baselines.items() if baseline_part(t) == task.part}
     if not mine:
         raise ValueError(f"{task.name}: there is no such part")

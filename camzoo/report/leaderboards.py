@@ -22,7 +22,8 @@ from camzoo.report.page import HEADER, page
 from camzoo.report.records import Record, files_of, read_record
 from camzoo.report.titles import titles_of
 
-_RECORDS: Final = "records"
+#: Folder with the records that the pages beside it are made from.
+RECORDS: Final = "records"
 #: What hosts of code show of a folder.
 INDEX: Final = "README.md"
 
@@ -50,7 +51,7 @@ def update_leaderboards(runs: Sequence[Path], out: Path) -> list[Path]:
         ConfigError: A folder holds no finished run, two are one run, or there are no records.
         DataError: A run or a record that stays is damaged.
     """
-    settle_folders(out / _RECORDS)
+    settle_folders(out / RECORDS)
     new: dict[str, tuple[Path, Record]] = {}
     for run in runs:
         record = read_record(run)
@@ -62,7 +63,7 @@ def update_leaderboards(runs: Sequence[Path], out: Path) -> list[Path]:
     stay = _records(out, without=new)
     pages = _pages(out, {**stay, **{name: record for name, (_, record) in new.items()}})
     for name, (run, _) in new.items():
-        _put(run, out / _RECORDS / name)
+        _put(run, out / RECORDS / name)
     # First: on some systems an old page is that of a name which differs in capitals alone.
     for path in _left_over(out, pages):
         path.unlink()
@@ -100,7 +101,7 @@ def records_of(out: Path) -> list[Path]:
     Raises:
         ConfigError: There are none.
     """
-    folder = out / _RECORDS
+    folder = out / RECORDS
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     places = [place for place in found if place.is_dir() and not place.name.startswith(".")]
     if not places:
@@ -114,7 +115,7 @@ def _no_records(out: Path) -> ConfigError:
 
 def _records(out: Path, without: Iterable[str] = ()) -> dict[str, Record]:
     """Read the records of ``out`` by name, but for those that are to be replaced."""
-    folder, left = out / _RECORDS, set(without)
+    folder, left = out / RECORDS, set(without)
     found = {}
     for place in sorted(folder.iterdir()) if folder.is_dir() else ():
         if place.name.startswith(".") or place.name in left or not place.is_dir():

@@ -356,6 +356,10 @@ _text("nrrd_with_less_than_its_size", ".nrrd", rb"sizes: [^\n]*", b"sizes: 24 20
 _text("nrrd_of_blocks", ".nrrd", rb"type: [^\n]*", b"type: block")
 _text("nhdr_with_a_lost_file", ".nhdr", rb"data file: [^\n]*", b"data file: lost.raw.gz")
 _text("nhdr_of_text", ".nhdr", rb"data file: [^\n]*", b"data file: s%s.raw 0 7 1")
+#: Beyond what ITK has room for, which ended the process.
+_text("nrrd_with_a_long_line", ".nrrd", rb"kinds:", b"a" * 1200 + b"\nkinds:")
+_text("nhdr_of_a_long_type", ".nhdr", rb"type: [^\n]*", b"type: " + b"a" * 1200)
+_text("mha_with_a_long_name", ".mha", rb"DimSize", b"Name = " + b"a" * 300 + b"\nDimSize")
 _text("nrrd_with_a_byte_order_mark", ".nrrd", rb"^NRRD", b"\xef\xbb\xbfNRRD")
 
 
@@ -439,6 +443,16 @@ def of_196_tebibytes(path):
 @array
 def of_negative_sizes(path):
     _restate(path, b"(8, 20, 24)", b"(-8, -20, 24)")
+
+
+@array
+def of_no_size_and_one_beyond_all(path):
+    _restate(path, b"(8, 20, 24)", b"(0, 9" + b"9" * 25 + b")")
+
+
+@array
+def of_a_header_without_end(path):
+    _restate(path, b"'descr'", b"'descr")
 
 
 @array

@@ -91,12 +91,29 @@ def test_a_damaged_archive_leaves_nothing(bundle, tmp_path):
     data = bytearray(path.read_bytes())
     data[data.index(b"2" * 100) + 50] ^= 1
     path.write_bytes(data)
-    with pytest.raises(DataError, match="cannot be unpacked: Bad CRC-32"):
+    with pytest.raises(DataError, match="cannot be unpacked: BadZipFile: Bad CRC-32"):
         unpack(path, tmp_path / "target")
     assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
     path.write_bytes(b"no zip at all")
     with pytest.raises(DataError, match="cannot be unpacked"):
         unpack(path, tmp_path / "target")
+
+
+def test_damage_inside_of_what_is_packed(bundle, tmp_path):
+    path = bundle({"d/a.txt": bytes(range(251)) * 9}, compression=zipfile.ZIP_DEFLATED)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"d/a.txt") + len(b"d/a.txt")
+    data[start : start + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"cannot be unpacked: error: .*; download it again"):
+        unpack(path, tmp_path / "target")
+
+
+@pytest.mark.parametrize("names", [["a" * 300], ["a", "a/b"]], ids=["long", "file and folder"])
+def test_names_that_no_disk_takes(bundle, tmp_path, names):
+    with pytest.raises(DataError, match=r"a\.zip cannot be unpacked into .*: \w+Error: "):
+        unpack(bundle(dict.fromkeys(names, b"1")), tmp_path / "target")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_an_empty_archive_is_no_data_set(bundle, tmp_path):

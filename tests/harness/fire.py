@@ -1,10 +1,16 @@
 """Kills at random moments, and damage at random places of what a run wrote."""
 
 import multiprocessing
+import os
+import signal
+import sys
 import time
 from pathlib import Path
 
 from camzoo.core.checksums import SUMS
+from camzoo.core.errors import CamzooError
+from camzoo.harness.executors.local import Local
+from camzoo.harness.lease import holder_of
 from camzoo.harness.run import bench
 from tests.harness.test_plan import TINY
 
@@ -19,10 +25,38 @@ CONFIG = TINY.changed(
 )
 #: Of what a run wrote, these hold times alone, and have no checksum.
 TIMES = ("made.json", "times.json")
+#: Exit code of a driver that gives up, since a task of it was lost twice.
+LOST = 75
 
 
 def drive(out):
     """What each driver does."""
+    bench(CONFIG, Path(out))
+
+
+def drive_workers(out):
+    """The same by two workers."""
+    try:
+        bench(CONFIG, Path(out), executor=Local(2))
+    except CamzooError as error:
+        if "its worker was killed by SIGKILL" not in str(error):
+            raise
+        sys.exit(LOST)
+
+
+def drive_to_a_write(out, number):
+    """The same up to so many times that something was written and is to get its name."""
+    left = iter(range(number))
+
+    def dying(name_it):
+        def named(path, target):
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return name_it(path, target)
+
+        return named
+
+    Path.rename, Path.replace = dying(Path.rename), dying(Path.replace)
     bench(CONFIG, Path(out))
 
 
@@ -77,6 +111,43 @@ def kill_at_random(out, seconds, rng, *, count, most):
                 assert driver.exitcode in (0, -9), f"a driver ended with {driver.exitcode}"
                 through += driver.exitcode == 0
     return kills
+
+
+def kill_workers(out, seconds, rng, *, most):
+    """Let workers share a run, kill those that make something at random moments, as above."""
+    kills, ends = 0, {}
+    while True:
+        driver = drivers().Process(target=drive_workers, args=(str(out),))
+        driver.start()
+        while driver.exitcode is None:
+            driver.join(timeout=0.01)
+            for pid in at_work(out) - {driver.pid}:
+                end = ends.setdefault(pid, time.monotonic() + rng.uniform(0, seconds))
+                if time.monotonic() > end and kills < most:
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+        if driver.exitcode == 0:
+            return kills
+        assert driver.exitcode == LOST, f"a driver ended with {driver.exitcode}"
+
+
+def at_work(out):
+    """Numbers of the processes that make something in the store of a run."""
+    holders = map(holder_of, (out / "store").glob("*/.work-*.lease"))
+    return {holder.pid for holder in holders if holder is not None and holder.pid}
+
+
+def kill_in_writes(out, rng, *, most):
+    """Kill drivers at the moment at which something that was written gets its name, likewise."""
+    for kills in range(most + 1):
+        number = rng.randrange(20) if kills < most else sys.maxsize
+        driver = drivers().Process(target=drive_to_a_write, args=(str(out), number))
+        driver.start()
+        driver.join()
+        assert driver.exitcode in (0, -9), f"a driver ended with {driver.exitcode}"
+        if driver.exitcode == 0:
+            return kills
+    raise AssertionError("a driver that was to live was killed")
 
 
 def results_of(out):

@@ -117,7 +117,9 @@ def test_a_number_that_another_process_has_now_is_no_sign_of_life(path):
     assert holder_of(path) == here
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"pid": 1}', json.dumps(vars(ELSEWHERE) | {"since": 3})]
+)
 def test_a_lease_that_says_nothing_runs_out_as_any_other(path, text):
     path.parent.mkdir()
     put(path, text)
@@ -148,15 +150,22 @@ def test_who_looked_before_another_took_over_leaves_its_lease_alone(dead):
         assert [p.name for p in dead.parent.iterdir()] == [dead.name]
 
 
-def test_a_claim_that_a_killed_worker_left_holds_nobody_up_for_ever(dead):
-    claim = dead.with_name(f"{dead.name}-{dead.stat().st_ino:x}")
-    claim.touch()
+def test_who_was_killed_over_taking_over_holds_nobody_up_for_ever(dead):
+    """On this machine not even for a while; elsewhere until it is seen to be dead."""
+    right = dead.with_name(f"{dead.name}-{dead.stat().st_ino:x}")
+    here = Holder.here()
+    for holder in (ELSEWHERE, here):
+        put(right, holder)
+        with Leases() as leases:
+            assert not leases.try_take(dead)
+    put(right, Holder(here.host, here.pid, here.since, here.machine, here.started - 1, "killed"))
     with Leases() as leases:
-        assert not leases.try_take(dead)
-        os.utime(claim, (time.time() - lease.DEAD_AFTER_SECONDS - 5,) * 2)
-        assert not leases.try_take(dead)
         assert leases.try_take(dead)
         assert leases.holds(dead)
+        put(dead.with_name("other"), age=lease.DEAD_AFTER_SECONDS + 5)
+        put(dead.with_name(f"other-{dead.with_name('other').stat().st_ino:x}"), age=500)
+        assert leases.try_take(dead.with_name("other"))
+    assert list(dead.parent.iterdir()) == []
 
 
 def test_of_many_that_take_over_a_dead_lease_one_succeeds(dead):

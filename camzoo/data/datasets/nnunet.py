@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.core.names import as_name
+from camzoo.core.text import shortly
 from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
 from camzoo.data.datasets.file_dataset import FileDataset, remedy, visible_files
 from camzoo.data.disk import named_faults, read_json_object
@@ -252,7 +253,7 @@ def _description(root: Path) -> dict[str, Any]:
         if not isinstance(description[key], dict) or not description[key]:
             raise DataError(
                 f"{path}: expected {key} to be an object of names and values, got "
-                f"{_short(description[key])}"
+                f"{shortly(description[key])}"
             )
     reader = description.get("overwrite_image_reader_writer")
     if reader in _FLAT_READERS:
@@ -268,7 +269,7 @@ def _ending(path: Path, description: dict[str, Any]) -> str:
     if not isinstance(ending, str) or ending.lower() not in VOLUME_SUFFIXES:
         raise DataError(
             f"{path}: expected file_ending to be one of {', '.join(VOLUME_SUFFIXES)}, got "
-            f"{_short(ending)}"
+            f"{shortly(ending)}"
         )
     return ending
 
@@ -302,11 +303,11 @@ def _organs(path: Path, labels: dict[str, Any]) -> tuple[str, ...]:
     ):
         raise DataError(
             f"{path}: expected labels background = 0 and 1 to {UNKNOWN - 1} classes 1, 2, ... "
-            f"without gaps, got {_short(labels)}"
+            f"without gaps, got {shortly(labels)}"
         )
     organs = tuple(by_value[value] for value in range(1, len(labels)))
     if not all(organ.strip() for organ in organs):
-        raise DataError(f"{path}: expected a name for every class, got {_short(labels)}")
+        raise DataError(f"{path}: expected a name for every class, got {shortly(labels)}")
     return organs
 
 
@@ -319,11 +320,6 @@ def _label_value(path: Path, name: str, value: Any) -> int:
         whole = None
     if whole is None or isinstance(only, bool) or (isinstance(only, float) and whole != only):
         raise DataError(
-            f"{path}: expected a whole number as the label of {name!r}, got {_short(value)}"
+            f"{path}: expected a whole number as the label of {name!r}, got {shortly(value)}"
         )
     return whole
-
-
-def _short(value: Any, most: int = 120) -> str:
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}..."

@@ -24,6 +24,10 @@ _AXES: Final = range(2, 6)
 #: Names under which the format knows where a volume lies, and how.
 _PLACES: Final = ("offset", "position", "origin")
 _DIRECTIONS: Final = ("transformmatrix", "orientation", "rotation")
+#: Bytes of a line that ITK reads, and of fields that it copies into less.
+_LONGEST_LINE: Final = 499
+_LONGEST_TEXT: Final = 250
+_TEXTS: Final = ("name", "comment", "objecttype", "objectsubtype")
 #: DistanceUnits in mm; files that leave them out mean mm.
 _UNIT_MM: Final = {"?": 1.0, "mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
 
@@ -55,7 +59,11 @@ def metaimage_companions(path: Path) -> tuple[Path, ...]:
 
 
 def _header(path: Path) -> TextHeader:
-    return read_text_header(path, "=", lambda name, _: name == "elementdatafile")
+    return read_text_header(path, "=", lambda name, _: name == "elementdatafile", _room)
+
+
+def _room(name: str, _value: str) -> int:
+    return _LONGEST_TEXT if name in _TEXTS else _LONGEST_LINE
 
 
 def _require_axes(header: TextHeader) -> None:

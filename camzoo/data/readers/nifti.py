@@ -6,7 +6,6 @@ import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from itertools import product
 from pathlib import Path
 from threading import Lock
@@ -123,7 +122,7 @@ def _header(path: Path, beginning: bytes) -> Any:
             f"{beginning[:8]!r}"
         )
     header_class: Any = kind.header_class  # nibabel's methods have no types
-    raw = header_class.from_fileobj(BytesIO(beginning), check=False)
+    raw = header_class(beginning[: header_class.sizeof_hdr], check=False)
     magic = raw["magic"].tobytes()[:4]
     if magic not in _SINGLE_FILE:
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -11,6 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from camzoo.core.errors import DataError
+from camzoo.core.text import reason
 from camzoo.data.disk import named_faults, require_file
 from camzoo.data.readers.base import require_room, unreadable
 
@@ -31,7 +33,10 @@ def read_npy(path: Path) -> NDArray[Any]:
             raise DataError(f"{path}: expected one number per voxel, got type {dtype}")
         require_room(path, math.prod(shape) * dtype.itemsize, size - file.tell())
         file.seek(0)
-        array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+        try:
+            array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+        except ValueError as error:  # where one size is 0, the others need no room
+            raise unreadable(path, "npy", error) from error
     return array
 
 
@@ -41,12 +46,17 @@ def _stated(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]
         raise DataError(f"{path} is no npy file: it begins with {beginning!r}")
     file.seek(0)
     try:
-        version = npy.read_magic(file)
-        if version not in _HEADERS:
-            raise DataError(f"{path}: npy files of version {version} are not read")
-        shape, _, dtype = _HEADERS[version](file)
-    except ValueError as error:
-        raise unreadable(path, "npy", error) from error
-    if any(count < 0 for count in shape):
+        shape, dtype = _parsed(file)
+    except Exception as error:  # the header is an expression, whose parsers fail in any way
+        raise unreadable(path, "npy", reason(error)) from error
+    if not all(0 <= count <= sys.maxsize for count in shape):
         raise DataError(f"{path}: the header states the shape {shape}")
+    return shape, dtype
+
+
+def _parsed(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = npy.read_magic(file)
+    if version not in _HEADERS:
+        raise ValueError(f"files of version {version} are not read")
+    shape, _, dtype = _HEADERS[version](file)
     return shape, dtype

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +43,8 @@ _UNIT_MM: Final = {"mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0,
                    "um": 0.001, "micron": 0.001, "microns": 0.001, "": 1.0}  # fmt: skip
 _DEFLATED: Final = ("gzip", "gz")
 _DATA_FILE: Final = ("data file", "datafile")
+#: Bytes of a line; ITK puts what it does not understand into messages that hold some hundred more.
+_LONGEST_LINE: Final = 500
 
 
 def read_nrrd(path: Path) -> Voxels:
@@ -75,9 +78,16 @@ def nrrd_companions(path: Path) -> tuple[Path, ...]:
 
 
 def _header(path: Path) -> TextHeader:
-    return read_text_header(
-        path, ":", lambda name, value: name in _DATA_FILE and value.upper().startswith("LIST")
-    )
+    return read_text_header(path, ":", _is_last, _room)
+
+
+def _is_last(name: str, value: str) -> bool:
+    return name in _DATA_FILE and value.upper().startswith("LIST")
+
+
+def _room(name: str, value: str) -> int:
+    """Comments and ``key:=value`` may have any length."""
+    return sys.maxsize if name.startswith("#") or value.startswith("=") else _LONGEST_LINE
 
 
 def _require_body_space(header: TextHeader) -> None:

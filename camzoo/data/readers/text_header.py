@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from camzoo.core.errors import DataError
+from camzoo.core.text import plain
 from camzoo.data.disk import named_faults, require_file
 from camzoo.data.notes import Note
 
@@ -93,16 +94,23 @@ class TextHeader:
             )
 
 
-def read_text_header(path: Path, separator: str, is_last: Callable[[str, str], bool]) -> TextHeader:
+def read_text_header(
+    path: Path,
+    separator: str,
+    is_last: Callable[[str, str], bool],
+    room: Callable[[str, str], int],
+) -> TextHeader:
     """Read the fields in front of the voxels: up to the last field, or to a blank line.
 
     Args:
         path: The file.
         separator: Between a name and its value.
         is_last: Whether nothing of the header follows a field, from its name and value.
+        room: Bytes that ITK has for the line of a field, likewise; of a longer one it writes past
+            the end, and the process is gone.
 
     Raises:
-        DataError: It is no file, or cannot be read.
+        DataError: It is no file, cannot be read, or has a line that is too long.
     """
     require_file(path)
     with named_faults(path), path.open("rb") as file:
@@ -114,6 +122,11 @@ def read_text_header(path: Path, separator: str, is_last: Callable[[str, str], b
         end += len(line)
         name, found, value = line.decode("latin-1").partition(separator)
         name, value = name.strip().lower(), value.strip()
+        if len(line) > room(name, value):
+            raise DataError(
+                f"{path}: the header has a line of {len(line)} bytes, expected at most "
+                f"{room(name, value)}: {plain(name, 40)}; shorten it"
+            )
         if not line.strip():
             break
         if found:

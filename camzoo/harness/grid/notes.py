@@ -12,12 +12,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from pydantic import TypeAdapter
 
 from camzoo.config import BenchConfig
+from camzoo.core.errors import ConfigError, DamagedError
 from camzoo.core.files import write_text
+from camzoo.core.stored import read_json
 from camzoo.harness.context import Place, places
 from camzoo.harness.lease import Leases
 from camzoo.harness.tasks import Done, settled
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 #: Folder among the runs.
 NOTES: Final = "notes"
 _CHOSEN: Final = "chosen.json"
+_CHOICE: Final = TypeAdapter(dict[str, Any])
 _DIGITS: Final = 16
 
 
@@ -46,9 +50,8 @@ class Notes:
     def chosen(self) -> BenchConfig | None:
         """The configuration with what was chosen for it; None while no machine has begun."""
         try:
-            told = json.loads((self._folder / _CHOSEN).read_text("utf-8"))
-            return self._config.changed(told)
-        except (OSError, ValueError, TypeError):
+            return self._config.changed(read_json(self._folder / _CHOSEN, _CHOICE))
+        except (OSError, DamagedError, ConfigError):
             return None
 
     def choose(self, executor: Executor | None = None, *, anew: bool = False) -> BenchConfig:
@@ -94,7 +97,7 @@ class Notes:
         try:
             lines = self._path(place).read_text("utf-8").splitlines()
             return [Done.from_json(line) for line in lines]
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError):
             return []
 
     def failed(self) -> Mapping[str, Done]:

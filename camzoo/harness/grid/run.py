@@ -11,9 +11,9 @@ from camzoo.core.errors import CamzooError
 from camzoo.core.progress import Quiet, Reporter
 from camzoo.harness.executors.agenda import Agenda
 from camzoo.harness.grid.cell import keep_done
-from camzoo.harness.grid.expand import GridRun
+from camzoo.harness.grid.expand import GridRun, rectangles
 from camzoo.harness.grid.notes import Notes
-from camzoo.harness.grid.state import RunState
+from camzoo.harness.grid.state import RunState, State
 from camzoo.harness.run import BenchResult, bench
 from camzoo.harness.tasks import Done, Task, perform, tasks_of
 
@@ -73,6 +73,29 @@ def rows_of(state: RunState, out: Path, reporter: Reporter) -> BenchResult | Pat
         if state.folder is not None:
             return state.folder
         return _put_together(config, out, reporter, notes.failed())
+
+
+def rows_so_far(state: RunState, out: Path, reporter: Reporter) -> Iterator[Outcome]:
+    """Put the rows of those cells together that are done, of a run of which others are not.
+
+    Nothing but rows is computed. Each full product of folds and seeds is a run of its own.
+
+    Args:
+        state: The run.
+        out: Folder of runs.
+        reporter: Who is told.
+    """
+    notes = Notes(state.run.config, out)
+    done = [cell.place for cell in state.cells if cell.state is State.DONE]
+    config = notes.choose() if done else state.run.config
+    mine = {task.name: (task.place, task.part) for task in tasks_of(config, out)}
+    lost = {mine[name]: each for name, each in notes.failed().items() if name in mine}
+    for folds, seeds in rectangles(done):
+        part = config.changed({"data.folds": folds, "seeds": seeds})
+        tasks = {task.name: (task.place, task.part) for task in tasks_of(part, out)}
+        known = {name: lost[at] for name, at in tasks.items() if at in lost}
+        run = GridRun(f"{state.run.label}, so far", part)
+        yield run, _put_together(part, out, reporter, known)
 
 
 def _put_together(

@@ -1,6 +1,7 @@
 """What is said of a grid that is half finished, and that it is finished from there."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from camzoo.core.progress import Quiet
 from camzoo.evaluate.rows import read_rows
 from camzoo.harness.context import Place
 from camzoo.harness.grid.cell import GridCell
-from camzoo.harness.grid.notes import Notes
+from camzoo.harness.grid.notes import NOTES, Notes
 from camzoo.harness.grid.run import run_grid
 from camzoo.harness.grid.slurm import CellJob, missing_cells
 from camzoo.harness.grid.state import State, run_state, state_of
@@ -141,6 +142,17 @@ def test_the_first_machine_chooses_for_all(half, monkeypatch):
     assert notes.chosen() is None
 
 
+@pytest.mark.parametrize("text", ["", "[]", "3", '{"a.b": 1}', '{"device": [3]}', "[" * 9000])
+def test_notes_that_are_none_say_nothing(half, text):
+    _, runs, out = half
+    notes = Notes(runs[0].config, out)
+    for path in (notes._folder / "chosen.json", notes._path(Place(0, 0))):
+        there = path.read_text("utf-8") if path.exists() else None
+        path.write_text(text)
+        assert (notes.chosen() if path.suffix == ".json" else notes.of(Place(0, 0))) in (None, [])
+        path.unlink() if there is None else path.write_text(there)
+
+
 def test_status_prints_lines_and_json(half, monkeypatch, capsys):
     file, _, out = half
     code, text = camzoo(monkeypatch, capsys, "status", file, "--out", out)
@@ -169,6 +181,36 @@ def test_jobs_are_the_cells_that_are_missing(half, monkeypatch, capsys):
     assert "#SBATCH --account=lab\n" in text
     assert text.endswith("# job 0: prostates, fold 0, seed 1\n# job 1: hearts, fold 0, seed 0\n")
     assert not (out / "slurm").exists()
+
+
+def test_a_leaderboard_of_what_is_done_so_far(half, tmp_path, monkeypatch, capsys):
+    """Of one of three cells, while one is at work and one was given up: nothing is computed."""
+    file, runs, out = half
+    before = set(files(out))
+    notes, boards = Notes(runs[1].config, out), tmp_path / "boards"
+    notes.keep(Place(0, 0), [Done("its maps", fault="no memory")])
+    words = ["leaderboard", file, "--out", out, "--leaderboards", boards]
+    (train,) = (s for s in cells(state_of(runs, out))["prostates", 1].steps if s.stage == "train")
+    with Leases() as leases:
+        leases.take(lease_of(out / "store" / "train" / train.digest))
+        code, text = camzoo(monkeypatch, capsys, *words)
+    notes.keep(Place(0, 0), [])
+    page = tmp_path / "boards-so-far" / "phantom.md"
+    assert code == 0
+    assert re.search(r"fold 0, seed 0: failed, 0 of \d results: its maps: no memory\n", text)
+    assert re.search(r"fold 0, seed 1: running, 0 of \d results, at work: classifier", text)
+    assert text.endswith(f"{page} (so far)\n")
+    assert not boards.exists()
+    (record,) = (page.parent / "records").iterdir()
+    assert set(read_rows(record / "rows.parquet")["seed"]) == {0}
+    assert {path for path in files(out) if NOTES not in path.parts} == {
+        path for path in before if NOTES not in path.parts
+    }
+    code, text = camzoo(monkeypatch, capsys, *words, "--json")
+    told = json.loads(text)
+    assert (told["pages"], told["so_far"]) == ([], [str(page)])
+    assert told["missing"]["cells"]["done"] == 1
+    assert list((page.parent / "records").iterdir()) == [record]
 
 
 def test_a_grid_goes_on_and_one_run_that_fails_stops_no_other(half, tmp_path, monkeypatch, capsys):
