@@ -54,7 +54,7 @@ def write_report(
         out: Made where it is missing.
         exports: What is wanted beside the page.
         include_images: Whether scans of real patients, and maps of them, may go into it.
-        cases: How many test cases of each run it shows and exports.
+        cases: How many test cases of each run it shows and exports; folds share them.
 
     Returns:
         The page.
@@ -65,7 +65,7 @@ def write_report(
         DataError: A file is damaged.
     """
     out = out.resolve()
-    _require_replaceable(out)
+    require_replaceable(out)
     opened = open_runs(runs, include_images=include_images)
     with replace_folder(out) as partial:
         for export in sorted(exports):
@@ -77,7 +77,12 @@ def write_report(
     return out / PAGE
 
 
-def _require_replaceable(out: Path) -> None:
+def require_replaceable(out: Path) -> None:
+    """Refuse a folder that holds anything but a report.
+
+    Raises:
+        ConfigError: It does.
+    """
     page = out / PAGE
     empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
     if not empty and not (page.is_file() and page.read_bytes().startswith(MARK.encode())):
