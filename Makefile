@@ -16,8 +16,9 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-bench: $(STAMP) ## Run the main job on the phantom, end to end
-	$(BIN)/camzoo bench --dataset phantom --preset smoke --methods cam,grad-cam++,centre
+bench: $(STAMP) ## Run the main job on the phantom; open runs/report/index.html at its end
+	$(BIN)/camzoo bench --dataset phantom --preset smoke --methods cam,grad-cam++,centre \
+	  --report runs/report
 
 test: $(STAMP) ## Run the tests
 	PYTHONUTF8=1 $(BIN)/python -m pytest -n auto

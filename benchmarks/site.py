@@ -48,7 +48,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add a page per leaderboard to those that say how to read one."""
     pages = [page for page in ORIGINS if page.startswith("leaderboards/")]
     (section,) = (part["Leaderboards"] for part in config.nav if "Leaderboards" in part)
-    section += [{posixpath.basename(page).removesuffix(".md"): page} for page in pages]
+    titles = {page: posixpath.basename(page).removesuffix(".md") for page in pages}
+    titles |= {"leaderboards/README.md": "All data sets"}
+    section += [{title: page} for page, title in titles.items()]
     return config
 
 

@@ -139,6 +139,13 @@ def test_targets_of_make_that_the_docs_name_are_there():
     assert named <= targets
 
 
+def test_make_bench_leaves_the_page_that_the_readme_says_to_open():
+    makefile, ignored = text_of(ROOT / "Makefile"), text_of(ROOT / ".gitignore").splitlines()
+    (folder,) = re.findall(r"--report (\S+)", makefile.partition("\nbench:")[2])
+    assert f"`{folder}/index.html`" in text_of(ROOT / "README.md")
+    assert f"/{folder.split('/')[0]}/" in ignored
+
+
 def test_the_public_names_are_on_the_page_of_plug_ins():
     import camzoo
 

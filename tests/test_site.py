@@ -41,6 +41,7 @@ def test_the_site_has_every_page_and_loads_nothing_from_elsewhere(built):
     assert there == sources | boards | {
         "index", "api", "notebook", "contributing", "changelog", "security", "timings", "404",
     }  # fmt: skip
+    assert not re.search(r"^\s+README$", built["index.html"], re.MULTILINE)  # menus have titles
     for name, page in built.items():
         loaded = re.findall(r"<(?:script|img|link|iframe)\b[^>]*?(?:src|href)=\"([^\"]+)\"", page)
         assert loaded, name

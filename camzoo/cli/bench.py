@@ -53,6 +53,7 @@ def bench(
     option: arguments.Pairs = None,
     set_: arguments.Settings = None,
     out: arguments.Runs = Path("runs"),
+    report: arguments.Report = None,
     executor: arguments.ExecutorName = None,
     workers: arguments.Workers = None,
     address: arguments.Address = None,
@@ -86,8 +87,12 @@ def bench(
         _plan(config, out, output)
         return
     performing = choose_executor(executor, workers, address)
+    if report is not None:
+        from camzoo.report.folder import require_replaceable
+
+        require_replaceable(report)
     try:
-        _run(config, out, output, performing)
+        _run(config, out, report, output, performing)
     except StopError as stop:
         stop.advice = GO_ON
         raise
@@ -107,7 +112,13 @@ def _numbers(name: str, text: str | None) -> list[int] | None:
         raise ConfigError(f"--{name} takes numbers separated by commas, got {text!r}") from error
 
 
-def _run(config: BenchConfig, out: Path, output: Output, executor: Executor | None) -> None:
+def _run(
+    config: BenchConfig,
+    out: Path,
+    report: Path | None,
+    output: Output,
+    executor: Executor | None,
+) -> None:
     from camzoo.core.allocator import keep_freed_memory
     from camzoo.harness.run import bench as run_bench
 
@@ -115,6 +126,8 @@ def _run(config: BenchConfig, out: Path, output: Output, executor: Executor | No
     with output.reporting() as reporter:
         result = run_bench(config, out, reporter, executor)
         places = publish(result, reporter)
+        if report is not None:
+            places["report"] = _write_report(result, report, reporter)
     if output.as_json:
         output.document(_document(result, places))
         return
@@ -134,6 +147,15 @@ def publish(result: BenchResult, reporter: Reporter) -> dict[str, Path]:
     return {"leaderboard": page, "picture": picture, "rows": result.folder}
 
 
+def _write_report(result: BenchResult, folder: Path, reporter: Reporter) -> Path:
+    """Write the page to look through into a folder of its own; return the page."""
+    from camzoo.core.files import storing
+    from camzoo.report.folder import write_report
+
+    with storing(folder), reporter.stage("report"):
+        return write_report([result.folder], folder)
+
+
 def _tell(result: BenchResult, places: Mapping[str, Path], output: Output) -> None:
     from camzoo.report.terminal import summary
 
@@ -147,8 +169,9 @@ def _tell(result: BenchResult, places: Mapping[str, Path], output: Output) -> No
         return
     for name, place in places.items():
         output.tell(f"{name}: {place}")
-    folder = shlex.quote(str(result.folder))
-    output.tell(f"to look through it: camzoo report {folder} --out {folder}-report")
+    if "report" not in places:
+        folder = shlex.quote(str(result.folder))
+        output.tell(f"to look through it: camzoo report {folder} --out {folder}-report")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -78,6 +78,10 @@ Settings = Annotated[
     ),
 ]
 Runs = Annotated[Path, typer.Option(help="Folder of runs.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(help="Also write the page of camzoo report, into this folder.", metavar="DIR"),
+]
 ExecutorName = Annotated[
     str | None,
     typer.Option(

@@ -69,12 +69,13 @@ def _line(line: PairedLine) -> dict[str, Any]:
 def _show(found: Comparison, metric: str, protocol: str, output: Output) -> None:
     import pandas as pd
 
+    from camzoo.core.text import plain
     from camzoo.metrics.definitions import get_metric
     from camzoo.report.table_cells import title
     from camzoo.report.terminal import text_table
 
     for side, name in zip(("first", "second"), found.sides, strict=True):
-        output.tell(f"{side}: {name}")
+        output.tell(f"{side}: {plain(name)}")
     factor = 1 if get_metric(metric).unit else 100
     about = f"{title(metric)} of test cases, threshold {protocol}; second minus first"
     output.show(text_table(about, pd.DataFrame(_cells(line, factor) for line in found.lines)))

@@ -30,7 +30,10 @@ def report(
         ),
     ] = False,
     cases: Annotated[
-        int, typer.Option(min=0, help="Cases of each run that are shown and exported.")
+        int,
+        typer.Option(
+            min=0, help="Cases of each run that are shown and exported, shared by its folds."
+        ),
     ] = 12,
     as_json: AsJson = False,
     quiet: BeQuiet = False,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from camzoo.core.errors import ConfigError
 from camzoo.core.files import replace_folder
 from camzoo.core.text import plain
-from camzoo.report.csv_files import write_csv
-from camzoo.report.figures.files import write_figures
 from camzoo.report.html.pages import MARK, PAGE, write_page
-from camzoo.report.latex import write_latex
-from camzoo.report.nifti import write_nifti
 from camzoo.report.opened_runs import OpenedRun, open_runs
 
 #: Goes with scans of real patients, and with what was made of them.
@@ -30,12 +27,13 @@ class Export(StrEnum):
     NIFTI = "nifti"
 
 
-#: What fills the folder of an export: runs, the folder, how many cases of each run.
-_WRITERS: Final[Mapping[Export, Callable[[Sequence[OpenedRun], Path, int], None]]] = {
-    Export.CSV: write_csv,
-    Export.LATEX: write_latex,
-    Export.FIGURES: write_figures,
-    Export.NIFTI: write_nifti,
+#: Module and function that fill the folder of an export with runs, given how many cases of each. An
+#: export that nobody asked for is not imported: matplotlib and torch take more than a page does.
+_WRITERS: Final = {
+    Export.CSV: ("csv_files", "write_csv"),
+    Export.LATEX: ("latex", "write_latex"),
+    Export.FIGURES: ("figures.files", "write_figures"),
+    Export.NIFTI: ("nifti", "write_nifti"),
 }
 
 
@@ -54,7 +52,7 @@ def write_report(
         out: Made where it is missing.
         exports: What is wanted beside the page.
         include_images: Whether scans of real patients, and maps of them, may go into it.
-        cases: How many test cases of each run it shows and exports.
+        cases: How many test cases of each run it shows and exports; folds share them.
 
     Returns:
         The page.
@@ -65,19 +63,25 @@ def write_report(
         DataError: A file is damaged.
     """
     out = out.resolve()
-    _require_replaceable(out)
+    require_replaceable(out)
     opened = open_runs(runs, include_images=include_images)
     with replace_folder(out) as partial:
         for export in sorted(exports):
             (partial / export).mkdir()
-            _WRITERS[export](opened, partial / export, cases)
+            module, name = _WRITERS[export]
+            getattr(import_module(f"camzoo.report.{module}"), name)(opened, partial / export, cases)
         if any(run.shows_patients for run in opened):
             (partial / TERMS).write_text(_terms(opened), encoding="utf-8")
         write_page(opened, partial, cases)
     return out / PAGE
 
 
-def _require_replaceable(out: Path) -> None:
+def require_replaceable(out: Path) -> None:
+    """Refuse a folder that holds anything but a report.
+
+    Raises:
+        ConfigError: It does.
+    """
     page = out / PAGE
     empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
     if not empty and not (page.is_file() and page.read_bytes().startswith(MARK.encode())):

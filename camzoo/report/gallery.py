@@ -16,17 +16,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camzoo.cams.map_files import MapFiles
+from camzoo.cams.picture import COLOURS
 from camzoo.core.text import plain
 from camzoo.data.slices import Prepared
 from camzoo.evaluate.rows import line_name
 from camzoo.harness.run import BenchResult
 from camzoo.metrics.sweep import apply_threshold
+from camzoo.report.colours import CASING, MASK, REFERENCE
 from camzoo.report.shown_cases import headline_of_first_cell, mean_scores, standing
 
-#: Saliency: 0 is dark, more evidence is brighter, readable in grey and by the colour-blind.
-COLOURS: Final = "inferno"
-_REFERENCE: Final = "#59ff9c"
-_PREDICTION: Final = "#ffffff"
+#: What outlines are, below pictures.
+LEGEND: Final = "solid white: reference    dashed pink: mask at the validated threshold"
+#: Dashes of masks, in widths of the line: on, off.
+_DASHES: Final = (0, (4, 2.5))
 #: Characters of a title that fit over a column.
 _LINE: Final = 40
 #: And of a whole one: four lines.
@@ -157,10 +159,7 @@ def picture(shown: Sequence[Panel]) -> Figure:
                 _title(axis, method, panel.scores[method])
     scale = figure.axes[1].images[-1]
     figure.colorbar(scale, ax=axes, label="normalised saliency", shrink=0.6, aspect=30)
-    figure.supxlabel(
-        "green: reference    white: mask at the validated threshold    "
-        "numbers: of the whole volume", fontsize=8,
-    )  # fmt: skip
+    figure.supxlabel(f"{LEGEND}    numbers: of the whole volume", fontsize=8)
     return figure
 
 
@@ -168,14 +167,14 @@ def draw_slice(axis: Axes, panel: Panel) -> None:
     """Draw the slice with the outline of the reference."""
     axis.imshow(panel.image, cmap="gray", aspect=panel.aspect)
     axis.set_axis_off()
-    _outline(axis, panel.reference, _REFERENCE)
+    _outline(axis, panel.reference, REFERENCE)
 
 
 def draw_map(axis: Axes, panel: Panel, method: str) -> None:
     """Lay the map of a method over the slice, with the outline of its mask."""
     values = panel.maps[method]
     axis.imshow(values, cmap=COLOURS, vmin=0, vmax=1, alpha=0.55, aspect=panel.aspect)
-    _outline(axis, panel.masks[method], _PREDICTION)
+    _outline(axis, panel.masks[method], MASK, _DASHES)
 
 
 def _title(axis: Axes, name: str, score: str = "") -> None:
@@ -184,6 +183,7 @@ def _title(axis: Axes, name: str, score: str = "") -> None:
     axis.set_title(text, fontsize=8, parse_math=False)
 
 
-def _outline(axis: Axes, mask: NDArray[np.bool_], colour: str) -> None:
+def _outline(axis: Axes, mask: NDArray[np.bool_], colour: str, dashes: Any = "solid") -> None:
     if mask.any() and not mask.all():
-        axis.contour(mask, levels=[0.5], colors=colour, linewidths=1.0)
+        axis.contour(mask, levels=[0.5], colors=CASING, linewidths=2.2)
+        axis.contour(mask, levels=[0.5], colors=colour, linewidths=1.2, linestyles=[dashes])

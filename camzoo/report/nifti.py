@@ -18,14 +18,14 @@ from camzoo.core.errors import ConfigError
 from camzoo.core.names import as_name, is_name
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.report.opened_runs import OpenedRun
-from camzoo.report.viewed_run import ViewedRun
+from camzoo.report.viewed_cells import ViewedCell
 from camzoo.segment.export import write_labels
 
 _ENDING: Final = ".nii.gz"
 
 
 def write_nifti(runs: Sequence[OpenedRun], folder: Path, cases: int) -> None:
-    """Write the first cases of :meth:`ViewedRun.cases`, in a folder for each run.
+    """Write the first cases of :meth:`ViewedCell.cases`, in a folder for each run.
 
     That holds ``reference/CASE``, ``masks/PROTOCOL/METHOD/CASE`` (labels uint8) and
     ``maps/METHOD/ORGAN/CASE`` (float32), of the first fold and seed. ``camzoo score`` reads them.
@@ -41,21 +41,22 @@ def write_nifti(runs: Sequence[OpenedRun], folder: Path, cases: int) -> None:
     for run in runs:
         if isinstance(run.viewed, str):
             raise ConfigError(f"no maps of {run.record.run} can be exported: {run.viewed}")
-        for case in run.viewed.cases(cases):
-            _write_case(run.viewed, case, folder / run.record.run)
+        first = run.viewed[0]
+        for case in first.cases(cases):
+            _write_case(first, case, folder / run.record.run)
 
 
-def _write_case(run: ViewedRun, case: str, folder: Path) -> None:
-    info = run.prepared.cases[case]
+def _write_case(cell: ViewedCell, case: str, folder: Path) -> None:
+    info, stored = cell.prepared.cases[case], cell.maps
     affine = np.array(info.affine)
-    organs, lines = file_names(run.prepared.index.organs), file_names(run.maps)
-    file = file_names(run.prepared.cases)[case] + _ENDING
-    label = run.prepared.vault.for_evaluation().label(case)
+    organs, lines = file_names(cell.prepared.index.organs), file_names(stored)
+    file = file_names(cell.prepared.cases)[case] + _ENDING
+    label = cell.prepared.vault.for_evaluation().label(case)
     write_labels(_in(folder / "reference", file), label, affine)
-    for line, protocols in run.thresholds(case).items():
-        if line not in run.maps:
+    for line, protocols in cell.thresholds(case).items():
+        if line not in stored:
             continue
-        maps = run.maps[line].volume(info).numpy()
+        maps = stored[line].volume(info).numpy()
         for organ, values in zip(organs.values(), maps, strict=True):
             _write_map(_in(folder / "maps" / lines[line] / organ, file), values, affine)
         for protocol, threshold in protocols.items():

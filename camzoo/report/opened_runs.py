@@ -10,7 +10,7 @@ from camzoo.core.errors import ConfigError
 from camzoo.core.text import plain
 from camzoo.report.records import Record, read_record
 from camzoo.report.titles import titles_of
-from camzoo.report.viewed_run import ViewedRun, is_synthetic, view
+from camzoo.report.viewed_cells import ViewedCell, is_synthetic, view
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class OpenedRun:
     Attributes:
         record: The run.
         folder: Where it was read from.
-        viewed: Its slices, masks and maps; or why they are not shown.
+        viewed: Folds and seeds with slices, masks and maps; or why they are not shown.
         title: What its data set is called among those of the report.
     """
 
     record: Record
     folder: Path
-    viewed: ViewedRun | str
+    viewed: tuple[ViewedCell, ...] | str
     title: str
 
     @property
@@ -39,7 +39,7 @@ class OpenedRun:
     @property
     def shows_patients(self) -> bool:
         """Whether scans of real patients, or what was made of them, leave with it."""
-        return isinstance(self.viewed, ViewedRun) and not is_synthetic(self.record)
+        return not isinstance(self.viewed, str) and not is_synthetic(self.record)
 
 
 def open_runs(runs: Sequence[Path], *, include_images: bool) -> list[OpenedRun]:

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-#: Dark for no evidence, brighter for more; readable in grey and by the colour-blind.
-COLOURS: Final = "inferno"
+from camzoo.cams.picture import COLOURS
+
 _OPACITY: Final = 0.75
 _COLUMNS: Final = 6
 

@@ -13,16 +13,21 @@ from camzoo.report.tables import HEADLINE
 _RANKS: Final = {"worst": 0.0, "median": 0.5, "best": 1.0}
 
 
-def headline_of_first_cell(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of whole organs of the test cases at the headline protocol, of one fold and seed."""
+def headline(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of whole organs of the test cases at the headline protocol."""
     rows = rows[(rows["subset"] == "test") & (rows["protocol"] == HEADLINE.value)]
-    rows = rows[rows["region"] == WHOLE]
+    return rows[rows["region"] == WHOLE]
+
+
+def headline_of_first_cell(rows: pd.DataFrame) -> pd.DataFrame:
+    """Likewise of the first fold and seed alone."""
+    rows = headline(rows)
     first = rows[["fold", "seed"]].head(1)
     return rows.merge(first, on=["fold", "seed"])
 
 
 def mean_scores(headline: pd.DataFrame) -> pd.Series[float]:
-    """Mean DSC of each case over methods and organs, ascending."""
+    """Mean DSC of each case over methods, organs and seeds, ascending."""
     return headline.groupby("case")["dsc"].mean().sort_values(kind="stable")
 
 

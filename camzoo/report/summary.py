@@ -11,6 +11,7 @@ from camzoo.core.protocol import Protocol
 from camzoo.core.supervision import Supervision
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import line_name
+from camzoo.metrics.frames import groups
 from camzoo.report.board import Board, is_control
 from camzoo.report.contenders import MAPS, VOLUMES, of_protocol
 from camzoo.report.facts import classifier
@@ -18,13 +19,16 @@ from camzoo.report.merged import Merged
 from camzoo.report.reported_volumes import reported_volumes
 from camzoo.report.table_cells import (
     LEVEL,
+    LINE,
     Summaries,
     alike,
     enough_patients,
     interval,
+    named,
     p_value,
     spread,
     summaries,
+    threshold_range,
 )
 from camzoo.report.tables import HEADLINE
 
@@ -128,17 +132,25 @@ def _bound(board: Board | None) -> str:
 
 
 def _protocol(board: Board | None) -> str:
-    """What the headline's threshold was chosen on, and what choosing it in hindsight would add."""
+    """The headline's threshold, where it is from, and what choosing it in hindsight would add."""
     text = f"{HEADLINE.value}: threshold {HEADLINE.meaning}"
     if board is None or not board.ranked:
         return text
     best, numbers = board.ranked[0]
+    text += f", for {best['method']} {_threshold(board, best['method'])}"
     rows = board.common.even(of_protocol(board.every, Protocol.ORACLE))
     oracle = [n for line, n in summaries(rows, ["dsc"]) if line["method"] == best["method"]]
     if not oracle:
         return text
     gap = 100 * (oracle[0]["dsc"]["mean"] - numbers["dsc"]["mean"])
     return f"{text}; {Protocol.ORACLE.value} would add {gap:.2f} points to the best method"
+
+
+def _threshold(board: Board, name: str) -> str:
+    """The threshold of a line, or the range of those of its folds and seeds."""
+    rows = board.rows[[*LINE, "threshold"]]
+    mine = next(m for key, m in groups(rows, LINE) if named(key)["method"] == name)
+    return threshold_range(mine["threshold"].min(), mine["threshold"].max())
 
 
 def failed_names(merged: Merged) -> dict[str, str]:

@@ -201,6 +201,13 @@ def spread(line: Mapping[Any, Any], factor: float) -> str:
     return f"{number(factor * line['mean'])}{std}"
 
 
+def threshold_range(low: float, high: float) -> str:
+    """The lowest and the highest threshold of a line; nothing where it has none."""
+    if not np.isfinite(low):
+        return ""
+    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+
+
 def ranked(lines: list[dict[str, Any]]) -> pd.DataFrame:
     """Lines in the order of their ``_rank``, which is dropped, then of their method.
 

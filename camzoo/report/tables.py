@@ -28,6 +28,7 @@ from camzoo.report.table_cells import (
     named,
     ranked,
     summaries,
+    threshold_range,
 )
 
 #: The protocol that numbers are believed by: thresholds from patients that are not scored.
@@ -204,10 +205,7 @@ def _thresholds(rows: pd.DataFrame) -> dict[tuple[str, ...], str]:
     """The validated threshold of each method; a range where folds or seeds differ."""
     chosen = rows[rows["protocol"] == HEADLINE.value].groupby(list(LINE), observed=True)
     ends = chosen["threshold"].agg(["min", "max"])
-    return {
-        line: f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
-        for line, low, high in ends.itertuples(name=None)
-    }
+    return {line: threshold_range(low, high) for line, low, high in ends.itertuples(name=None)}
 
 
 def _gap(values: Mapping[str, pd.Series[float]]) -> str:

@@ -52,8 +52,14 @@ def test_bench_ends_with_a_leaderboard_and_leaderboard_takes_it_in(monkeypatch, 
 
     rows = (run / "rows.parquet").read_bytes()
     (run / "rows.parquet").unlink()
-    again = ["bench", "--config", run / "manifest.json", "--out", runs]
-    assert camzoo(monkeypatch, capsys, *again)[0] == 0
+    again = ["bench", "--config", run / "manifest.json", "--out", runs, "--report"]
+    code, _, err = camzoo(monkeypatch, capsys, *again, run)
+    assert (code, "something else than a report" in " ".join(err.split())) == (2, True)
+    assert not (run / "rows.parquet").exists()  # it is refused before the work
+    code, out, _ = camzoo(monkeypatch, capsys, *again, tmp_path / "page")
+    assert (code, "to look through it" in out) == (0, False)
+    assert f"report: {tmp_path / 'page' / 'index.html'}" in out
+    assert (tmp_path / "page" / "index.html").is_file()
     assert (run / "rows.parquet").read_bytes() == rows
     assert len(list(runs.glob("phantom-smoke-*"))) == 1
 

@@ -19,6 +19,14 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
+def crossed(tmp_path_factory):
+    """A run of two folds and two seeds, with its store beside it."""
+    settings = {"data.k_folds": 3, "data.folds": [0, 1], "seeds": [0, 1]}
+    config = TINY.changed(settings | {"methods": ["cam", "centre"], "training.epochs": 1})
+    return bench(config, tmp_path_factory.mktemp("crossed"), Quiet())
+
+
+@pytest.fixture(scope="package")
 def report(finished, tmp_path_factory):
     """Folder of the report of :func:`finished`."""
     return write_report([finished.folder], tmp_path_factory.mktemp("report") / "r").parent

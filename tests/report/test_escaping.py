@@ -7,7 +7,9 @@ import re
 import pandas as pd
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from camzoo.cli.app import app
 from camzoo.core.errors import CamzooError, ConfigError
 from camzoo.core.names import is_name, require_name
 from camzoo.core.text import plain, reason
@@ -84,7 +86,8 @@ def test_pages_hold_no_markup_of_others(text, tmp_path):
     """Through a run whose method, organ, patient, title and error are that text."""
     columns = {"method": text, "organ": text, "patient": text}
     baseline = [row for row in records() if row["method"] == "p-cam"]
-    rows = make_rows([row | columns for row in [*maps(), *baseline]])
+    other = [row | columns | {"method": "other"} for row in maps()]
+    rows = make_rows([*(row | columns for row in [*maps(), *baseline]), *other])
     of_maps = rows[rows["protocol"] != "none"]
     dataset = {"title": text, "organs": [text], "caveats": [text]}
     failures = {text: text, f"baseline {text}": text}
@@ -98,7 +101,28 @@ def test_pages_hold_no_markup_of_others(text, tmp_path):
     for lines in re.findall(r"(?:^\|.*\n)+", body, re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines.splitlines()}) == 1
     assert escape(text) in body
+    assert "## Ranks of maps" in body
+    assert "## The ladder of protocols" in body
     assert len(summary(rows)) >= 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ranks"], ["ladder", "--by-method"], ["leaderboard", "--sort", "dsc"],
+        ["compare", *(word for name in ("colours", "rich") for word in ("--method", FRAMED[name]))],
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_commands_print_names_as_they_were_written(words, tmp_path):
+    rows = make_rows([row | {"method": text} for text in FRAMED.values() for row in maps()])
+    command, *options = words
+    run = str(run_folder(tmp_path / "r1", rows, rows))
+    shown = CliRunner().invoke(app, [command, run, *options], env={"COLUMNS": "800"})
+    assert shown.exit_code == 0, shown.output
+    assert all(letter.isprintable() or letter == "\n" for letter in shown.stdout)
+    for text in [word for word in options if word in FRAMED.values()] or FRAMED.values():
+        assert plain(text) in shown.stdout
 
 
 def test_scores_hold_no_markup_either():

@@ -1,8 +1,10 @@
 import itertools
 
 import numpy as np
+from matplotlib.colors import to_hex
 from matplotlib.image import imread
 
+from camzoo.report.colours import CASING, MASK, REFERENCE
 from camzoo.report.gallery import Panel, caption, draw, picture
 
 
@@ -24,12 +26,29 @@ def test_a_picture_shows_slice_reference_and_maps(tmp_path):
     assert pixels.shape[0] > 400
     assert pixels.shape[1] > 600
     red, green, blue = np.moveaxis(pixels, -1, 0)
-    outline = (green > 0.9) & (red < 0.5) & (blue < 0.75)
-    assert outline.sum() > 200  # the reference, on every slice
+    pink = (red > 0.9) & (green < 0.5) & (blue > 0.7)
+    assert pink[:, 300:600].sum() > 50  # dashes of the mask; the other map has none
+    assert pink[:, 600:850].sum() == 0
     # The blob of the first map is brighter than the place mirrored from it.
     first, second = (red - blue)[:, 300:600], (red - blue)[:, 600:850]
     assert (first > 0.2).sum() > 500
     assert (second > 0.2).sum() < 50  # the other map is empty
+
+
+def test_outlines_are_a_solid_and_a_dashed_line_on_a_dark_one():
+    slice_, cam, centre = picture([panel("best")]).axes[:3]
+    reference, mask = [(CASING, False), (REFERENCE, False)], [(CASING, False), (MASK, True)]
+    assert outlines(slice_) == reference
+    assert outlines(cam) == reference + mask
+    assert outlines(centre) == reference  # it has no mask
+
+
+def outlines(axis):
+    """Colour of each line that is drawn around something, and whether it is dashed."""
+    return [
+        (to_hex(line.get_edgecolor()[0]), line.get_linestyle()[0][1] is not None)
+        for line in axis.collections
+    ]
 
 
 def test_equal_panels_give_equal_files(tmp_path):

@@ -18,8 +18,11 @@ FEW, MANY = 8, 32
 SCRIPT = """
 import sys
 from pathlib import Path
+from camzoo.report.folder import write_report
 from camzoo.report.leaderboards import check_leaderboards
-check_leaderboards(Path(sys.argv[1]))
+out = Path(sys.argv[1])
+check_leaderboards(out)
+write_report([out / "records" / "many"], out / "report")
 print(sorted({"torch", "timm", "scipy.stats", "matplotlib"} & set(sys.modules)))
 """
 

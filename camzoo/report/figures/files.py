@@ -23,7 +23,7 @@ from camzoo.report.segmentation import of_baselines, of_maps, rankable
 from camzoo.report.table_cells import SHOWN
 from camzoo.report.tables import HEADLINE, of_weak
 from camzoo.report.told_apart import told_apart
-from camzoo.report.viewed_run import ViewedRun
+from camzoo.report.viewed_cells import ViewedCell
 
 _RANKED: Final = "dsc"
 
@@ -41,8 +41,8 @@ def write_figures(runs: Sequence[OpenedRun], folder: Path, cases: int) -> None:
             place = folder / run.record.run
             place.mkdir()
             save_tables(run.record, place)
-            if isinstance(run.viewed, ViewedRun):
-                save_grids(run.viewed, place, cases)
+            if not isinstance(run.viewed, str):
+                save_grids(run.viewed[0], place, cases)
 
 
 def save_tables(record: Record, folder: Path) -> None:
@@ -66,9 +66,10 @@ def _save_spreads(rows: pd.DataFrame, folder: Path, what: str) -> None:
         save(draw_ranks(rows, _RANKED), folder, f"{what}-ranks")
 
 
-def save_grids(run: ViewedRun, folder: Path, most: int) -> None:
+def save_grids(cell: ViewedCell, folder: Path, most: int) -> None:
     """Draw the worst, the median and the best test case."""
-    for case, name in run.standing.items():
-        if case in run.cases(most):
-            panel = case_panel(run.prepared, run.maps, run.rows, case, name)
+    rows = cell.rows[cell.rows["seed"] == cell.seed]
+    for case, name in cell.standing.items():
+        if case in cell.cases(most):
+            panel = case_panel(cell.prepared, cell.maps, rows, case, name)
             save(draw_grid(panel), folder, f"slice-{name}")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from camzoo.core.text import plain
 from camzoo.report.figures.style import INCHES, new_figure
-from camzoo.report.gallery import Panel, draw_map, draw_slice
+from camzoo.report.gallery import LEGEND, Panel, draw_map, draw_slice
 
 #: Tiles beside each other: a mask can still be seen in each.
 _COLUMNS: Final = 4
@@ -40,10 +40,7 @@ def draw_grid(panel: Panel) -> Figure:
         draw_map(axis, panel, method)
         axis.set_title(head, fontsize=_POINTS, pad=2)
     figure.suptitle(plain(panel.title, _MOST_TITLE), fontsize=_POINTS + 0.5)
-    figure.supxlabel(
-        "green: reference   white: mask, threshold validated   numbers: of the volume",
-        fontsize=_POINTS,
-    )
+    figure.supxlabel(LEGEND, fontsize=_POINTS)
     return figure
 
 

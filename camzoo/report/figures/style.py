@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 
 from camzoo.core.protocol import Protocol
 from camzoo.core.text import plain
+from camzoo.report.colours import LINES
 
 #: Width of a column of most journals and conferences.
 INCHES: Final = 3.5
-#: Okabe and Ito's colours, which the colour-blind tell apart; the page has them, too.
-COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+COLOURS: Final = LINES["light"]
 #: Lines of one colour differ in their dashes.
 DASHES: Final = ("-", (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 #: What is drawn where a protocol cut, and how large: best thresholds in hindsight are small and

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from camzoo.core.text import plain
 from camzoo.data.slices import CaseInfo
 from camzoo.metrics.sweep import threshold_sweep
-from camzoo.report.viewed_run import ViewedRun
+from camzoo.report.viewed_cells import ViewedCell
 
 #: Longest side of a picture.
 _SIDE: Final = 160
@@ -54,19 +55,19 @@ class _Crop:
         return cls(rows, columns)
 
 
-def case_file(run: ViewedRun, case: str) -> dict[str, Any]:
-    """Everything that the viewer shows of a case, as JSON has it.
+def case_file(cell: ViewedCell, case: str) -> dict[str, Any]:
+    """Everything that the viewer shows of a case in a fold and seed, as JSON has it.
 
     Returns:
         ``levels``; the size and aspect of pictures; ``image`` and ``labels``; voxels of the
         reference by organ; and per method ``bins`` (how many levels a voxel's largest map exceeds),
         ``winners`` (whose map that is), voxel counts by organ and level, thresholds by protocol.
     """
-    info = run.prepared.cases[case]
-    reference = run.prepared.vault.for_evaluation()
-    image, labels = _image(run, info), reference.slices(case)
+    info = cell.prepared.cases[case]
+    reference = cell.prepared.vault.for_evaluation()
+    image, labels = _image(cell, info), reference.slices(case)
     crop = _Crop.to_body(image, labels)
-    thresholds = run.thresholds(case)
+    thresholds = cell.thresholds(case)
     levels = _levels([t for mine in thresholds.values() for t in mine.values()])
     small = crop(labels)
     _, height, width = info.plane.arrange(info.spacing)
@@ -78,11 +79,11 @@ def case_file(run: ViewedRun, case: str) -> dict[str, Any]:
         "aspect": height / width,
         "image": _packed(crop(image) // step * step),
         "labels": _packed(small),
-        "nRef": [int((full == c).sum()) for c in range(1, len(run.prepared.index.organs) + 1)],
+        "nRef": [int((full == c).sum()) for c in range(1, len(cell.prepared.index.organs) + 1)],
         "methods": [
             {"name": plain(name), "thresholds": thresholds.get(name, {})}
             | _map(maps.volume(info).numpy(), full, info, crop, levels)
-            for name, maps in run.maps.items()
+            for name, maps in cell.maps.items()
         ],
     }
 
@@ -115,9 +116,9 @@ def _levels(chosen: list[float]) -> list[float]:
     return sorted([*kept, *exact])[:_MOST_LEVELS]
 
 
-def _image(run: ViewedRun, info: CaseInfo) -> Bytes:
+def _image(cell: ViewedCell, info: CaseInfo) -> Bytes:
     """The slices as they were prepared, on the grid of the scan."""
-    stored = run.prepared.tagged([info.id]).images(slice(None)).float()
+    stored = cell.prepared.tagged([info.id]).images(slice(None)).float()
     voxels = info.letterbox.from_grid(stored[:, None])[:, 0]
     image: Bytes = voxels.round().clamp(0, 255).byte().numpy()
     return image
@@ -129,10 +130,19 @@ def _packed(volume: NDArray[Any]) -> str:
     return base64.b64encode(zlib.compress(data, 9)).decode("ascii")
 
 
-def case_entries(run: ViewedRun, most: int) -> list[dict[str, Any]]:
-    """List the cases that the viewer offers, as :meth:`ViewedRun.cases` orders them."""
-    scores, named = run.scores, run.standing
-    return [
-        {"case": case, "standing": named.get(case, ""), "dsc": float(scores[case])}
-        for case in run.cases(most)
-    ]
+def case_entries(
+    cells: Sequence[ViewedCell], most: int
+) -> Iterator[tuple[ViewedCell, dict[str, Any]]]:
+    """List the cases that the viewer offers, as :meth:`ViewedCell.cases` orders them.
+
+    Args:
+        cells: Folds and seeds of a run.
+        most: Cases of the run: folds have equal shares, and a case is there in each of its seeds.
+    """
+    share = -(-most // len({cell.fold for cell in cells}))
+    for cell in cells:
+        scores, named = cell.scores, cell.standing
+        for case in cell.cases(share):
+            standing, dsc = named.get(case, ""), float(scores[case])
+            told = {"fold": cell.fold, "seed": cell.seed, "standing": standing, "dsc": dsc}
+            yield cell, {"case": case} | told

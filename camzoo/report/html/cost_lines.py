@@ -7,7 +7,6 @@ from pathlib import Path
 
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import SEGMENTATION
-from camzoo.harness.store import read_made
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report.records import Record
 from camzoo.report.segmentation import cost_table
@@ -32,6 +31,11 @@ def cost_lines(record: Record, maps: Mapping[str, Path]) -> list[dict[str, str]]
 
 
 def _of_maps(maps: Mapping[str, Path]) -> Iterator[dict[str, str]]:
+    if not maps:
+        return
+
+    from camzoo.harness.store import read_made  # with torch, for which records alone have no need
+
     for name, folder in maps.items():
         if made := read_made(folder):
             memory = f"{made.memory_mib:.0f}" if made.memory_mib else NONE

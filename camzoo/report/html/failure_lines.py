@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import pandas as pd
+
 from camzoo.core.text import plain
-from camzoo.evaluate.rows import line_name
+from camzoo.evaluate.rows import NO_THRESHOLD, line_name
 from camzoo.metrics.status import Status
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report.records import Record
+from camzoo.report.tables import HEADLINE
 from camzoo.report.told_apart import told_apart
 
 _REASONS: Final = {
@@ -24,9 +27,11 @@ _FINE: Final = (Status.OK.value, Status.EMPTY_BOTH.value)
 
 
 def failure_lines(record: Record) -> list[dict[str, str]]:
-    """Failed cases of whole organs of a run, and methods without any rows."""
+    """Methods of a run without rows, then failed cases of whole organs, the headline's first."""
     rows = told_apart(record)
     rows = rows[rows["status"].notna() & ~rows["status"].isin(_FINE) & (rows["region"] == WHOLE)]
+    headline = rows["protocol"].isin([HEADLINE.value, NO_THRESHOLD]) & (rows["subset"] == "test")
+    rows = pd.concat([rows[headline], rows[~headline]])
     everywhere = [
         {"run": record.run, "method": plain(name), "case": "every case", "reason": plain(why)}
         for name, why in record.manifest["failures"].items()

@@ -16,10 +16,10 @@ from typing import Any, Final
 import jinja2
 
 from camzoo.core.text import plain
+from camzoo.report import colours
 from camzoo.report.board import boards
 from camzoo.report.curve_lines import curve_lines
 from camzoo.report.facts import fact_lines
-from camzoo.report.html.case_file import case_entries, case_file
 from camzoo.report.html.cost_lines import cost_lines
 from camzoo.report.html.failure_lines import failure_lines
 from camzoo.report.html.score_table import score_lines
@@ -29,7 +29,7 @@ from camzoo.report.records import Record
 from camzoo.report.segmentation import of_maps
 from camzoo.report.summary import ten_lines
 from camzoo.report.table_cells import SHOWN
-from camzoo.report.viewed_run import stored_maps
+from camzoo.report.viewed_cells import stored_maps
 from camzoo.report.words import meanings
 
 #: First line of every page: what may be replaced.
@@ -44,7 +44,7 @@ def write_page(runs: Sequence[OpenedRun], folder: Path, cases: int) -> None:
     Args:
         runs: What the page tells of.
         folder: Of the report; exports are in it by now.
-        cases: How many test cases of each run the viewer offers.
+        cases: How many test cases of each run the viewer offers, each in all of its seeds.
     """
     exported = sorted(path.relative_to(folder).as_posix() for path in _exported(folder))
     _copy_parts(folder / "parts")
@@ -67,7 +67,9 @@ def _tables(runs: Sequence[OpenedRun]) -> dict[str, Any]:
         "costs": [
             line
             for run in runs
-            for line in cost_lines(run.record, stored_maps(run.record, run.folder))
+            for line in cost_lines(
+                run.record, stored_maps(run.record.manifest["cells"][0], run.folder)
+            )
         ],
         "failures": [line for run in runs for line in failure_lines(run.record)],
     }
@@ -77,12 +79,16 @@ def _write_cases(run: OpenedRun, data: Path, most: int) -> list[dict[str, Any]]:
     """Write the cases of a run, a script each, and list them."""
     if isinstance(run.viewed, str):
         return []
-    entries = case_entries(run.viewed, most)
-    for number, entry in enumerate(entries):
+
+    from camzoo.report.html.case_file import case_entries, case_file
+
+    entries = []
+    for number, (cell, entry) in enumerate(case_entries(run.viewed, most)):
         name = f"case-{run.record.run}-{number}"
-        _write_script(data / f"{name}.js", name, case_file(run.viewed, entry["case"]))
-        entry |= {"file": name, "run": run.record.run, "case": plain(entry["case"])}
-        entry["organs"] = [plain(organ) for organ in run.viewed.prepared.index.organs]
+        _write_script(data / f"{name}.js", name, case_file(cell, entry["case"]))
+        named = {"file": name, "run": run.record.run, "case": plain(entry["case"])}
+        organs = [plain(organ) for organ in cell.prepared.index.organs]
+        entries.append(entry | named | {"organs": organs})
     return entries
 
 
@@ -113,9 +119,15 @@ def _page(runs: Sequence[OpenedRun], has_viewer: bool, exported: Sequence[str]) 
     titles = dict.fromkeys(plain(run.title) for run in runs)
     text = template.render(
         title=", ".join(titles), runs=[_told(run) for run in runs], viewer=has_viewer,
-        words=_words([run.record for run in runs]), exported=exported,
+        words=_words([run.record for run in runs]), exported=exported, colours=colours,
+        series=_series,
     )  # fmt: skip
     return f"{MARK}\n{text}\n"
+
+
+def _series(scheme: str) -> str:
+    """The colours of lines as CSS has them."""
+    return " ".join(f"--series-{k}: {c};" for k, c in enumerate(colours.LINES[scheme]))
 
 
 def _told(run: OpenedRun) -> dict[str, Any]:

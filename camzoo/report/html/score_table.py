@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from camzoo.core.text import plain
@@ -23,6 +22,7 @@ from camzoo.report.table_cells import (
     mean_std,
     number,
     spread,
+    threshold_range,
     title,
 )
 from camzoo.report.tables import of_weak, pooled_dsc
@@ -61,7 +61,7 @@ def _lines(rows: pd.DataFrame, view: Sequence[str]) -> Iterator[dict[str, str]]:
     of_cells = 100 * of_organs.groupby(cells, observed=True)["dsc"].mean()
     pooled = {key: mean_std(mine) for key, mine in of_cells.groupby(by, observed=True)}
     ends = rows.groupby(by, observed=True)["threshold"].agg(["min", "max"])
-    thresholds = {key: _range(low, high) for key, low, high in ends.itertuples(name=None)}
+    thresholds = {key: threshold_range(low, high) for key, low, high in ends.itertuples(name=None)}
     order = _orders(rows, view)
     for numbers in zip(*(frame.to_dict("records") for frame in found.values()), strict=True):
         lines = dict(zip(found, numbers, strict=True))
@@ -109,9 +109,3 @@ def _is_paired(rows: pd.DataFrame) -> bool:
     """Whether every line has every case: a baseline that failed in some folds has no pairs."""
     cases = rows[[*_LINE, "fold", "seed", "case"]].drop_duplicates()
     return len(set(cases.groupby(_LINE, observed=True).size())) == 1
-
-
-def _range(low: float, high: float) -> str:
-    if not np.isfinite(low):
-        return ""
-    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"

@@ -1,7 +1,5 @@
 """A report as a browser shows it, opened from disk. Skipped where there is no Chromium."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,15 +8,12 @@ from camzoo.cams.map_files import MapFiles
 from camzoo.metrics.sweep import threshold_sweep
 from camzoo.report.folder import write_report
 from tests.report.hostile import FRAMED
+from tests.report.html.chromium import chromium, needed
 from tests.report.html.test_pages import data_of, small_run
 from tests.report.test_segmentation_tables import maps
+from tests.report.vision import contrast, rgb
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-_CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None
-)
-pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="there is no chromium on this machine")
+pytestmark = needed
 
 
 #: What has the focus, and its name for those who cannot see it.
@@ -28,25 +23,27 @@ FOCUSED = """() => {
   const name = one.id || one.getAttribute("tabulator-field") || one.name || one.tagName;
   return [name, one.labels?.[0]?.textContent || one.ariaLabel || one.textContent];
 }"""
-PLACES = ["h2", ".ten dt", ".note", "nav a", ".tabulator-cell", ".tabulator-col"]
-#: Colours of the text in some places, and of what it stands on.
-COLOURS = """(places) => places.map((what) => {
-  const one = document.querySelector(what);
+#: Of every element that shows text itself: its words, their colour, and that of what is behind.
+TEXTS = """() => [...document.body.querySelectorAll("*")].flatMap((one) => {
+  const words = [...one.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data);
+  const text = one.placeholder || words.join("").trim();
+  if (!text || !one.getClientRects().length) return [];
   const clear = (place) => getComputedStyle(place).backgroundColor === "rgba(0, 0, 0, 0)";
   let ground = one;
   while (clear(ground)) ground = ground.parentElement;
-  return [what, getComputedStyle(one).color, getComputedStyle(ground).backgroundColor];
+  const { color } = getComputedStyle(one, one.placeholder ? "::placeholder" : null);
+  return [[text, color, getComputedStyle(ground).backgroundColor]];
 })"""
+#: Whether an element begins in the window.
+IN_SIGHT = (
+    "(one) => one.getBoundingClientRect().top >= 0 && one.getBoundingClientRect().top < innerHeight"
+)
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as started:
-        # As root, Chromium runs without its sandbox or not at all.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        opened = started.chromium.launch(executable_path=_CHROMIUM, args=arguments)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -213,26 +210,63 @@ def test_nothing_is_wider_than_the_window_and_text_has_contrast(open_page, repor
     page = open_page(report, viewport={"width": width, "height": 844}, color_scheme=scheme)
     page.wait_for_selector("#viewer[data-shown]")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    colours = page.evaluate(COLOURS, PLACES)
-    for what, text, ground in colours:
-        assert contrast(text, ground) >= 4.5, (what, text, ground)
+    texts = page.evaluate(TEXTS)
+    assert len(texts) > 100
+    for words, text, ground in texts:
+        assert contrast(rgb(text), rgb(ground)) >= 4.5, (words, text, ground)
 
 
-def contrast(one, other):
-    """Of two colours, as WCAG 2 defines it."""
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
+def test_a_newcomer_finds_the_answers_on_the_first_screen_or_one_click_off(page, report, finished):
+    """Which is best and is it sure, at which threshold; where it failed, and what it costs."""
+    names = page.locator("#summary dt").all_inner_texts()
+    told = dict(zip(names, page.locator("#summary dd").all_inner_texts(), strict=True))
+    for name in ("best method", "is it sure?", "protocol"):
+        line = page.locator("#summary dt", has_text=name).first
+        assert line.evaluate(IN_SIGHT), name
+    line = max(
+        (line for line in data_of(report)["scores"] if line["protocol"] == "validated"
+         and line["organ"] == "mean of organs" and "test" in line["what"]
+         and line["region"] == "whole"),
+        key=lambda line: float(line["DSC (%)"].split()[0]),
+    )  # fmt: skip
+    assert told["best method"].startswith(f"{line['method']}: DSC {line['DSC (%)']} %")
+    assert f"for {line['method']} {line['threshold']}" in told["protocol"]
+    for part, shown in {"failures": "reason", "costs": "time"}.items():
+        page.locator(f'nav a[href="#{part}"]').click()
+        heading = page.locator(f'#{part} .tabulator-col[tabulator-field="{shown}"]')
+        page.wait_for_function(IN_SIGHT, arg=heading.element_handle())
+        assert column(page, "method", f"{part.rstrip('s')}-table")
 
 
-def luminance(colour):
-    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
-    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+def test_folds_and_seeds_are_chosen_and_the_case_stays(open_page, crossed, tmp_path):
+    report = write_report([crossed.folder], tmp_path / "out").parent
+    entries = {(e["fold"], e["seed"], e["case"]): e for e in data_of(report)["cases"]}
+    page = open_page(report, viewport={"width": 1280, "height": 900})
 
+    def shown(fold, seed, case):
+        page.wait_for_selector(f'#viewer[data-shown="{entries[fold, seed, case]["file"]}"]')
+        rows = crossed.rows[
+            (crossed.rows["fold"] == fold) & (crossed.rows["seed"] == seed)
+            & (crossed.rows["case"] == case) & (crossed.rows["protocol"] == "validated")
+            & (crossed.rows["region"] == "whole") & (crossed.rows["subset"] == "test")
+        ].set_index("method")  # fmt: skip
+        scores = page.locator(".score[data-dsc]").evaluate_all(
+            "all => all.map((one) => Number(one.dataset.dsc))"
+        )
+        assert scores == pytest.approx(list(rows.loc[["cam", "centre"], "dsc"]), abs=1e-3)
 
-def test_contrast_as_the_standard_has_it():
-    assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21)
-    assert contrast("rgb(119, 119, 119)", "rgb(255, 255, 255)") == pytest.approx(4.48, abs=0.01)
+    cells = [f"fold {fold}, seed {seed}" for fold in (0, 1) for seed in (0, 1)]
+    assert page.locator("#cell option").all_inner_texts() == cells
+    first = [case for fold, seed, case in entries if (fold, seed) == (0, 0)]
+    shown(0, 0, first[0])
+    page.select_option("#case", index=1)
+    shown(0, 0, first[1])
+    page.locator("#slice").fill("3")
+    page.select_option("#cell", "fold 0, seed 1")
+    shown(0, 1, first[1])
+    assert page.locator("#slice").input_value() == "3"
+    page.select_option("#cell", "fold 1, seed 1")
+    shown(1, 1, next(case for fold, seed, case in entries if (fold, seed) == (1, 1)))
 
 
 @pytest.mark.parametrize("name", ["script", "closing", "long", "right to left", "formula of TeX"])

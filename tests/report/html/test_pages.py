@@ -17,7 +17,7 @@ from camzoo.core.text import plain
 from camzoo.evaluate.rows import make_rows
 from camzoo.harness.manifest import read_manifest
 from camzoo.metrics.summary import summarise
-from camzoo.metrics.sweep import apply_threshold
+from camzoo.metrics.sweep import apply_threshold, threshold_sweep
 from camzoo.report.folder import write_report
 from camzoo.report.table_cells import spread
 from tests.report.hostile import FRAMED
@@ -168,6 +168,41 @@ def test_the_worst_the_median_and_the_best_case_come_first(report):
     assert [entry["standing"] for entry in entries] == ["worst", "median", "best"]
     scores = [entry["dsc"] for entry in entries]
     assert scores == sorted(scores)
+
+
+def test_every_fold_and_seed_has_its_own_cases(crossed, tmp_path):
+    report = write_report([crossed.folder], tmp_path / "out", cases=3).parent
+    entries = data_of(report)["cases"]
+    cells = read_manifest(crossed.folder)["cells"]
+    assert len(cells) == 4
+    offered = {}
+    for cell in cells:
+        mine = [e for e in entries if (e["fold"], e["seed"]) == (cell["fold"], cell["seed"])]
+        offered[cell["fold"], cell["seed"]] = [(e["case"], e["standing"], e["dsc"]) for e in mine]
+        assert len(mine) == 2  # the share of one of two folds in three cases
+        for entry in mine:
+            require_own(data_of(report, entry["file"]), crossed, cell, entry["case"])
+    for fold in (0, 1):  # seeds of a fold can be compared
+        assert offered[fold, 0] == offered[fold, 1]
+    assert offered[0, 0] != offered[1, 0]
+    files = [path.name for path in (report / "data").glob("case-*")]
+    assert sorted(files) == sorted(f"{entry['file']}.js" for entry in entries)
+
+
+def require_own(shown, run, cell, case):
+    """Counts and thresholds of a case are those of the maps and rows of its fold and seed."""
+    info, rows = run.prepared.cases[case], run.rows
+    label = run.prepared.vault.for_evaluation().label(case)
+    rows = rows[(rows["fold"] == cell["fold"]) & (rows["seed"] == cell["seed"])]
+    rows = rows[(rows["case"] == case) & (rows["subset"] == "test")]
+    assert {method["name"] for method in shown["methods"]} == set(cell["maps"])
+    for method in shown["methods"]:
+        maps = MapFiles.open(run.folder.parent / "store" / cell["maps"][method["name"]])
+        counted = threshold_sweep(maps.volume(info).numpy(), label, shown["levels"])
+        assert method["tp"] == counted.tp.tolist()
+        assert method["nPred"] == counted.n_pred.tolist()
+        mine = rows[rows["method"] == method["name"]]
+        assert method["thresholds"] == dict(zip(mine["protocol"], mine["threshold"], strict=True))
 
 
 def test_the_report_of_a_phantom_is_small(report):

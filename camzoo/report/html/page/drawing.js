@@ -5,8 +5,9 @@ const drawing = (() => {
   // Cividis, which looks the same to the colour-blind, at nine evenly spaced values.
   const ANCHORS = [[0, 34, 78], [26, 56, 111], [67, 78, 108], [97, 101, 111], [125, 124, 120], [155, 148, 118], [188, 174, 108], [222, 201, 88], [254, 232, 56]];
   const OPACITY = 0.6;
-  const REFERENCE = { colour: "#ffffff", dash: [] };
-  const MASK = { colour: "#ff5fd2", dash: [7, 4] };
+  const REFERENCE = { colour: camzoo.style("--reference"), dash: [] };
+  const MASK = { colour: camzoo.style("--mask"), dash: [7, 4] };
+  const CASING = camzoo.style("--casing");
 
   function colour(value) {
     const place = Math.min(Math.max(value, 0), 1) * (ANCHORS.length - 1);
@@ -80,7 +81,7 @@ const drawing = (() => {
     context.setLineDash([]);
     context.lineJoin = "round";
     context.lineWidth = 3.5 * ratio;
-    context.strokeStyle = "rgba(0, 0, 0, 0.75)";
+    context.strokeStyle = CASING;
     context.stroke(path);
     context.setLineDash(dash.map((part) => part * ratio));
     context.lineWidth = 1.6 * ratio;
@@ -94,7 +95,6 @@ const drawing = (() => {
     const [, rows, columns] = shape;
     const ratio = window.devicePixelRatio || 1;
     const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
-    canvas.style.aspectRatio = `${columns} / ${rows * aspect}`;
     canvas.width = width;
     canvas.height = Math.max(1, Math.round((width * rows * aspect) / columns));
     small.width = columns;

@@ -4,16 +4,16 @@
 (() => {
   const { element, distinct, inOrder, style } = camzoo;
   const report = camzoo.get("report");
-  // Okabe and Ito's colours, which the colour-blind tell apart, by themselves and by their dashes.
-  const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+  const COLOURS = 6; // --series-0 to --series-5
   const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
   const SHAPES = ["●", "■", "▲", "◆", "✚", "✖"];
   const SHOWN_AT_FIRST = 6;
 
   const protocols = inOrder(distinct(report.curves.flatMap((line) => line.marks.map((mark) => mark.protocol))));
   const shape = (protocol) => SHAPES[protocols.indexOf(protocol) % SHAPES.length];
-  const colour = (index) => COLOURS[index % COLOURS.length];
-  const dash = (index) => DASHES[Math.floor(index / COLOURS.length) % DASHES.length];
+  const named = (index) => `--series-${index % COLOURS}`;
+  const colour = (index) => style(named(index));
+  const dash = (index) => DASHES[Math.floor(index / COLOURS) % DASHES.length];
   const severalRuns = distinct(report.curves.map((line) => line.run)).length > 1;
   const label = (line) => [line.method, severalRuns && `(${line.run})`, line.bound && "(saw masks)"].filter(Boolean).join(" ");
   const shown = new Set(report.curves.slice(0, SHOWN_AT_FIRST).map((_, index) => index));
@@ -69,7 +69,7 @@
       drawCurves();
     });
     const swatch = element("span", { className: "swatch", "aria-hidden": "true" });
-    swatch.style.borderTopColor = colour(index);
+    swatch.style.borderTopColor = `var(${named(index)})`;
     swatch.style.borderTopStyle = dash(index).length ? "dashed" : "solid";
     return element("label", { className: "check" }, box, swatch, label(line));
   }

@@ -31,7 +31,7 @@
 
   // What is read first; other columns follow as they come.
   const FIRST = [
-    "method", "run", "DSC (%)", "95 % interval", "p (Holm)", "first", "seeds", "ASD (mm)", "MAD (mm)",
+    "method", "run", "case", "organ", "reason", "DSC (%)", "time", "memory (MiB)", "95 % interval", "p (Holm)", "first", "seeds", "ASD (mm)", "MAD (mm)",
     "pooled DSC (%)", "threshold", "volumes", "failed",
   ];
 

@@ -6,6 +6,10 @@
   const entries = camzoo.get("report").cases;
   const BY_HAND = "slider";
   const $ = (id) => document.getElementById(id);
+  // Cases of one fold and seed are offered together; what all of them share is not said.
+  const PARTS = { run: (run) => run, fold: (fold) => `fold ${fold}`, seed: (seed) => `seed ${seed}` };
+  const told = Object.keys(PARTS).filter((part) => distinct(entries.map((entry) => entry[part])).length > 1);
+  const cellOf = (entry) => told.map((part) => PARTS[part](entry[part])).join(", ");
   const state = { entry: null, data: null, organ: 1, protocol: "validated", cells: [] };
   const percent = (value) => `${(100 * value).toFixed(1)} %`;
 
@@ -66,7 +70,7 @@
     return (k) => (winners && winners[k] !== state.organ ? null : levels[Math.max(bins[k] - 1, 0)]);
   }
 
-  function drawMethod({ canvas, score, method }, image, reference) {
+  function drawMethod({ canvas, score, method, inSight }, image, reference) {
     const level = levelOf(method);
     const value = dsc(method, level, state.organ);
     const threshold = state.data.levels[level].toFixed(2);
@@ -74,6 +78,7 @@
     score.dataset.dsc = value;
     score.dataset.threshold = state.data.levels[level];
     canvas.setAttribute("aria-label", `${method.name}: ${score.textContent}`);
+    if (!inSight) return;
     drawing.draw(canvas, state.data.shape, state.data.aspect, {
       image,
       reference,
@@ -102,6 +107,7 @@
       ? data.levels[$("threshold").value].toFixed(2) : `of the protocol ${state.protocol}`;
     for (const cell of state.cells) {
       if (cell.method) drawMethod(cell, image, reference);
+      else if (!cell.inSight) continue;
       else if (cell.agreement) drawAgreement(cell, image, reference);
       else drawing.draw(cell.canvas, data.shape, data.aspect, { image, reference });
     }
@@ -114,16 +120,28 @@
     requestAnimationFrame(() => { asked = false; redraw(); });
   }
 
+  // Of many methods only those that are in sight, or nearly, are drawn.
+  const watcher = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) {
+      const cell = state.cells.find(({ canvas }) => canvas === target);
+      if (cell) cell.inSight = isIntersecting;
+    }
+    redrawSoon();
+  }, { rootMargin: "100%" });
+
   function figure(title, more) {
+    const { shape: [, rows, columns], aspect } = state.data;
     const canvas = element("canvas", { role: "img", "aria-label": title });
+    canvas.style.aspectRatio = `${columns} / ${rows * aspect}`;
     const score = element("p", { className: "score" });
     canvas.addEventListener("wheel", turn, { passive: false });
     const shown = element("figure", {}, element("figcaption", { title }, title), canvas, score);
-    return { canvas, score, shown, ...more };
+    return { canvas, score, shown, inSight: false, ...more };
   }
 
   function layOut() {
     const { methods } = state.data;
+    watcher.disconnect();
     state.cells = [
       figure("Image", {}),
       ...methods.map((method) => figure(method.name, { method })),
@@ -132,6 +150,7 @@
     state.cells[0].score.textContent = `slice and reference`;
     if (methods.length > 1) state.cells.at(-1).score.textContent = `masks of ${methods.length} methods`;
     $("pictures").replaceChildren(...state.cells.map((cell) => cell.shown));
+    for (const { canvas } of state.cells) watcher.observe(canvas);
   }
 
   function showProtocols() {
@@ -171,8 +190,22 @@
     ArrowLeft: () => move($("threshold"), -1), ArrowRight: () => move($("threshold"), 1),
   };
 
+  // Another fold or seed shows the same case, where it has that.
+  function openCell(name) {
+    const offered = entries.filter((entry) => cellOf(entry) === name);
+    $("case").replaceChildren(...offered.map((entry) => element("option", { value: entries.indexOf(entry) },
+      [entry.standing && `${entry.standing}: `, entry.case, ` (mean DSC ${percent(entry.dsc)})`].join(""))));
+    const chosen = offered.find((entry) => isShown(entry)) ?? offered[0];
+    $("case").value = entries.indexOf(chosen);
+    return open(entries.indexOf(chosen));
+  }
+
+  const isShown = ({ run, case: name }) => state.entry?.run === run && state.entry.case === name;
+
   async function open(index) {
     const entry = entries[index];
+    const stays = isShown(entry);
+    const threshold = state.data?.levels[$("threshold").value] ?? 0;
     state.entry = entry;
     $("case-status").textContent = `loading ${entry.case}`;
     try {
@@ -190,7 +223,8 @@
     $("organ-label").hidden = entry.organs.length < 2;
     $("slice").max = state.data.shape[0] - 1;
     $("threshold").max = state.data.levels.length - 1;
-    $("slice").value = largestSlice();
+    if (!stays) $("slice").value = largestSlice();
+    $("threshold").value = nearest(state.data.levels, threshold);
     layOut();
     showProtocols();
     placeSlider();
@@ -198,9 +232,9 @@
     $("viewer").dataset.shown = entry.file;
   }
 
-  const severalRuns = distinct(entries.map((entry) => entry.run)).length > 1;
-  $("case").append(...entries.map((entry, index) => element("option", { value: index },
-    [entry.standing && `${entry.standing}: `, entry.case, ` (mean DSC ${percent(entry.dsc)})`, severalRuns ? `, ${entry.run}` : ""].join(""))));
+  $("cell").append(...distinct(entries.map(cellOf)).map((name) => element("option", { value: name }, name)));
+  $("cell-label").hidden = !told.length;
+  $("cell").addEventListener("change", () => openCell($("cell").value));
   $("case").addEventListener("change", () => open(Number($("case").value)));
   $("organ").addEventListener("change", () => {
     state.organ = Number($("organ").value);
@@ -217,5 +251,5 @@
   });
   addEventListener("resize", redrawSoon);
   drawing.bar($("bar"));
-  open(0);
+  openCell(cellOf(entries[0]));
 })();
