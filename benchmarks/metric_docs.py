@@ -13,6 +13,7 @@ from benchmarks.simulations import coverage, false_alarms, rank_coverage
 from camzoo.core.protocol import Protocol
 from camzoo.metrics.definitions import metrics_table
 from camzoo.metrics.ladder import RUNGS
+from camzoo.metrics.threshold_rules.registry import rules
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -108,6 +109,16 @@ def protocol_rows():
     return [{"protocol": p.value, "threshold": p.meaning} for p in Protocol]
 
 
+def rule_rows():
+    """Return the rules that need no masks, what they look at and where they are from."""
+    described = {name: rules.describe(name) for name in rules}
+    return [
+        {"rule": name, "a good threshold": one.summary, "looks at": one.facts["needs"],
+         "idea": one.facts["paper"]}
+        for name, one in described.items()
+    ]  # fmt: skip
+
+
 def ladder_rows():
     """Return the ways of scoring and what they do."""
     return [{"way of scoring": rung.name, "what it does": rung.does} for rung in RUNGS]
@@ -154,7 +165,7 @@ PAGES = {
         "tools": tool_rows,
         "definitions": lambda: metrics_table().to_dict("records"),
     },
-    "protocols.md": {"protocols": protocol_rows, "ladder": ladder_rows},
+    "protocols.md": {"protocols": protocol_rows, "rules": rule_rows, "ladder": ladder_rows},
     "statistics.md": {"simulations": simulation_rows, "ranks": rank_rows},
 }
 

@@ -291,7 +291,7 @@ class EvaluationConfig(_Frozen):
     ] = tuple(round(0.05 * k, 2) for k in range(1, 20))
     fixed: Share = 0.5
     protocols: Annotated[tuple[Protocol, ...], Several()] = (
-        Protocol.VALIDATED, Protocol.ORACLE, Protocol.FIXED, Protocol.OTSU,
+        Protocol.VALIDATED, Protocol.MASK_FREE, Protocol.ORACLE, Protocol.FIXED, Protocol.OTSU,
     )  # fmt: skip
 
     @model_validator(mode="after")

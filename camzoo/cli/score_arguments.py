@@ -18,6 +18,9 @@ Spacing = Annotated[
     str | None, typer.Option(help="z=3,y=0.6,x=0.6 in mm; for references without a header.")
 ]
 Organs = Annotated[str | None, typer.Option(help="Names of classes 1..C, by comma.")]
+Images = Annotated[
+    Path | None, typer.Option(help="Folder of the scans: maps get the protocol mask-free, too.")
+]
 Patients = Annotated[Path | None, typer.Option(help="CSV with the columns case and patient.")]
 AllowMissing = Annotated[
     bool, typer.Option("--allow-missing", help="Count missing predictions as failures.")

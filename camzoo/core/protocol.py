@@ -13,6 +13,7 @@ class Protocol(StrEnum):
     ORACLE = "oracle"
     VALIDATED = "validated"
     CROSS_VALIDATED = "cross-validated"
+    MASK_FREE = "mask-free"
     FIXED = "fixed"
     OTSU = "otsu"
 
@@ -27,6 +28,7 @@ _MEANINGS: Final = {
     Protocol.ORACLE: "best on the masks being scored, one threshold for all (the papers' way)",
     Protocol.VALIDATED: "best on the masks of validation patients",
     Protocol.CROSS_VALIDATED: "best on the masks of the other patients, in 5 folds",
+    Protocol.MASK_FREE: "best on validation patients by the rule `contrast`, which sees no masks",
     Protocol.FIXED: "set beforehand, no masks",
     Protocol.OTSU: "Otsu's rule on the values of each case's map, no masks",
 }

@@ -122,14 +122,22 @@ def tag_slices(label: NDArray[np.uint8], classes: int, min_area: int) -> NDArray
     return np.ascontiguousarray(areas >= min_area).astype(np.uint8)
 
 
-def _slices(
-    voxels: NDArray[np.float32], info: CaseInfo, size: int, percentiles: tuple[float, float]
-) -> NDArray[np.uint8]:
+def grey_levels(
+    voxels: NDArray[np.float32], percentiles: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Scale a volume that is not constant so that two of its percentiles become 0 and 255."""
     low, high = (float(value) for value in np.percentile(voxels, percentiles))
     if high <= low:  # a few bright voxels on a constant ground: the percentiles say nothing
         low, high = float(voxels.min()), float(voxels.max())
+    scaled: NDArray[np.float32] = np.clip((voxels - low) * (255.0 / (high - low)), 0, 255)
+    return scaled
+
+
+def _slices(
+    voxels: NDArray[np.float32], info: CaseInfo, size: int, percentiles: tuple[float, float]
+) -> NDArray[np.uint8]:
     # Scaled before padding, so that the border of the letterbox is as dark as the darkest voxel.
-    scaled = np.clip((voxels - low) * (255.0 / (high - low)), 0, 255)
+    scaled = grey_levels(voxels, percentiles)
     cut = torch.from_numpy(np.ascontiguousarray(info.plane.cut(scaled)))
     grid = info.letterbox.to_grid(cut, size)
     slices: NDArray[np.uint8] = grid.round().clamp(0, 255).to(torch.uint8).contiguous().numpy()

@@ -34,6 +34,7 @@ class Case:
         affine: Shape [4, 4], from the index (z, y, x, 1) to mm in RAS+.
         plane: Plane in which it is measured slice by slice.
         predicted: Predictions by method; None where a method has nothing for this case.
+        image: Reads the scan, grey values from 0 to 1, [z, y, x]; None where it is not at hand.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Case:
     affine: NDArray[np.floating[Any]]
     plane: Plane
     predicted: Mapping[str, Reader | None]
+    image: Reader | None = None
 
     def references(
         self, organs: tuple[str, ...], with_thirds: Collection[str]

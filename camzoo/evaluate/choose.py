@@ -33,6 +33,7 @@ def choose(
     protocols: Iterable[Protocol],
     fixed: float,
     scored: Sequence[str] = SCORED,
+    chooser: str = "val",
 ) -> dict[str, list[Choice]]:
     """Choose thresholds for every case that is reported.
 
@@ -41,6 +42,7 @@ def choose(
         protocols: Which to apply.
         fixed: Threshold of the protocol of that name.
         scored: Subsets that are reported.
+        chooser: Subset whose masks ``validated`` looks at, and whose scans ``mask-free`` does.
 
     Returns:
         By case: its thresholds, one per protocol.
@@ -48,7 +50,7 @@ def choose(
     chosen: dict[str, list[Choice]] = {}
     for subset in scored:
         for protocol in protocols:
-            found = apply_protocol(curves, protocol, scored=subset, fixed=fixed)
+            found = apply_protocol(curves, protocol, scored=subset, chooser=chooser, fixed=fixed)
             for case, threshold in zip(found["case"], found["threshold"], strict=True):
                 choice = Choice(subset, protocol.value, float(threshold))
                 if choice not in chosen.setdefault(str(case), []):

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camzoo.config import DataConfig
 from camzoo.core.errors import ConfigError, DataError, GeometryError
 from camzoo.data.notes import Note, listed, told
 from camzoo.data.plane import choose_plane, describe_slices, slice_stack
+from camzoo.data.prepare import grey_levels
 from camzoo.data.volume import FloatArray
 from camzoo.evaluate.cases import Case
 from camzoo.evaluate.normalisation import Normalisation
@@ -25,6 +27,7 @@ from camzoo.evaluate.prediction_files import (
     read_maps,
     read_prediction,
     read_reference,
+    read_scan,
     require_pairs,
 )
 from camzoo.evaluate.row_checks import require_sound
@@ -49,7 +52,8 @@ class Cohort:
         slices: Plane in which the columns per slice are measured, in words.
 
     Raises:
-        DataError: Files do not pair up, or the references do not hold labels 1..C.
+        DataError: Files do not pair up, a scan is missing, or the references do not hold labels
+            1..C.
         GeometryError: The spacing of a reference is given twice or not at all, or apex and base
             are asked for where orientation is unknown.
         ConfigError: ``options.organs`` names too few classes.
@@ -66,6 +70,7 @@ class Cohort:
             raise DataError(f"{masks} holds no reference; put a volume or npy file per case there")
         self._files = find_methods(predictions)
         require_pairs(self._paths, self._files, allow_missing=options.allow_missing)
+        self._scans = _scans(options.images, self._paths)
         self.methods = list(self._files)
         self._patients = read_patients(options.patients, list(self._paths))
         # Notes on files; one may be read more than once, and cases are read by several threads.
@@ -98,6 +103,7 @@ class Cohort:
                     method: partial(self._read, files[name], reference) if name in files else None
                     for method, files in self._files.items()
                 },
+                image=partial(_scan, self._scans[name], reference) if self._scans else None,
             )
 
     def missing(self, method: str) -> list[str]:
@@ -182,6 +188,25 @@ class Cohort:
             for method in self.methods
             if (gone := self.missing(method))
         )
+
+
+def _scans(folder: Path | None, references: Mapping[str, Path]) -> dict[str, Path]:
+    """The scan of every case; none without a folder."""
+    if folder is None:
+        return {}
+    found = find_cases(folder)
+    absent = sorted(set(references) - set(found))
+    if absent:
+        raise DataError(
+            f"{folder} has no scan of {listed(absent)}; add them, or leave --images out"
+        )
+    return found
+
+
+def _scan(path: Path, reference: Reference) -> FloatArray:
+    """Read a scan with grey values from 0 to 1, scaled as those of a run."""
+    scaled: FloatArray = grey_levels(read_scan(path, reference), DataConfig().percentiles) / 255
+    return scaled
 
 
 def _say_what_is_ignored(*folders: Path) -> Iterator[str]:

@@ -10,24 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from camzoo.core.parallel import in_order
 from camzoo.core.progress import Tick, silent
+from camzoo.data.plane import Plane
 from camzoo.evaluate.cases import Case, Cases
 from camzoo.evaluate.choose import Choice, Choices
+from camzoo.evaluate.mask_evidence import evidence_of
 from camzoo.evaluate.result_files import COLUMNS
 from camzoo.metrics.case import CaseReference, Record
-from camzoo.metrics.curves import curve_records
+from camzoo.metrics.curves import SUITABILITY, curve_records
 from camzoo.metrics.sweep import apply_threshold, threshold_sweep
+from camzoo.metrics.threshold_rules.base import ThresholdRule, suitability
 
 #: Partial result rows by method.
 Records = dict[str, list[Record]]
 
 
 def sweep_maps(
-    cases: Cases, thresholds: Sequence[float], tick: Tick = silent
+    cases: Cases,
+    thresholds: Sequence[float],
+    tick: Tick = silent,
+    rule: ThresholdRule | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Count the overlap of each case and organ at each threshold, on the grid of the scan.
 
@@ -35,28 +42,45 @@ def sweep_maps(
         cases: With maps on [0, 1].
         thresholds: Ascending.
         tick: Told (cases done, cases in all).
+        rule: Says how suitable each threshold is by what its mask looks like on the scan, for cases
+            whose scan is at hand; nobody looks without.
 
     Returns:
-        By method: the columns organ, case, patient, threshold, tp, n_pred, n_ref; a row per
-        threshold. A case without a map has no rows.
+        By method: the columns organ, case, patient, threshold, tp, n_pred, n_ref, and suitability
+        where there is a rule; a row per threshold. A case without a map has no rows.
     """
     parts: dict[str, list[pd.DataFrame]] = {method: [] for method in cases.methods}
+    columns = [*COLUMNS, *([SUITABILITY] if rule else [])]
 
     def sweep(case: Case) -> dict[str, pd.DataFrame]:
-        key = {"case": case.id, "patient": case.patient}
-        return {
-            method: curve_records(
-                threshold_sweep(read(), case.label, thresholds), cases.organs, **key
-            )[list(COLUMNS)]
-            for method, read in case.predicted.items()
-            if read is not None
-        }
+        key, found = {"case": case.id, "patient": case.patient}, {}
+        image = case.image() if rule and case.image else None
+        for method, read in case.predicted.items():
+            if read is not None:
+                maps = read()
+                counts = threshold_sweep(maps, case.label, thresholds)
+                suits = _suits(rule, maps, image, case.plane, thresholds)
+                records = curve_records(counts, cases.organs, suits, **key)
+                found[method] = records.reindex(columns=columns)
+        return found
 
     for done, curves in enumerate(in_order(sweep, cases), start=1):
         for method, frame in curves.items():
             parts[method].append(frame)
         tick(done, len(cases))
     return {method: pd.concat(frames, ignore_index=True) for method, frames in parts.items()}
+
+
+def _suits(
+    rule: ThresholdRule | None,
+    maps: NDArray[Any],
+    image: NDArray[Any] | None,
+    plane: Plane,
+    thresholds: Sequence[float],
+) -> NDArray[np.float64] | None:
+    if rule is None or image is None:
+        return None
+    return suitability(rule, evidence_of(maps, image, plane, thresholds))
 
 
 def measure_maps(cases: Cases, choices: Mapping[str, Choices], tick: Tick = silent) -> Records:

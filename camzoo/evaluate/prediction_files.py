@@ -233,6 +233,25 @@ def read_maps(path: Path, reference: Reference) -> FloatArray:
     return np.stack([volume.array for volume in volumes])
 
 
+def read_scan(path: Path, reference: Reference) -> FloatArray:
+    """Read the scan [z, y, x] of a case on the canonical grid of ``reference``, any grey values.
+
+    Raises:
+        DataError: The file cannot be read, holds NaN or is constant.
+        GeometryError: It lies on another grid.
+    """
+    file = _read(path)
+    planes = np.asarray(file.planes, dtype=np.float32)
+    if planes.ndim != 3 or not np.isfinite(planes).all() or planes.min() == planes.max():
+        raise DataError(
+            f"{path}: expected a scan [z, y, x] of finite grey values that differ, got shape "
+            f"{planes.shape} with values from {planes.min():g} to {planes.max():g}"
+        )
+    (scan,) = _volumes(planes[None], file, path, reference)
+    _require_same_grid(scan, file, reference)
+    return scan.array
+
+
 @dataclass(frozen=True, eq=False)
 class _File:
     """Voxels [..., z, y, x] as stored, and the affine and notes where the file has a header."""

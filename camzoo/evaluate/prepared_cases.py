@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from camzoo.cams.map_files import MapFiles
-from camzoo.data.slices import CaseInfo, Prepared
+from camzoo.data.slices import CaseInfo, Prepared, TaggedSlices
 from camzoo.evaluate.cases import Case
 
 #: Organs that are also scored by apex, mid and base (PROMISE12).
@@ -44,20 +45,30 @@ class PreparedCases:
         return len(self._cases)
 
     def __iter__(self) -> Iterator[Case]:
-        masks = self._prepared.vault.for_evaluation()
+        masks, slices = self._prepared.vault.for_evaluation(), self._prepared.tagged()
         for name in self._cases:
             info = self._prepared.cases[name]
             readers = {method: partial(read, info) for method, read in self._predicted.items()}
             affine = np.array(info.affine)
             yield Case(
-                info.id, info.patient, masks.label(name), info.spacing, affine, info.plane, readers
-            )
+                info.id, info.patient, masks.label(name), info.spacing, affine, info.plane, readers,
+                partial(_scan, slices, info),
+            )  # fmt: skip
 
 
-def mapped_cases(prepared: Prepared, files: Mapping[str, MapFiles]) -> PreparedCases:
-    """All cases of a data set with the maps of some methods."""
+def mapped_cases(
+    prepared: Prepared, files: Mapping[str, MapFiles], cases: Sequence[str] | None = None
+) -> PreparedCases:
+    """Cases of a data set, all when left out, with the maps of some methods."""
     readers = {name: partial(_volume, maps) for name, maps in files.items()}
-    return PreparedCases(prepared, readers)
+    return PreparedCases(prepared, readers, cases)
+
+
+def _scan(slices: TaggedSlices, info: CaseInfo) -> NDArray[np.float32]:
+    """The slices that the classifier saw, on the grid of the scan, [z, y, x]."""
+    grey = slices.grey(info.rows, torch.device("cpu"))
+    volume: NDArray[np.float32] = info.on_scan(grey[:, None])[0].numpy()
+    return volume
 
 
 def _volume(maps: MapFiles, info: CaseInfo) -> NDArray[np.float32]:

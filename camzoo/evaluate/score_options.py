@@ -24,6 +24,7 @@ GIVEN: Final = AS_GIVEN
 #: Those that need no validation patients, the most trustworthy first.
 PROTOCOLS: Final = (
     Protocol.CROSS_VALIDATED,
+    Protocol.MASK_FREE,
     Protocol.OTSU,
     Protocol.FIXED,
     Protocol.ORACLE,
@@ -38,6 +39,7 @@ class ScoreOptions:
     Attributes:
         spacing: (z, y, x) in mm, for references without a header.
         organs: Names of the classes 1..C; made up from the labels when left out.
+        images: Folder of the scans, a file per case: ``mask-free`` needs them.
         patients: CSV file with the columns case and patient; every case is a patient of its own
             when left out.
         allow_missing: Count cases without a prediction as failures instead of refusing them.
@@ -53,6 +55,7 @@ class ScoreOptions:
 
     spacing: Spacing | None = None
     organs: tuple[str, ...] | None = None
+    images: Path | None = None
     patients: Path | None = None
     allow_missing: bool = False
     with_thirds: bool = False

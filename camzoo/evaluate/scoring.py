@@ -20,6 +20,7 @@ from camzoo.evaluate.normalisation import parse_normalisation
 from camzoo.evaluate.prediction_files import Spacing
 from camzoo.evaluate.rows import PSEUDO_MASK, SEGMENTATION
 from camzoo.evaluate.score_options import GIVEN, PROTOCOLS, ScoreOptions
+from camzoo.metrics.threshold_rules.frozen import FROZEN
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,6 +53,7 @@ def score(
     preds: Path | str | None = None,
     spacing: Sequence[float] | None = None,
     organs: Sequence[str] | None = None,
+    images: Path | str | None = None,
     patients: Path | str | None = None,
     allow_missing: bool = False,
     thirds: bool = False,
@@ -68,6 +70,7 @@ def score(
         preds: Folder of predicted labels, or of one folder per method; either this or ``maps``.
         spacing: (z, y, x) in mm, for references without a header.
         organs: Names of the classes 1..C; made up from the labels when left out.
+        images: Folder of the scans, for the protocol ``mask-free`` of maps; it is left out without.
         patients: CSV file with the columns case and patient; otherwise every case is a patient.
         allow_missing: Count cases without a prediction as failures instead of refusing them.
         thirds: Score apex, mid and base too.
@@ -89,6 +92,7 @@ def score(
     options = ScoreOptions(
         spacing=None if spacing is None else _as_spacing(spacing),
         organs=None if organs is None else tuple(organs),
+        images=None if images is None else Path(images),
         patients=None if patients is None else Path(patients),
         allow_missing=allow_missing,
         with_thirds=thirds,
@@ -148,13 +152,14 @@ def score_maps(
     options, reporter = options or ScoreOptions(), reporter or Quiet()
     cohort = Cohort(maps, masks, options, heat_maps=True)
     with reporter.stage("sweep") as tick:
-        curves = sweep_maps(cohort, options.thresholds, tick)
+        rule = FROZEN if options.images else None
+        curves = sweep_maps(cohort, options.thresholds, tick, rule)
     curves = {
         method: frame.assign(method=method, subset="test") for method, frame in curves.items()
     }
-    protocols, notes = _protocols(curves)
+    protocols, notes = _protocols(curves, with_scans=options.images is not None)
     choices = {
-        method: choose(frame, protocols, options.fixed, scored=["test"])
+        method: choose(frame, protocols, options.fixed, scored=["test"], chooser="test")
         | {
             case: [Choice("test", p.value, None) for p in protocols]
             for case in cohort.missing(method)
@@ -176,10 +181,13 @@ def _as_spacing(values: Sequence[float]) -> Spacing:
 
 
 def _protocols(
-    curves: Mapping[str, pd.DataFrame],
+    curves: Mapping[str, pd.DataFrame], *, with_scans: bool
 ) -> tuple[tuple[Protocol, ...], tuple[str, ...]]:
     """Protocols that these patients allow, and why others are not among them."""
-    if min(frame["patient"].nunique() for frame in curves.values()) > 1:
-        return PROTOCOLS, ()
-    rest = tuple(p for p in PROTOCOLS if p is not Protocol.CROSS_VALIDATED)
-    return rest, ("one patient only: no threshold can be cross-validated",)
+    lacking = {}
+    if min(frame["patient"].nunique() for frame in curves.values()) < 2:
+        why = "one patient only: no threshold can be cross-validated"
+        lacking[Protocol.CROSS_VALIDATED] = why
+    if not with_scans:
+        lacking[Protocol.MASK_FREE] = "no scans (--images): no threshold can be chosen mask-free"
+    return tuple(p for p in PROTOCOLS if p not in lacking), tuple(lacking.values())

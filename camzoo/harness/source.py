@@ -43,6 +43,7 @@ _WITHOUT_NUMBERS: Final = frozenset(
         "core.registry",
         "core.suggest",
         "core.supervision",
+        "metrics.threshold_rules.registry",
         "network.timm_names",
         "registries",
         *(f"{room}.registry" for room in ("cams", "data", "metrics", "segment", "steps")),

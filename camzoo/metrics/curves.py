@@ -18,20 +18,31 @@ from camzoo.metrics.sweep import SweepCounts
 CURVE_COLUMNS: Final = (
     "organ", "case", "patient", "subset", "threshold", "tp", "n_pred", "n_ref",
 )  # fmt: skip
+#: How good a threshold is for an organ of a case by what its mask looks like; absent where nobody
+#: looked.
+SUITABILITY: Final = "suitability"
 FloatArray = NDArray[np.float64]
 #: Scores nearer than this are one plateau.
 _SAME = 1e-12
 
 
-def curve_records(counts: SweepCounts, organs: Sequence[str], **keys: object) -> pd.DataFrame:
+def curve_records(
+    counts: SweepCounts,
+    organs: Sequence[str],
+    suitability: FloatArray | None = None,
+    **keys: object,
+) -> pd.DataFrame:
     """Return the counts of one case as a long table: a row per organ and threshold.
 
     Args:
         counts: Counts of all organs of the case.
         organs: Names of the classes 1..C.
+        suitability: Shape [C, T], of :func:`camzoo.metrics.threshold_rules.base.suitability`; no
+            such column without.
         keys: Further columns, the same in each row: case, patient, subset, method, ...
     """
     classes, levels = counts.tp.shape
+    more = {} if suitability is None else {SUITABILITY: suitability.ravel()}
     return pd.DataFrame(
         {
             **{name: [value] * (classes * levels) for name, value in keys.items()},
@@ -40,6 +51,7 @@ def curve_records(counts: SweepCounts, organs: Sequence[str], **keys: object) ->
             "tp": counts.tp.ravel(),
             "n_pred": counts.n_pred.ravel(),
             "n_ref": np.repeat(counts.n_ref, levels),
+            **more,
         }
     )
 
@@ -55,6 +67,8 @@ class Curves:
         tp: Shape [N, C, T].
         n_pred: Shape [N, C, T].
         n_ref: Shape [N, C].
+        suitability: Shape [N, C, T]: how good thresholds are without masks; NaN where an organ has
+            no map. None where nobody looked.
     """
 
     cases: pd.DataFrame
@@ -63,6 +77,7 @@ class Curves:
     tp: NDArray[np.int64]
     n_pred: NDArray[np.int64]
     n_ref: NDArray[np.int64]
+    suitability: FloatArray | None = None
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Curves:
@@ -86,7 +101,11 @@ class Curves:
             ordered[name].to_numpy(dtype=np.int64).reshape(shape)
             for name in ("tp", "n_pred", "n_ref")
         )
-        return cls(cases.reset_index(drop=True), organs, thresholds, tp, n_pred, n_ref[..., 0])
+        suits = None
+        if SUITABILITY in ordered:
+            suits = ordered[SUITABILITY].to_numpy(dtype=np.float64).reshape(shape)
+        numbered = cases.reset_index(drop=True)
+        return cls(numbered, organs, thresholds, tp, n_pred, n_ref[..., 0], suits)
 
     def take(self, keep: NDArray[np.bool_]) -> Curves:
         """Return the cases for which ``keep`` [N] is true."""
@@ -96,6 +115,7 @@ class Curves:
             tp=self.tp[keep],
             n_pred=self.n_pred[keep],
             n_ref=self.n_ref[keep],
+            suitability=None if self.suitability is None else self.suitability[keep],
         )
 
     def subset(self, name: str) -> Curves:
@@ -115,16 +135,36 @@ class Curves:
 
         It maximises the mean over organs of the pooled DSC; organs that no case has are left out.
         """
-        return _middle_of_best(
+        return middle_of_best(
             _mean_over_organs(self.tp.sum(0), self.n_pred.sum(0), self.n_ref.sum(0))
         )
 
     def best_per_case(self) -> list[int]:
         """Return for each case the position of its own best threshold for all organs."""
         return [
-            _middle_of_best(_mean_over_organs(*counts))
+            middle_of_best(_mean_over_organs(*counts))
             for counts in zip(self.tp, self.n_pred, self.n_ref, strict=True)
         ]
+
+    def most_suitable(self) -> int:
+        """Return the position of the threshold that suits all cases and organs best, without masks.
+
+        It maximises the mean over organs of the mean over the cases that have a map of the organ.
+        Where no case has any map, all thresholds suit alike.
+
+        Raises:
+            ConfigError: The curves do not say how suitable thresholds are.
+        """
+        if self.suitability is None:
+            raise ConfigError(
+                "no threshold can be chosen without masks: the curves do not say how suitable "
+                "thresholds are; sweep the maps with their scans, or leave the protocol mask-free "
+                "out"
+            )
+        known = [suits[~np.isnan(suits).all(axis=-1)] for suits in self.suitability.swapaxes(0, 1)]
+        organs = [suits.mean(axis=0) for suits in known if len(suits)]
+        alike = np.zeros(len(self.thresholds))
+        return middle_of_best(np.mean(organs, axis=0) if organs else alike)
 
     def at(self, positions: Sequence[int]) -> pd.DataFrame:
         """Return the counts at one threshold position per case: a row per case and organ."""
@@ -153,7 +193,7 @@ def _mean_over_organs(
     return mean
 
 
-def _middle_of_best(scores: FloatArray) -> int:
+def middle_of_best(scores: FloatArray) -> int:
     """Position of the best score; on a plateau its middle, rounded towards the lower end.
 
     Where several plateaus tie, the longest is taken, then the lowest: it is the choice that a

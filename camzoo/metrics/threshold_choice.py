@@ -54,7 +54,8 @@ def apply_protocol(
             :data:`camzoo.metrics.curves.CURVE_COLUMNS`.
         protocol: How to choose.
         scored: The subset that gets scored.
-        chooser: The subset whose masks are looked at, for ``validated``.
+        chooser: The subset that is looked at: with its masks for ``validated``, without them for
+            ``mask-free``.
         fixed: The threshold, for ``fixed``; it must be one that was swept.
 
     Returns:
@@ -89,6 +90,9 @@ def _score(
             threshold = _threshold(target)
         case Protocol.VALIDATED:
             threshold = _threshold(cube.subset(chooser))
+        case Protocol.MASK_FREE:
+            mine = cube.subset(chooser)
+            threshold = float(mine.thresholds[mine.most_suitable()])
         case Protocol.FIXED:
             threshold = _require_swept(fixed, cube.thresholds)
     position = int(np.searchsorted(cube.thresholds, threshold))

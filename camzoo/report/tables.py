@@ -61,7 +61,7 @@ def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:
         paper = [reported.pooled_dsc(dataset, name, organs) for name in _names(key)]
         lines.append(
             named(key)
-            | {protocol: mean_std(value) for protocol, value in values.items()}
+            | {name: mean_std(value) if len(value) else NONE for name, value in values.items()}
             | {
                 "gap": _gap(values),
                 "threshold": thresholds[tuple(key.values())],
@@ -209,6 +209,6 @@ def _thresholds(rows: pd.DataFrame) -> dict[tuple[str, ...], str]:
 
 
 def _gap(values: Mapping[str, pd.Series[float]]) -> str:
-    if Protocol.ORACLE.value not in values:
+    if not len(values.get(Protocol.ORACLE.value, ())):
         return NONE
     return f"{values[Protocol.ORACLE.value].mean() - values[HEADLINE.value].mean():.2f}"

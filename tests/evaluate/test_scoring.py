@@ -24,6 +24,7 @@ from camzoo.report.ranking import page, ranking
 from tests.evaluate.cohorts import blurred, label, references, save
 
 SPACING = (3.0, 0.7, 0.8)
+NO_SCANS = "no scans (--images): no threshold can be chosen mask-free"
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_masks_are_scored_against_their_references(tmp_path, masks):
 def test_maps_are_scored_by_every_protocol_at_its_threshold(maps, masks):
     scores = score_maps(maps, masks)
     assert set(scores.rows["method"]) == {"good", "nested/noisy"}
-    assert set(scores.rows["protocol"]) == set(Protocol) - {Protocol.VALIDATED}
+    assert set(scores.rows["protocol"]) == set(Protocol) - {Protocol.VALIDATED, Protocol.MASK_FREE}
     assert len(scores.curves) == 2 * 4 * 2 * 99
     for _, row in scores.rows.iterrows():
         case = int(row["case"][1:])
@@ -129,7 +130,9 @@ def test_missing_predictions_are_refused_or_counted_as_failures(tmp_path, maps, 
     with pytest.raises(DataError, match=r"good: no prediction for c2.*--allow-missing"):
         score_maps(maps, masks)
     scores = score_maps(maps, masks, ScoreOptions(allow_missing=True))
-    assert scores.notes == ("good: 1 of 4 cases have no prediction and count as failures",)
+    assert scores.notes == (
+        "good: 1 of 4 cases have no prediction and count as failures", NO_SCANS,
+    )  # fmt: skip
     gone = one(scores.rows, method="good", case="c2", organ="class 1", protocol="oracle")
     assert gone["status"] == "missing-pred"
     assert np.isnan(gone["dsc"])
@@ -189,7 +192,29 @@ def test_one_patient_cannot_be_cross_validated(tmp_path, maps, masks):
     file.write_text("case,patient\n" + "".join(f"c{i},p\n" for i in range(4)))
     scores = score_maps(maps, masks, ScoreOptions(patients=file))
     assert "cross-validated" not in set(scores.rows["protocol"])
-    assert scores.notes == ("one patient only: no threshold can be cross-validated",)
+    assert scores.notes == ("one patient only: no threshold can be cross-validated", NO_SCANS)
+
+
+def test_scans_let_a_threshold_be_chosen_without_masks(tmp_path, maps, masks):
+    """Organs are bright in the scans. No mask is looked at: other references, the same choice."""
+    for i in range(4):
+        grey = 40 + 100 * (label(i) > 0) + np.random.default_rng(i).normal(0, 5, label(i).shape)
+        save(tmp_path / "scans" / f"c{i}.nii.gz", grey.astype(np.float32))
+    options = ScoreOptions(images=tmp_path / "scans")
+    scores = score_maps(maps / "good", masks, options)
+    assert NO_SCANS not in scores.notes
+    (chosen,) = scores.rows.query("protocol == 'mask-free'")["threshold"].unique()
+    assert 0.3 < chosen < 0.7  # maps are up to 0.3 around organs, 0.7 and more in them
+    for i in range(4):
+        save(masks / f"c{i}.nii.gz", label(3 - i))
+    again = score_maps(maps / "good", masks, options).rows
+    assert set(again.query("protocol == 'mask-free'")["threshold"]) == {chosen}
+    (tmp_path / "scans" / "c1.nii.gz").unlink()
+    with pytest.raises(DataError, match=r"has no scan of c1; add them, or leave --images out"):
+        score_maps(maps / "good", masks, options)
+    save(tmp_path / "scans" / "c1.nii.gz", np.full(label().shape, 7, np.float32))
+    with pytest.raises(DataError, match="grey values that differ"):
+        score_maps(maps / "good", masks, options)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,12 @@ from benchmarks.timing import interleaved, ratio
 
 @pytest.mark.parametrize(
     ("name", "part"),
-    [("metrics.md", "definitions"), ("protocols.md", "protocols"), ("protocols.md", "ladder")],
+    [
+        ("metrics.md", "definitions"),
+        ("protocols.md", "protocols"),
+        ("protocols.md", "rules"),
+        ("protocols.md", "ladder"),
+    ],
 )
 def test_generated_parts_are_up_to_date(name, part):
     page = (metric_docs.DOCS / name).read_text(encoding="utf-8")

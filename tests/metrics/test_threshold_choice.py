@@ -17,7 +17,7 @@ COUNTS = ["tp", "n_pred", "n_ref"]
 
 
 def case(method, name, patient, subset, seed, centre):
-    """Maps whose best threshold lies near ``centre``."""
+    """Maps whose best threshold lies near ``centre``; 0.1 above it, their masks look best."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, (3, 12, 14))
     maps = np.stack(
@@ -27,8 +27,9 @@ def case(method, name, patient, subset, seed, centre):
         ]
     )
     counts = threshold_sweep(maps, labels, THRESHOLDS)
+    suits = -abs(THRESHOLDS - centre - 0.1) * np.ones((2, 1))
     return curve_records(
-        counts, ["l", "r"], method=method, case=name, patient=patient, subset=subset
+        counts, ["l", "r"], suits, method=method, case=name, patient=patient, subset=subset
     )
 
 
@@ -121,6 +122,33 @@ def test_fixed_takes_a_threshold_that_was_swept(curves):
         apply_protocol(curves, Protocol.FIXED, fixed=0.33)
     with pytest.raises(ConfigError, match="needs its threshold"):
         apply_protocol(curves, Protocol.FIXED)
+
+
+def test_mask_free_takes_what_suits_the_validation_patients_in_the_mean(curves):
+    rows = apply_protocol(curves, Protocol.MASK_FREE)
+    # They are centred at 0.4 and 0.5, and masks look best 0.1 above.
+    found = rows.groupby("method")["threshold"].unique()
+    assert [t.tolist() for t in found] == [[0.5], [0.6]]
+
+
+def test_mask_free_leaves_organs_and_cases_without_a_map_out():
+    frames = []
+    for name, left, right in (("a", [0, 3, 1], [9, 0, 0]), ("b", [0, 1, 4], [np.nan] * 3)):
+        counts = threshold_sweep(np.zeros((2, 4)), np.ones(4, dtype=int), [0.2, 0.4, 0.6])
+        suits = np.array([left, right], float)
+        frames.append(curve_records(counts, ["l", "r"], suits, case=name, patient=name))
+    curves = pd.concat(frames).assign(subset="val")
+    # Left: means 0, 2, 2.5; right: 9, 0, 0 of one case. Together 4.5, 1, 1.25.
+    (chosen,) = apply_protocol(curves, Protocol.MASK_FREE, scored="val")["threshold"].unique()
+    assert chosen == 0.2
+    nothing = curves.assign(suitability=np.nan)  # no map anywhere: all masks are empty
+    (chosen,) = apply_protocol(nothing, Protocol.MASK_FREE, scored="val")["threshold"].unique()
+    assert chosen == 0.4
+
+
+def test_mask_free_needs_somebody_to_have_looked(curves):
+    with pytest.raises(ConfigError, match="sweep the maps with their scans"):
+        apply_protocol(curves.drop(columns="suitability"), Protocol.MASK_FREE)
 
 
 def otsu_by_hand(values, thresholds):

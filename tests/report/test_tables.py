@@ -72,6 +72,16 @@ def test_pooled_table_ranks_and_shows_gap_and_paper(rows):
     assert lines.loc["grad-cam", "paper"] == "69.81"
 
 
+def test_a_line_without_a_protocol_has_no_number_there(rows):
+    """As a record from before there was one, beside newer ones."""
+    older = (rows["method"] == "grad-cam") & (rows["protocol"] == "oracle")
+    lines = pooled_table(rows[~older]).set_index("method")
+    assert lines.loc["grad-cam", ["validated", "oracle", "gap"]].tolist() == [
+        "37.50", "n/a", "n/a",
+    ]  # fmt: skip
+    assert lines.loc["cam", "oracle"] == "70.00"
+
+
 def test_seeds_give_a_spread(rows):
     other = rows.assign(seed=1, tp=rows["tp"] - 5)
     lines = pooled_table(pd.concat([rows, other])).set_index("method")

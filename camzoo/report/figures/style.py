@@ -26,8 +26,9 @@ DASHES: Final = ("-", (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 _MARKS: Final = {
     Protocol.ORACLE_CASE: ("X", 3.0), Protocol.ORACLE: ("*", 3.5), Protocol.VALIDATED: ("o", 7.0),
     Protocol.CROSS_VALIDATED: ("s", 7.0), Protocol.FIXED: ("D", 3.5), Protocol.OTSU: ("^", 4.0),
+    Protocol.MASK_FREE: ("P", 7.0),
 }  # fmt: skip
-_OPEN: Final = (Protocol.VALIDATED, Protocol.CROSS_VALIDATED)
+_OPEN: Final = (Protocol.VALIDATED, Protocol.CROSS_VALIDATED, Protocol.MASK_FREE)
 #: Of what is beside the matter.
 GREY: Final = "#6b7280"
 _SETTINGS: Final[dict[Any, Any]] = {

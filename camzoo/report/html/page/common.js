@@ -45,7 +45,7 @@ const camzoo = (() => {
   }
 
   // The protocol that numbers are believed by comes first.
-  const PROTOCOLS = ["validated", "cross-validated", "oracle", "oracle-case", "fixed", "otsu"];
+  const PROTOCOLS = ["validated", "cross-validated", "mask-free", "oracle", "oracle-case", "fixed", "otsu"];
 
   function inOrder(protocols) {
     const place = (name) => (PROTOCOLS.includes(name) ? PROTOCOLS.indexOf(name) : PROTOCOLS.length);

@@ -1,0 +1,1 @@
+"""Rules that choose a threshold without any mask, a file each."""

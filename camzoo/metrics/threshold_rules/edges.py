@@ -1,0 +1,21 @@
+"""A mask whose outline lies on edges of the image."""
+
+from __future__ import annotations
+
+from camzoo.metrics.evidence import GREY, Evidence, FloatArray
+from camzoo.metrics.threshold_rules.base import Needs, ThresholdRule, register_rule
+
+
+@register_rule("edges")
+class Edges(ThresholdRule):
+    """Lays the outline of the mask where neighbouring grey values differ most."""
+
+    needs = Needs.IMAGES
+    paper = "Caselles, IJCV 1997"
+
+    def goodness(self, evidence: Evidence) -> FloatArray:
+        """Return the mean step across the outline over the standard deviation of the slice."""
+        whole = evidence.whole
+        total = whole.sum(axis=-1)
+        variance = whole @ GREY**2 / total - (whole @ GREY / total) ** 2
+        return evidence.step / evidence.length / variance**0.5

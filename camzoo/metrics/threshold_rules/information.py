@@ -1,0 +1,34 @@
+"""A mask that says most about grey values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from camzoo.metrics.evidence import Evidence, FloatArray
+from camzoo.metrics.threshold_rules.base import Needs, ThresholdRule, register_rule
+
+
+@register_rule("information")
+class Information(ThresholdRule):
+    """Makes the entropy of grey values inside the mask and outside least, by their sizes."""
+
+    needs = Needs.IMAGES
+    paper = "mutual information: Viola, IJCV 1997"
+
+    def goodness(self, evidence: Evidence) -> FloatArray:
+        """Return the mutual information of mask and grey value, in nats."""
+        inside, outside = evidence.inside, evidence.outside
+        within = _spread(inside) + _spread(outside)
+        return (_spread(evidence.whole) - within) / evidence.whole.sum(axis=-1)
+
+
+def _spread(counts: FloatArray) -> FloatArray:
+    """Entropy of grey values times the number of pixels, from counts [..., GREYS]; 0 of none."""
+    total = counts.sum(axis=-1)
+    spread: FloatArray = _log(total) - _log(counts).sum(axis=-1)
+    return spread
+
+
+def _log(counts: FloatArray) -> FloatArray:
+    logs: FloatArray = counts * np.log(np.maximum(counts, 1))
+    return logs
