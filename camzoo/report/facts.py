@@ -161,7 +161,7 @@ def _command(record: Record, folder: str) -> str:
     config = record.manifest["config"]
     weights, data = config["backbone"]["weights"], config["data"]
     root = "" if data["name"] == "phantom" else " --root FOLDER"
-    test = data.get("test") or "phantom"
+    test = str(data.get("test") or "phantom")
     root += "" if test.startswith("phantom") else " --test-root FOLDER"
     file = "" if weights in _NO_FILE else f" --weights {shlex.quote(weights)}"
     return f"camzoo bench --config {shlex.quote(folder + MANIFEST)}{root}{file}"
