@@ -30,13 +30,15 @@ def evidence_of(
         thresholds: Ascending.
 
     Raises:
-        DataError: Shapes differ, or grey values are not from 0 to 1.
+        DataError: Shapes differ.
     """
     grey = np.ascontiguousarray(plane.cut(image), np.float32)
     box = Letterbox(*grey.shape[1:])
     several = [_small(np.ascontiguousarray(plane.cut(one), np.float32), box) for one in maps]
     within = _small(np.ones((1, *grey.shape[1:]), np.float32), box)[0] > 0.5
-    return gather(np.stack(several, axis=1), _small(grey, box), thresholds, within)
+    # Resizing rounds: a grey value of one may have become a little more.
+    small = _small(grey, box).clip(0, 1)
+    return gather(np.stack(several, axis=1), small, thresholds, within)
 
 
 def _small(slices: NDArray[np.float32], box: Letterbox) -> NDArray[np.float32]:
