@@ -33,4 +33,5 @@ class Contrast(ThresholdRule):
         inside = greys[..., 1:] / evidence.size
         around = (doubled - greys[..., 1:]) / evidence.size
         deviation = np.sqrt(whole @ GREY**2 / total - (whole @ GREY / total) ** 2)
-        return abs(inside - around) / deviation
+        apart: FloatArray = abs(inside - around) / deviation
+        return apart

@@ -18,4 +18,5 @@ class Edges(ThresholdRule):
         whole = evidence.whole
         total = whole.sum(axis=-1)
         variance = whole @ GREY**2 / total - (whole @ GREY / total) ** 2
-        return evidence.step / evidence.length / variance**0.5
+        step: FloatArray = evidence.step / evidence.length / variance**0.5
+        return step
