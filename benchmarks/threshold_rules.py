@@ -42,7 +42,7 @@ from camzoo.metrics.threshold_rules.registry import rules
 from camzoo.network.precision import autocast
 from camzoo.presets import preset
 
-#: Seeds of the phantoms, of which more take hours; tests and the smoke preset have 0.
+#: Seeds of the phantoms; the default is 0, on which tests and the smoke preset run.
 DATA_SEEDS: Final = (1,)
 PATIENTS: Final = 15
 METHODS: Final = (

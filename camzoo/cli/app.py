@@ -20,6 +20,7 @@ from camzoo.cli.ranks import ranks
 from camzoo.cli.report import report
 from camzoo.cli.score import score
 from camzoo.cli.store import store_app
+from camzoo.cli.submit import submit_app
 from camzoo.cli.zoo import check, layers, list_
 from camzoo.core.console import make_console
 from camzoo.core.errors import ConfigError
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(store_app, name="store")
 app.add_typer(grid_app, name="grid")
+app.add_typer(submit_app, name="submit")
 app.command()(bench)
 app.command(name="list")(list_)
 app.command()(layers)

@@ -20,7 +20,7 @@ from camzoo.data.datasets.base import Case, Dataset
 from camzoo.data.loading import LoadedCase, load_case
 from camzoo.data.notes import Note, told
 from camzoo.data.plane import choose_plane
-from camzoo.data.slices import INDEX, NOTES, CaseInfo, PreparedIndex
+from camzoo.data.slices import INDEX, NOTES, CaseInfo, PreparedIndex, digest_of_data
 
 
 def prepare(
@@ -67,6 +67,26 @@ def prepare(
             index.add(info, voxels, label, images, tags, loaded.notes)
             tick(done + 1, len(cases))
     index.write(folder)
+
+
+def data_digest(dataset: Dataset, tick: Tick = silent) -> str:
+    """Return the digest of a data set, as :attr:`PreparedIndex.data` has it, without preparing it.
+
+    Args:
+        dataset: Where the cases come from.
+        tick: Told (cases done, cases in all).
+
+    Raises:
+        DataError: A case cannot be read.
+    """
+    cases, content = list(dataset.cases()), Content(dataset.organs)
+    for done, case in enumerate(cases, start=1):
+        loaded = load_case(dataset, case)
+        label = np.ascontiguousarray(loaded.label.array, dtype=np.uint8)
+        info = _info(loaded, case, 0, SliceChoice.ACQUIRED)
+        content.add(info, loaded.image.array.astype(np.float32), label)
+        tick(done, len(cases))
+    return digest_of_data(content.images, content.labels)
 
 
 class _Index:

@@ -235,6 +235,11 @@ class MaskVault:
         return ReferenceMasks(self._folder, planes)
 
 
+def digest_of_data(images: str, labels: str) -> str:
+    """Digest of a data set, from those of its scans and of its reference labels."""
+    return hashlib.sha256(f"{images} {labels}".encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class PreparedIndex:
     """``index.json`` of a prepared data set.
@@ -265,7 +270,7 @@ class PreparedIndex:
     @property
     def data(self) -> str:
         """Digest of the data set: of its scans and their labels, on whatever grid."""
-        return hashlib.sha256(f"{self.images} {self.labels}".encode()).hexdigest()
+        return digest_of_data(self.images, self.labels)
 
     @property
     def stacks(self) -> dict[str, SliceStack]:

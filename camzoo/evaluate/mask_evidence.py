@@ -13,8 +13,8 @@ from camzoo.data.grid import Letterbox
 from camzoo.data.plane import Plane
 from camzoo.metrics.evidence import Evidence, gather
 
-#: Side in pixels of the grid on which slices are looked at, whatever grid scans have: the finest
-#: detail that maps have lies far below.
+#: Side in pixels of the grid on which slices are looked at, whatever grid scans have: maps are
+#: stored no finer by default.
 SIDE: Final = 128
 
 

@@ -23,6 +23,7 @@ from camzoo.report.records import Record
 from camzoo.report.segmentation import of_baselines, of_maps
 from camzoo.report.setting_labels import labels
 from camzoo.report.table_cells import LINE
+from camzoo.submissions.records import Submission
 
 _Rows = Callable[[pd.DataFrame], pd.DataFrame]
 #: Which rows a run has, where it ran and how it is called: no setting that numbers depend on.
@@ -51,6 +52,7 @@ class Merged:
         costs: What each baseline took, by fold and seed, under the name of its line.
         cells: Cells of the manifests, with steps under the names of their lines.
         notes: Which methods share a line.
+        submissions: Rows of others that stand among these.
     """
 
     records: tuple[Record, ...]
@@ -60,6 +62,7 @@ class Merged:
     costs: tuple[Cost, ...]
     cells: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
+    submissions: tuple[Submission, ...] = ()
 
     @property
     def organs(self) -> list[str]:
@@ -67,11 +70,12 @@ class Merged:
         return list(dict.fromkeys(o for r in self.records for o in r.manifest["dataset"]["organs"]))
 
 
-def merge(records: Sequence[Record]) -> Merged:
+def merge(records: Sequence[Record], submissions: Sequence[Submission] = ()) -> Merged:
     """Put the records of a data set together.
 
     Args:
         records: At least one; the same for any order of them.
+        submissions: For the splits of these records.
     """
     ordered = sorted(records, key=lambda record: record.run)
     families = _families(ordered, of_maps, volumes=False)
@@ -80,13 +84,22 @@ def merge(records: Sequence[Record]) -> Merged:
     curves = [family.curves() for family in families]
     return Merged(
         records=tuple(ordered),
-        maps=_together([rows for rows, _ in noted], ordered[0].rows),
-        baselines=_together([family.rows() for family in systems], ordered[0].rows),
+        maps=_together([*(rows for rows, _ in noted), *_of(submissions, of_maps)], ordered[0].rows),
+        baselines=_together(
+            [*(family.rows() for family in systems), *_of(submissions, of_baselines)],
+            ordered[0].rows,
+        ),
         curves=_together(curves, ordered[0].curves),
         costs=tuple(cost for family in systems for cost in family.costs()),
         cells=tuple(cell for family in families for cell in family.cells()),
         notes=tuple(dict.fromkeys(note for _, note in noted if note)),
+        submissions=tuple(submissions),
     )
+
+
+def _of(submissions: Sequence[Submission], of: _Rows) -> list[pd.DataFrame]:
+    """Rows of one kind, of the submissions that have any."""
+    return [rows for one in submissions if len(rows := of(one.rows))]
 
 
 @dataclass

@@ -96,6 +96,11 @@ def overview(
     return [found[k] for k in order]
 
 
+def overview_of(rows: pd.DataFrame) -> list[tuple[dict[str, Any], Summaries]]:
+    """Sum up the rows of whole organs, a line per method and protocol."""
+    return summaries(rows[rows["region"] == WHOLE], SHOWN, _BY)
+
+
 def overview_table(lines: Sequence[tuple[Mapping[str, Any], Summaries]]) -> pd.DataFrame:
     """The same as finished cells."""
     return pd.DataFrame(

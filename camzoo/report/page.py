@@ -16,6 +16,7 @@ from camzoo.report.further import further_metrics
 from camzoo.report.markdown import contents, folded, table
 from camzoo.report.merged import Merged
 from camzoo.report.records import Record
+from camzoo.report.submitted import submitted
 from camzoo.report.summary import failed_names, ten_lines
 from camzoo.report.table_cells import LEVEL, SHOWN
 from camzoo.report.tables import HEADLINE
@@ -47,6 +48,7 @@ _NOTES: Final = {
     ),
 }
 _RUNS: Final = "Runs"
+_SUBMITTED: Final = "Submitted"
 _WORDS: Final = "What the words mean"
 
 
@@ -64,7 +66,7 @@ def page(
     """
     failed = failed_names(merged)
     systems = [n.removeprefix("baseline ") for n in failed if n.startswith("baseline ")]
-    details = blocks(merged, shown, systems)
+    details, theirs = blocks(merged, shown, systems), merged.submissions
     main = [_main(board, systems) for board in shown.values()]
     places = ["" if folder is None else f"{folder}{record.run}/" for record in merged.records]
     runs = [_run(record, place) for record, place in zip(merged.records, places, strict=True)]
@@ -72,13 +74,16 @@ def page(
         f"# {escape(title)}\n",
         "\n".join(f"- **{name}**: {escape(text)}" for name, text in ten_lines(merged, shown))
         + "\n",
-        contents([*(_TITLES[what] for what in shown), _RUNS, _WORDS]),
+        contents(
+            [*(_TITLES[what] for what in shown), _RUNS, *([_SUBMITTED] * bool(theirs)), _WORDS]
+        ),
         contents([block.title for block in details]),
         *main,
         *(["## Details\n"] if details else []),
         *map(str, details),
         f"## {_RUNS}\n\nThe command `again` is given in the folder of this page.\n",
         *runs,
+        *([f"## {_SUBMITTED}\n", *map(submitted, theirs)] if theirs else []),
         f"## {_WORDS}\n\n{folded('all of them', _definitions(merged))}",
     ]
     return (OWN_HEADER if folder is None else HEADER) + "\n".join(parts)

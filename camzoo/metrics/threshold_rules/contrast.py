@@ -33,5 +33,5 @@ class Contrast(ThresholdRule):
         inside = greys[..., 1:] / evidence.size
         around = (doubled - greys[..., 1:]) / evidence.size
         deviation = np.sqrt(whole @ GREY**2 / total - (whole @ GREY / total) ** 2)
-        goodness: FloatArray = abs(inside - around) / deviation
-        return goodness
+        apart: FloatArray = abs(inside - around) / deviation
+        return apart

@@ -18,5 +18,5 @@ class Edges(ThresholdRule):
         whole = evidence.whole
         total = whole.sum(axis=-1)
         variance = whole @ GREY**2 / total - (whole @ GREY / total) ** 2
-        goodness: FloatArray = evidence.step / evidence.length / variance**0.5
-        return goodness
+        step: FloatArray = evidence.step / evidence.length / variance**0.5
+        return step

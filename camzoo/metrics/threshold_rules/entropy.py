@@ -23,7 +23,6 @@ class MaximumEntropy(ThresholdRule):
         logs_above = logs.sum(-1, keepdims=True) - logs_below
         above = total - below
         # Of n values in bins of n_i, the entropy is log n - sum(n_i log n_i) / n.
-        goodness: FloatArray = (
-            np.log(below) - logs_below / below + np.log(above) - logs_above / above
-        )
-        return goodness
+        low, high = np.log(below) - logs_below / below, np.log(above) - logs_above / above
+        both: FloatArray = low + high
+        return both

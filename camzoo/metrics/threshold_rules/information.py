@@ -19,8 +19,8 @@ class Information(ThresholdRule):
         """Return the mutual information of mask and grey value, in nats."""
         inside, outside = evidence.inside, evidence.outside
         within = _spread(inside) + _spread(outside)
-        goodness: FloatArray = (_spread(evidence.whole) - within) / evidence.whole.sum(axis=-1)
-        return goodness
+        told: FloatArray = (_spread(evidence.whole) - within) / evidence.whole.sum(axis=-1)
+        return told
 
 
 def _spread(counts: FloatArray) -> FloatArray:

@@ -26,8 +26,8 @@ class Otsu(ThresholdRule):
         low, low_sum = total - high, high_sum[..., :1] - high_sum
         between = low * high * (low_sum / low - high_sum / high) ** 2 / total**2
         variance = (counts * (value - mean[..., None, 0]) ** 2).sum(axis=-1, keepdims=True) / total
-        goodness: FloatArray = between / variance
-        return goodness
+        share: FloatArray = between / variance
+        return share
 
 
 def centres(thresholds: FloatArray) -> FloatArray:

@@ -1,0 +1,1 @@
+"""Somebody else's rows: predictions packed by them, scored again here."""
