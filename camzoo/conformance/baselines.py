@@ -33,8 +33,7 @@ from camzoo.segment.base import Baseline
 Predictions = dict[str, NDArray[Any]]
 _TINY: Final = {
     "data.options": {"patients": 6, "size": 64}, "data.size": 64, "device": "cpu",
-    "training.epochs": 1,
-    "backbone.name": "test_resnet", "training.crop": 64, "training.resize": [64, 80],
+    "training.epochs": 1, "training.crop": 64, "training.resize": [64, 80],
     "training.lr": 0.05, "training.clip": None,
     "maps.side": 64, "maps.scales": [1.0], "maps.size": 32,
     "segmentation.side": 32, "segmentation.widths": [8, 8, 8, 16, 16], "segmentation.epochs": 1,
