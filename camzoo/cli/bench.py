@@ -63,9 +63,6 @@ def bench(
     verbose: BeVerbose = False,
 ) -> None:
     """Run the benchmark, or finish a run that was interrupted."""
-    from camzoo.data.opening import require_dataset
-    from camzoo.network.timm_names import require_model
-
     output = Output(as_json, quiet, verbose)
     given = {
         "methods": methods, "baselines": baselines, "device": device, "data.root": root,
@@ -80,9 +77,7 @@ def bench(
     changes |= parse_pairs("--set", set_, lists=_may_be_list)
     with output.apart():
         config = configure(dataset, preset, again, changes)
-    # Words are checked with what is imported in a moment; what takes seconds comes behind that.
-    require_dataset(config.data.name, config.data.options)
-    require_model(config.backbone.name)
+    _require_words(config)
     if plan:
         _plan(config, out, output)
         return
@@ -96,6 +91,15 @@ def bench(
     except StopError as stop:
         stop.advice = GO_ON
         raise
+
+
+def _require_words(config: BenchConfig) -> None:
+    """Check words with what is imported in a moment; what takes seconds comes behind that."""
+    from camzoo.data.opening import require_dataset
+    from camzoo.network.timm_names import require_model
+
+    require_dataset(config.data.name, config.data.options)
+    require_model(config.backbone.name)
 
 
 def _may_be_list(key: str) -> bool:

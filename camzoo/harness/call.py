@@ -46,8 +46,7 @@ def bench(
         dataset: Registry name of the data set.
         preset: smoke, quick or paper; quick when left out.
         root: Folder with the data set.
-        test_dataset: Another data set to test on; all of the first trains and validates.
-        test_root: Folder with that one.
+        test_dataset: Another data set to test on, in ``test_root``; the first trains and validates.
         methods: CAM methods, sets of them or patterns, as after ``--methods``; or a list.
         baselines: Likewise, as after ``--baselines``.
         backbone: Any timm model.
@@ -79,12 +78,21 @@ def bench(
         "data.limit": limit, "device": device, "data.test": test_dataset,
         "data.test_root": test_root,
     }  # fmt: skip
-    changes = {name: value for name, value in given.items() if value is not None}
-    changes |= {f"data.options.{name}": value for name, value in (options or {}).items()}
     start = Path(config) if isinstance(config, str) else config
-    chosen = configure(dataset, preset, start, changes | dict(settings or {}))
+    chosen = configure(dataset, preset, start, _changes(given, options, settings))
     with Output().reporting() if progress and reporter is None else nullcontext(reporter) as told:
         return run_bench(chosen, Path(out), told, _performing(executor, workers))
+
+
+def _changes(
+    given: Mapping[str, Any],
+    options: Mapping[str, Any] | None,
+    settings: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """What words change of a preset: those that were said, options, and settings as the last."""
+    changes = {name: value for name, value in given.items() if value is not None}
+    changes |= {f"data.options.{name}": value for name, value in (options or {}).items()}
+    return changes | dict(settings or {})
 
 
 def _performing(executor: str | Executor | None, workers: int | None) -> Executor | None:

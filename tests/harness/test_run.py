@@ -25,7 +25,6 @@ TINY = preset("smoke", "phantom").changed(
         "data.options": {"variant": "prostate", "patients": 6, "size": 64},
         "data.size": 64,
         "training.epochs": 2,
-        "backbone.name": "test_resnet",
         "training.crop": 64,
         "training.resize": [64, 80],
         "maps.side": 64,
