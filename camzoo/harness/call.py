@@ -46,7 +46,8 @@ def bench(
         dataset: Registry name of the data set.
         preset: smoke, quick or paper; quick when left out.
         root: Folder with the data set.
-        test_dataset: Another data set to test on, in ``test_root``; the first trains and validates.
+        test_dataset: Another data set to test on; all of the first trains and validates.
+        test_root: Folder with that one.
         methods: CAM methods, sets of them or patterns, as after ``--methods``; or a list.
         baselines: Likewise, as after ``--baselines``.
         backbone: Any timm model.
@@ -64,13 +65,6 @@ def bench(
 
     Raises:
         CamzooError: Something the user can mend; nothing half-written is left.
-
-    Example:
-        >>> import camzoo
-        >>> result = camzoo.bench(
-        ...     dataset="phantom", preset="smoke", methods=["cam", "centre"]
-        ... )  # doctest: +SKIP
-        >>> result.rows.groupby("method")["dsc"].mean()  # doctest: +SKIP
     """
     given = {
         "data.root": root, "methods": methods, "baselines": baselines, "backbone.name": backbone,
