@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
+from camzoo.core.spec import split_settings
 from camzoo.harness.manifest import MANIFEST
 from camzoo.network.precision import SECTIONS, in_words
 from camzoo.report.escaping import code, escape
 from camzoo.report.records import Record
 
+#: The data set of nobody: it needs no files.
+SYNTHETIC: Final = "phantom"
 #: Weights that are no file.
 _NO_FILE = ("imagenet", "none")
 #: Name of the line that is a command.
@@ -156,15 +159,25 @@ def _made_at(costs: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return [("baselines made", text)]
 
 
+def data_sets(record: Record) -> dict[str, str]:
+    """Registry names of the data sets of a run, by the option that says where each lies.
+
+    There are two where one is learnt from and another tests.
+    """
+    data = record.manifest["config"]["data"]
+    test = data.get("test")
+    return {"--root": data["name"]} | (
+        {"--test-root": split_settings(str(test))[0]} if test else {}
+    )
+
+
 def _command(record: Record, folder: str) -> str:
     """How to run it again, from the folder of the page."""
-    config = record.manifest["config"]
-    weights, data = config["backbone"]["weights"], config["data"]
-    root = "" if data["name"] == "phantom" else " --root FOLDER"
-    test = str(data.get("test") or "phantom")
-    root += "" if test.startswith("phantom") else " --test-root FOLDER"
+    weights = record.manifest["config"]["backbone"]["weights"]
+    names = data_sets(record)
+    roots = "".join(f" {root} FOLDER" for root, name in names.items() if name != SYNTHETIC)
     file = "" if weights in _NO_FILE else f" --weights {shlex.quote(weights)}"
-    return f"camzoo bench --config {shlex.quote(folder + MANIFEST)}{root}{file}"
+    return f"camzoo bench --config {shlex.quote(folder + MANIFEST)}{roots}{file}"
 
 
 def _spacing(rows: pd.DataFrame) -> list[str]:

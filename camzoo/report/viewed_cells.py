@@ -15,6 +15,7 @@ import pandas as pd
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import line_name
 from camzoo.harness.manifest import STORE, CellFacts
+from camzoo.report.facts import SYNTHETIC, data_sets
 from camzoo.report.records import Record
 from camzoo.report.shown_cases import headline, mean_scores, standing
 
@@ -130,5 +131,5 @@ def _cells(record: Record, prepared: Prepared, folder: Path) -> Iterator[ViewedC
 
 
 def is_synthetic(record: Record) -> bool:
-    """Whether nobody was ever scanned for its data."""
-    return record.manifest["config"]["data"]["name"] == "phantom"
+    """Whether nobody was ever scanned for its data, neither to learn from nor to test on."""
+    return set(data_sets(record).values()) == {SYNTHETIC}

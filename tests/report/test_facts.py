@@ -6,6 +6,7 @@ from camzoo.config import read_config
 from camzoo.evaluate.rows import make_rows
 from camzoo.report.facts import facts
 from camzoo.report.records import read_record
+from camzoo.report.viewed_cells import is_synthetic
 from tests.report.run_folders import ENVIRONMENT, run_folder
 from tests.report.test_segmentation_tables import COSTS, maps, record
 
@@ -64,6 +65,22 @@ def test_it_says_how_to_run_it_again(tmp_path):
     )
     (tmp_path / "x").mkdir()
     assert "- again: `camzoo bench --config r1/manifest.json`" in lines(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "test", "roots"),
+    [
+        ("phantom", "phantom:seed=1", ""),
+        ("phantom", "nnunet:patient=x", " --test-root FOLDER"),
+        ("acdc", "phantom", " --root FOLDER"),
+        ("acdc", "nnunet", " --root FOLDER --test-root FOLDER"),
+    ],
+)
+def test_both_data_sets_of_an_external_test_are_asked_for(tmp_path, dataset, test, roots):
+    """Nor may scans of patients that test leave unasked because what was learnt from is made up."""
+    found = lines(tmp_path, dataset=dataset, settings={"data.test": test})
+    assert f"- again: `camzoo bench --config r1/manifest.json{roots}`" in found
+    assert is_synthetic(read_record(tmp_path / "r1")) == (roots == "")
 
 
 @pytest.mark.parametrize("manifest", sorted(RECORDS.glob("*/manifest.json")), ids=str)
