@@ -12,7 +12,7 @@ from camzoo.cli.ending import StopError
 from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, BeQuiet, BeVerbose, Output
 from camzoo.core.spec import parse_pairs
-from camzoo.harness.configure import configure
+from camzoo.harness.configure import configure, said
 from camzoo.harness.executors.choose import choose_executor
 
 if TYPE_CHECKING:
@@ -71,10 +71,8 @@ def bench(
         "data.folds": _numbers("folds", folds), "data.test": test_dataset,
         "data.test_root": test_root,
     }  # fmt: skip
-    changes = {key: value for key, value in given.items() if value is not None}
-    of_data = parse_pairs("--option", option)
-    changes |= {f"data.options.{key}": value for key, value in of_data.items()}
-    changes |= parse_pairs("--set", set_, lists=_may_be_list)
+    settings = parse_pairs("--set", set_, lists=_may_be_list)
+    changes = said(given, parse_pairs("--option", option), settings)
     with output.apart():
         config = configure(dataset, preset, again, changes)
     _require_words(config)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from camzoo.core.errors import ConfigError
-from camzoo.data.datasets.base import Case, Dataset, Facts, Fractions
+from camzoo.data.datasets.base import Case, Dataset, Facts
 from camzoo.data.volume import Volume
-
-#: The share of the first data set's patients that choose thresholds, where it does not say.
-_VAL: Final = 0.1
 
 
 class ExternalTest(Dataset):
@@ -38,8 +35,7 @@ class ExternalTest(Dataset):
             )
         self._first, self._second = first, second
         self.organs, self.sided = first.organs, first.sided or second.sided
-        val = first.split.val if isinstance(first.split, Fractions) else _VAL
-        self.split = Fractions(test=0.0, val=val)
+        self.split = first.split
         self.__dict__["facts"] = _both(first.facts, second.facts)
         self._origin: Mapping[str, tuple[Dataset, Case]] = {
             **{case.id: (first, case) for case in first.cases()},

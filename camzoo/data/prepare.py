@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -151,6 +152,11 @@ def grey_levels(
         low, high = float(voxels.min()), float(voxels.max())
     scaled: NDArray[np.float32] = np.clip((voxels - low) * (255.0 / (high - low)), 0, 255)
     return scaled
+
+
+def unit_grey(voxels: NDArray[Any], percentiles: tuple[float, float]) -> NDArray[np.float32]:
+    """Scale a volume as :func:`grey_levels` does, from 0 to 1."""
+    return grey_levels(voxels.astype(np.float32), percentiles) / np.float32(255)
 
 
 def _slices(

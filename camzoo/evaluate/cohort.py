@@ -14,7 +14,7 @@ from camzoo.config import DataConfig
 from camzoo.core.errors import ConfigError, DataError, GeometryError
 from camzoo.data.notes import Note, listed, told
 from camzoo.data.plane import choose_plane, describe_slices, slice_stack
-from camzoo.data.prepare import grey_levels
+from camzoo.data.prepare import unit_grey
 from camzoo.data.volume import FloatArray
 from camzoo.evaluate.cases import Case
 from camzoo.evaluate.normalisation import Normalisation
@@ -205,8 +205,7 @@ def _scans(folder: Path | None, references: Mapping[str, Path]) -> dict[str, Pat
 
 def _scan(path: Path, reference: Reference) -> FloatArray:
     """Read a scan with grey values from 0 to 1, scaled as those of a run."""
-    scaled: FloatArray = grey_levels(read_scan(path, reference), DataConfig().percentiles) / 255
-    return scaled
+    return unit_grey(read_scan(path, reference), DataConfig().percentiles)
 
 
 def _say_what_is_ignored(*folders: Path) -> Iterator[str]:

@@ -11,7 +11,7 @@ from camzoo.config import BenchConfig
 from camzoo.core.errors import ConfigError
 from camzoo.core.output import Output
 from camzoo.core.progress import Reporter
-from camzoo.harness.configure import configure
+from camzoo.harness.configure import configure, said
 from camzoo.harness.executors.base import Executor
 from camzoo.harness.executors.choose import choose_executor
 from camzoo.harness.run import BenchResult
@@ -73,20 +73,10 @@ def bench(
         "data.test_root": test_root,
     }  # fmt: skip
     start = Path(config) if isinstance(config, str) else config
-    chosen = configure(dataset, preset, start, _changes(given, options, settings))
+    changes = said(given, options or {}, settings or {})
+    chosen = configure(dataset, preset, start, changes)
     with Output().reporting() if progress and reporter is None else nullcontext(reporter) as told:
         return run_bench(chosen, Path(out), told, _performing(executor, workers))
-
-
-def _changes(
-    given: Mapping[str, Any],
-    options: Mapping[str, Any] | None,
-    settings: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """What words change of a preset: those that were said, options, and settings as the last."""
-    changes = {name: value for name, value in given.items() if value is not None}
-    changes |= {f"data.options.{name}": value for name, value in (options or {}).items()}
-    return changes | dict(settings or {})
 
 
 def _performing(executor: str | Executor | None, workers: int | None) -> Executor | None:

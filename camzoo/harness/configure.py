@@ -67,6 +67,20 @@ def configure(
     return preset_of.changed(_with_names(changes))
 
 
+def said(
+    given: Mapping[str, Any], options: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What words change of a preset: those that were said, options of the data set, settings last.
+
+    Args:
+        given: Settings by dotted name; None is what nobody said.
+        options: Options of the data set, by name.
+        settings: Settings by dotted name, the last word.
+    """
+    changes = {name: value for name, value in given.items() if value is not None}
+    return changes | {f"data.options.{name}": v for name, v in options.items()} | dict(settings)
+
+
 def _with_options(changes: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """The same changes with options of the data set.
 

@@ -52,7 +52,7 @@ class Evidence:
     @cached_property
     def inside(self) -> FloatArray:
         """Pixels in the mask by grey value, [N, C, T, GREYS]."""
-        return _above(self.joint)
+        return above(self.joint)
 
     @cached_property
     def whole(self) -> FloatArray:
@@ -74,7 +74,7 @@ class Evidence:
     @cached_property
     def size(self) -> FloatArray:
         """Pixels in the mask, [N, C, T]."""
-        return _above(self.levels)
+        return above(self.levels)
 
     def scored(self, kept: FloatArray, lost: FloatArray) -> Evidence:
         """Add what the classifier says of masked slices."""
@@ -83,6 +83,20 @@ class Evidence:
 
 #: Bins of grey values by their centres.
 GREY: Final[FloatArray] = (np.arange(GREYS) + 0.5) / GREYS
+
+
+def grey_variance(counts: FloatArray) -> FloatArray:
+    """Return the variance of grey values from counts [..., GREYS]."""
+    total = counts.sum(axis=-1)
+    mean = counts @ GREY / total
+    variance: FloatArray = counts @ GREY**2 / total - mean**2
+    return variance
+
+
+def times_log(counts: FloatArray) -> FloatArray:
+    """Return n log n for each count n, 0 for none: what entropies of counts are sums of."""
+    products: FloatArray = counts * np.log(np.maximum(counts, 1))
+    return products
 
 
 def gather(
@@ -151,8 +165,8 @@ def _outline(
     return length.cumsum()[:levels], step.cumsum()[:levels]
 
 
-def _above(counts: FloatArray) -> FloatArray:
+def above(counts: FloatArray) -> FloatArray:
     """Sums over all levels above each threshold; levels are the third axis."""
     flipped = np.flip(counts, axis=2).cumsum(axis=2)
-    above: FloatArray = np.flip(flipped, axis=2)[:, :, 1:]
-    return above
+    sums: FloatArray = np.flip(flipped, axis=2)[:, :, 1:]
+    return sums

@@ -18,7 +18,7 @@ from camzoo.core.progress import Reporter
 from camzoo.core.text import plain
 from camzoo.data.loading import load_case
 from camzoo.data.plane import choose_plane
-from camzoo.data.prepare import grey_levels
+from camzoo.data.prepare import unit_grey
 from camzoo.evaluate.cases import Case
 from camzoo.evaluate.choose import choose
 from camzoo.evaluate.measure import measure_labels, measure_maps, sweep_maps
@@ -155,7 +155,7 @@ class _Cases:
                 image.affine,
                 choose_plane(image.spacing, config.slices),
                 {"": partial(self._predicted, name, image.shape)},
-                partial(_grey, image.array, config.percentiles),
+                partial(unit_grey, image.array, config.percentiles),
             )
 
     def _predicted(self, case: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -170,7 +170,3 @@ class _Cases:
                 f"{labels.max()}, the organs are 1 to {count}; get the bundle from its author again"
             )
         return labels
-
-
-def _grey(voxels: NDArray[Any], percentiles: tuple[float, float]) -> NDArray[np.float32]:
-    return grey_levels(voxels.astype(np.float32), percentiles) / np.float32(255)

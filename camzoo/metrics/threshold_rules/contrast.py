@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from camzoo.metrics.evidence import GREY, Evidence, FloatArray
+from camzoo.metrics.evidence import GREY, Evidence, FloatArray, grey_variance
 from camzoo.metrics.threshold_rules.base import Needs, ThresholdRule, register_rule
 
 
@@ -32,6 +32,5 @@ class Contrast(ThresholdRule):
             )
         inside = greys[..., 1:] / evidence.size
         around = (doubled - greys[..., 1:]) / evidence.size
-        deviation = np.sqrt(whole @ GREY**2 / total - (whole @ GREY / total) ** 2)
-        apart: FloatArray = abs(inside - around) / deviation
+        apart: FloatArray = abs(inside - around) / np.sqrt(grey_variance(whole))
         return apart

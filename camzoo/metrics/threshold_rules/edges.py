@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from camzoo.metrics.evidence import GREY, Evidence, FloatArray
+from camzoo.metrics.evidence import Evidence, FloatArray, grey_variance
 from camzoo.metrics.threshold_rules.base import Needs, ThresholdRule, register_rule
 
 
@@ -15,8 +15,6 @@ class Edges(ThresholdRule):
 
     def goodness(self, evidence: Evidence) -> FloatArray:
         """Return the mean step across the outline over the standard deviation of the slice."""
-        whole = evidence.whole
-        total = whole.sum(axis=-1)
-        variance = whole @ GREY**2 / total - (whole @ GREY / total) ** 2
-        step: FloatArray = evidence.step / evidence.length / variance**0.5
+        deviation = grey_variance(evidence.whole) ** 0.5
+        step: FloatArray = evidence.step / evidence.length / deviation
         return step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from camzoo.metrics.evidence import Evidence, FloatArray
+from camzoo.metrics.evidence import Evidence, FloatArray, times_log
 from camzoo.metrics.threshold_rules.base import ThresholdRule, register_rule
 
 
@@ -17,7 +17,7 @@ class MaximumEntropy(ThresholdRule):
     def goodness(self, evidence: Evidence) -> FloatArray:
         """Return the sum of the entropies of both groups, of the values above the lowest."""
         counts = evidence.levels[..., 1:]
-        logs = np.where(counts > 0, counts * np.log(np.maximum(counts, 1)), 0)
+        logs = times_log(counts)
         below, total = counts.cumsum(-1) - counts, counts.sum(-1, keepdims=True)
         logs_below = logs.cumsum(-1) - logs
         logs_above = logs.sum(-1, keepdims=True) - logs_below

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from camzoo.metrics.evidence import Evidence, FloatArray
+from camzoo.metrics.evidence import Evidence, FloatArray, times_log
 from camzoo.metrics.threshold_rules.base import Needs, ThresholdRule, register_rule
 
 
@@ -26,10 +24,5 @@ class Information(ThresholdRule):
 def _spread(counts: FloatArray) -> FloatArray:
     """Entropy of grey values times the number of pixels, from counts [..., GREYS]; 0 of none."""
     total = counts.sum(axis=-1)
-    spread: FloatArray = _log(total) - _log(counts).sum(axis=-1)
+    spread: FloatArray = times_log(total) - times_log(counts).sum(axis=-1)
     return spread
-
-
-def _log(counts: FloatArray) -> FloatArray:
-    logs: FloatArray = counts * np.log(np.maximum(counts, 1))
-    return logs

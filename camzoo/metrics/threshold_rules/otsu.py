@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from camzoo.metrics.evidence import Evidence, FloatArray
+from camzoo.metrics.evidence import Evidence, FloatArray, above
 from camzoo.metrics.threshold_rules.base import ThresholdRule, register_rule
 
 
@@ -21,7 +21,7 @@ class Otsu(ThresholdRule):
         outnumber all others.
         """
         counts, value = evidence.levels[..., 1:], centres(evidence.thresholds)
-        high, high_sum = evidence.size, _sum_above(counts * value)
+        high, high_sum = evidence.size, above(evidence.levels * np.append(0.0, value))
         total, mean = high[..., :1], high_sum[..., :1] / high[..., :1]
         low, low_sum = total - high, high_sum[..., :1] - high_sum
         between = low * high * (low_sum / low - high_sum / high) ** 2 / total**2
@@ -38,8 +38,3 @@ def centres(thresholds: FloatArray) -> FloatArray:
     edges = np.append(thresholds, 2 * thresholds[-1] - thresholds[-2:][0])
     middle: FloatArray = (edges[:-1] + edges[1:]) / 2
     return middle
-
-
-def _sum_above(values: FloatArray) -> FloatArray:
-    summed: FloatArray = np.flip(np.flip(values, -1).cumsum(-1), -1)
-    return summed

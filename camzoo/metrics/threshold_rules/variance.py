@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from camzoo.metrics.evidence import GREY, Evidence, FloatArray
+from camzoo.metrics.evidence import Evidence, FloatArray, grey_variance
 from camzoo.metrics.threshold_rules.base import Needs, ThresholdRule, register_rule
 
 
@@ -15,13 +15,5 @@ class LeastVariance(ThresholdRule):
 
     def goodness(self, evidence: Evidence) -> FloatArray:
         """Return minus the mean of both variances, over that of the slice."""
-        mean = (_variance(evidence.inside) + _variance(evidence.outside)) / 2
-        return -mean / _variance(evidence.whole)
-
-
-def _variance(counts: FloatArray) -> FloatArray:
-    """Variance of grey values from counts [..., GREYS]."""
-    total = counts.sum(axis=-1)
-    mean = counts @ GREY / total
-    variance: FloatArray = counts @ GREY**2 / total - mean**2
-    return variance
+        mean = (grey_variance(evidence.inside) + grey_variance(evidence.outside)) / 2
+        return -mean / grey_variance(evidence.whole)
