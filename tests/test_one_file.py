@@ -240,7 +240,7 @@ def test_leaderboards_show_all_five(camzoo, run, tmp_path):
     page = (tmp_path / "liver-ward.md").read_text(encoding="utf-8")
     tables = dict(re.findall(r"^##+ (.+)\n((?:.*\n)*?)(?=^#|\Z)", page, re.MULTILINE))
     whole = tables["Pseudo-masks of the training slices: pooled DSC (%)"]
-    assert "| bright-cam | 100.00 | 100.00 | 100.00 | 100.00 |" in whole
+    assert "| bright-cam | 100.00 | 100.00 | 100.00 | 100.00 | 100.00 | 0.00 |" in whole
     assert "| bright-cam[left] 32 of 64 | 66.67 | 66.67 |" in whole
     segmented = tables["Weakly supervised systems: test volumes after the U-Net"]
     assert "| cut | image | 100.00 ± 0.00 | " in segmented
