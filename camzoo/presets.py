@@ -84,9 +84,9 @@ _ONE_ORGAN: Final[dict[str, Any]] = {
     "segmentation.epochs": 8,
 }
 #: Where a data set, or a variant of it, needs other settings of a preset. On prostates a head that
-#: learns ten times as fast as the trunk spoils pretrained features in its first steps, and maps light
-#: bones or the gland by chance; docs/findings.md has numbers. The phantom is there to try things: one
-#: scale will do.
+#: learns ten times as fast as the trunk spoils pretrained features in its first steps, and maps
+#: light bones or the gland by chance; docs/findings.md has numbers. The phantom is there to try
+#: things: one scale will do.
 _OWN: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "quick": {
         "acdc": _ONE_ORGAN,

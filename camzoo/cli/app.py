@@ -21,6 +21,7 @@ from camzoo.cli.report import report
 from camzoo.cli.score import score
 from camzoo.cli.store import store_app
 from camzoo.cli.submit import submit_app
+from camzoo.cli.tuned import tuned
 from camzoo.cli.zoo import check, layers, list_
 from camzoo.core.console import make_console
 from camzoo.core.errors import ConfigError
@@ -46,6 +47,7 @@ app.command()(leaderboard)
 app.command()(compare)
 app.command()(ladder)
 app.command()(ranks)
+app.command()(tuned)
 console = make_console()
 
 

@@ -1,0 +1,207 @@
+"""Settings that are chosen fold by fold on validation patients: what tuning is worth, honestly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from camzoo.core.errors import ConfigError
+from camzoo.metrics.nested_choice import CELL, choose_by_cell
+from camzoo.metrics.summary import summarise
+from camzoo.report.contenders import MAPS, of_protocol, scored
+from camzoo.report.equivalents import EQUALS
+from camzoo.report.merged import Merged, merge
+from camzoo.report.records import Record, read_record
+from camzoo.report.table_cells import interval, number, spread
+from camzoo.report.thresholds import pooled_curves
+from camzoo.report.titles import titles_of
+
+#: What a candidate without a name is called.
+_DEFAULTS: Final = "as it is"
+_CANDIDATE: Final = ["variant"]
+_CELL: Final = list(CELL)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """One method with several settings.
+
+    Attributes:
+        method: Its name without them.
+        choices: A row per cell and candidate: fold, seed, variant, ``score`` and ``chosen``. The
+            score is the pooled DSC in percent of the validation patients at the threshold that is
+            best for them, averaged over organs: what ``validated`` chooses the threshold by.
+        rows: Test rows of what each cell has chosen.
+        alone: Test rows of every candidate, of the same cells.
+    """
+
+    method: str
+    choices: pd.DataFrame
+    rows: pd.DataFrame
+    alone: pd.DataFrame
+
+    @property
+    def candidates(self) -> list[str]:
+        """How the candidates are called."""
+        return [_called(variant) for variant in self.choices["variant"].drop_duplicates()]
+
+    def summary(self) -> dict[str, Any]:
+        """The DSC as chosen; as :func:`camzoo.metrics.summary.summarise` has it."""
+        return _summaries(self.rows, [])[0]
+
+    def each(self) -> dict[str, dict[str, Any]]:
+        """Likewise of every candidate, had all cells taken it."""
+        lines = _summaries(self.alone, _CANDIDATE)
+        return {_called(line["variant"]): line for line in lines}
+
+
+def comparable(folders: Sequence[Path]) -> Merged:
+    """Read runs whose settings may be chosen among.
+
+    Raises:
+        ConfigError: They are of different data, or their folds are of different patients.
+        DataError: A file is damaged.
+    """
+    records = [read_record(folder) for folder in folders]
+    titles = titles_of(records)
+    for first, second in combinations(records, 2):
+        if titles[first.run] != titles[second.run]:
+            raise ConfigError(
+                f"{first.run} is of {titles[first.run]} and {second.run} of {titles[second.run]}: "
+                "settings are chosen among runs on one data set"
+            )
+        _require_same_folds(first, second)
+    return merge(records)
+
+
+def _require_same_folds(first: Record, second: Record) -> None:
+    folds = [record.manifest["splits"] for record in (first, second)]
+    for fold in folds[0].keys() & folds[1].keys():
+        if folds[0][fold] != folds[1][fold]:
+            raise ConfigError(
+                f"fold {fold} of {first.run} and of {second.run} are of different patients: "
+                "settings are chosen among runs of one split (data.k_folds, data.split_seed, "
+                "data.limit)"
+            )
+
+
+def tuned(merged: Merged) -> list[Tuned]:
+    """Find the methods that have several settings, and let each fold and seed choose.
+
+    Only maps can be chosen so: volumes that baselines segmented have no validation curves. Methods
+    whose settings score alike in every cell, as controls that no setting moves, are left out.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    rows = scored(merged).get(MAPS)
+    found = []
+    for method, mine in _by_method(of_protocol(rows)) if rows is not None else ():
+        scores = _scores(merged, method, mine["variant"].unique())
+        if _differ(scores):
+            found.append(_tuned(method, choose_by_cell(scores, _CANDIDATE), mine))
+    if not found:
+        raise ConfigError(
+            "no method has several settings with maps: name runs on one data set that differ in "
+            "settings, or a run of one method with several, as cam[aff]:beta=5,cam[aff]:beta=10"
+        )
+    return found
+
+
+def tuned_table(found: Sequence[Tuned]) -> pd.DataFrame:
+    """A line per method: what choosing gave, beside the best and the worst candidate alone."""
+    lines = []
+    for one in found:
+        chosen = one.summary()
+        means = {name: line["mean"] for name, line in one.each().items()}
+        best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
+        lines.append(
+            {
+                "method": one.method,
+                "settings": f"{len(means)}",
+                "cells": f"{int(one.choices['chosen'].sum())}",
+                "volumes": f"{int(chosen['n'])}",
+                "chosen: DSC (%)": spread(chosen, 100),
+                "95 % interval": interval(chosen),
+                "best in hindsight": f"{number(100 * means[best])} ({best})",
+                "worst": f"{number(100 * means[worst])} ({worst})",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def choice_table(found: Sequence[Tuned]) -> pd.DataFrame:
+    """A line per method, fold and seed: what was chosen, and by which validation DSC."""
+    lines = []
+    for one in found:
+        for _, mine in one.choices.groupby(_CELL):
+            first = mine[mine["chosen"]].iloc[0]
+            scores = zip(mine["variant"], mine["score"], strict=True)
+            lines.append(
+                {
+                    "method": one.method,
+                    **{name: f"{first[name]}" for name in _CELL},
+                    "chosen": _called(first["variant"]),
+                    "validation DSC (%)": "; ".join(
+                        f"{_called(variant)} {number(score)}" for variant, score in scores
+                    ),
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def tuned_record(one: Tuned) -> dict[str, Any]:
+    """The same for a program."""
+    names = ("mean", "std", "ci_low", "ci_high", "n", "n_patients")
+    choices = one.choices.assign(variant=one.choices["variant"].map(_called))
+    return {
+        "method": one.method,
+        "chosen": {name: one.summary()[name] for name in names},
+        "alone": {
+            setting: {name: line[name] for name in names} for setting, line in one.each().items()
+        },
+        "choices": choices.rename(columns={"variant": "setting"}).to_dict("records"),
+    }
+
+
+def _by_method(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    plain = rows.assign(variant=rows["variant"].astype(object).fillna("").astype(str))
+    return [(str(name), mine) for name, mine in plain.groupby("method", observed=True)]
+
+
+def _scores(merged: Merged, method: str, variants: Sequence[str]) -> pd.DataFrame:
+    """Scores of all cells and settings of a method."""
+    curves = merged.curves
+    first = method.split(EQUALS)[0]  # of methods that are one by construction
+    mine = curves[(curves["subset"] == "val") & (curves["method"] == first)]
+    mine = mine[mine["variant"].isin(variants)].astype({"variant": object})
+    best = pooled_curves(mine, _CANDIDATE).max(axis=1).rename("score").reset_index()
+    return best.sort_values([*_CELL, *_CANDIDATE], ignore_index=True)
+
+
+def _differ(scores: pd.DataFrame) -> bool:
+    """Whether the settings of a method score differently in any cell."""
+    extremes = scores.groupby(_CELL)["score"].agg(["min", "max"])
+    return bool((extremes["min"] < extremes["max"]).any())
+
+
+def _tuned(method: str, choices: pd.DataFrame, rows: pd.DataFrame) -> Tuned:
+    keys = [*_CELL, *_CANDIDATE]
+    marked = rows.merge(choices[[*keys, "chosen"]], on=keys)
+    return Tuned(method, choices, marked[marked["chosen"]], marked)
+
+
+def _summaries(rows: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
+    return [dict(line) for line in summarise(rows, "dsc", by).to_dict("records")]
+
+
+def _called(variant: Any) -> str:
+    """A variant that only says from which runs it is stands in parentheses: not here."""
+    text = str(variant)
+    alone = text.startswith("(") and text.endswith(")")
+    return (text[1:-1] if alone else text) or _DEFAULTS
