@@ -102,7 +102,7 @@ def tuned(merged: Merged) -> list[Tuned]:
     rows = scored(merged).get(MAPS)
     found = []
     for method, mine in _by_method(of_protocol(rows)) if rows is not None else ():
-        scores = _scores(merged, method, mine["variant"].unique())
+        scores = _scores(merged, method, set(mine["variant"]))
         if _differ(scores):
             found.append(_tuned(method, choose_by_cell(scores, _CANDIDATE), mine))
     if not found:
@@ -174,7 +174,7 @@ def _by_method(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(str(name), mine) for name, mine in plain.groupby("method", observed=True)]
 
 
-def _scores(merged: Merged, method: str, variants: Sequence[str]) -> pd.DataFrame:
+def _scores(merged: Merged, method: str, variants: set[str]) -> pd.DataFrame:
     """Scores of all cells and settings of a method."""
     curves = merged.curves
     first = method.split(EQUALS)[0]  # of methods that are one by construction
@@ -197,7 +197,8 @@ def _tuned(method: str, choices: pd.DataFrame, rows: pd.DataFrame) -> Tuned:
 
 
 def _summaries(rows: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
-    return [dict(line) for line in summarise(rows, "dsc", by).to_dict("records")]
+    lines = summarise(rows, "dsc", by).to_dict("records")
+    return [{str(name): value for name, value in line.items()} for line in lines]
 
 
 def _called(variant: Any) -> str:
