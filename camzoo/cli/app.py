@@ -22,6 +22,7 @@ from camzoo.cli.score import score
 from camzoo.cli.store import store_app
 from camzoo.cli.submit import submit_app
 from camzoo.cli.tuned import tuned
+from camzoo.cli.worth import worth
 from camzoo.cli.zoo import check, layers, list_
 from camzoo.core.console import make_console
 from camzoo.core.errors import ConfigError
@@ -48,6 +49,7 @@ app.command()(compare)
 app.command()(ladder)
 app.command()(ranks)
 app.command()(tuned)
+app.command()(worth)
 console = make_console()
 
 

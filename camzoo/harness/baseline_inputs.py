@@ -51,6 +51,11 @@ class BaselineInputs:
             classifier=copy.deepcopy(cell.trained.classifier).to(context.device),
             train=train,
             val=val,
+            patients={
+                case: cell.prepared.cases[case].patient
+                for slices in (train, val)
+                for case, _, _ in slices.cases
+            },
             generator=torch.Generator().manual_seed(cell.seed),
             seed=cell.seed,
             device=context.device,

@@ -77,17 +77,33 @@ def bootstrap_interval(
     Raises:
         ConfigError: The level is not between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise ConfigError(f"the confidence level must lie between 0 and 1, got {level}")
-    _, sizes = np.unique(np.asarray(patients), return_counts=True)
-    if len(sizes) < 2:
+    if len(np.unique(np.asarray(patients))) < 2:
+        _require_level(level)
         return Interval(np.nan, np.nan)
-    equal = sizes.sum() ** 2 / (sizes**2).sum()
-    quantile = special.stdtrit(equal - 1, (1 - level) / 2) * np.sqrt(equal / (equal - 1))
-    tail = float(special.ndtr(quantile))
+    tail = expanded_tail(patients, level)
     means = bootstrap_means(values, patients, replicates=replicates, seed=seed)
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
+
+
+def expanded_tail(patients: ArrayLike, level: float = 0.95) -> float:
+    """Return the share of replicates that lies below, and above, :func:`bootstrap_interval`.
+
+    Patients are at least two.
+
+    Raises:
+        ConfigError: The level is not between 0 and 1.
+    """
+    _require_level(level)
+    _, sizes = np.unique(np.asarray(patients), return_counts=True)
+    equal = sizes.sum() ** 2 / (sizes**2).sum()
+    quantile = special.stdtrit(equal - 1, (1 - level) / 2) * np.sqrt(equal / (equal - 1))
+    return float(special.ndtr(quantile))
+
+
+def _require_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ConfigError(f"the confidence level must lie between 0 and 1, got {level}")
 
 
 def wilcoxon_p(differences: ArrayLike, *, greater: bool = False) -> FloatArray:

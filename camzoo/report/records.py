@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,6 +43,7 @@ class Record:
         rows: Result rows.
         curves: Counts of every method, fold, seed, subset, organ and threshold, all cases together.
         manifest: Configuration, environment, split.
+        patients: Patient of each case of the curves, by case id.
         costs: What each baseline took, by fold and seed.
     """
 
@@ -49,6 +51,7 @@ class Record:
     rows: pd.DataFrame
     curves: pd.DataFrame
     manifest: Manifest
+    patients: Mapping[str, str]
     costs: tuple[Cost, ...] = ()
 
     @property
@@ -84,7 +87,9 @@ def read_record(folder: Path) -> Record:
     require_sound(rows, str(folder / ROWS))
     curves = read_curves(folder, run_again, categories=True)
     require_consistent(folder, manifest, rows, curves, costs)
-    return Record(manifest["run"], rows, _summed(curves), manifest, costs)
+    whose = curves[["case", "patient"]].drop_duplicates().astype(str)
+    patients = dict(zip(whose["case"], whose["patient"], strict=True))
+    return Record(manifest["run"], rows, _summed(curves), manifest, patients, costs)
 
 
 def _summed(curves: pd.DataFrame) -> pd.DataFrame:

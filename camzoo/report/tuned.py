@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -15,11 +13,9 @@ from camzoo.metrics.nested_choice import CELL, choose_by_cell
 from camzoo.metrics.summary import summarise
 from camzoo.report.contenders import MAPS, of_protocol, scored
 from camzoo.report.equivalents import EQUALS
-from camzoo.report.merged import Merged, merge
-from camzoo.report.records import Record, read_record
+from camzoo.report.merged import Merged
 from camzoo.report.table_cells import interval, number, spread
 from camzoo.report.thresholds import pooled_curves
-from camzoo.report.titles import titles_of
 
 #: What a candidate without a name is called.
 _DEFAULTS: Final = "as it is"
@@ -58,36 +54,6 @@ class Tuned:
         """Likewise of every candidate, had all cells taken it."""
         lines = _summaries(self.alone, _CANDIDATE)
         return {_called(line["variant"]): line for line in lines}
-
-
-def comparable(folders: Sequence[Path]) -> Merged:
-    """Read runs whose settings may be chosen among.
-
-    Raises:
-        ConfigError: They are of different data, or their folds are of different patients.
-        DataError: A file is damaged.
-    """
-    records = [read_record(folder) for folder in folders]
-    titles = titles_of(records)
-    for first, second in combinations(records, 2):
-        if titles[first.run] != titles[second.run]:
-            raise ConfigError(
-                f"{first.run} is of {titles[first.run]} and {second.run} of {titles[second.run]}: "
-                "settings are chosen among runs on one data set"
-            )
-        _require_same_folds(first, second)
-    return merge(records)
-
-
-def _require_same_folds(first: Record, second: Record) -> None:
-    folds = [record.manifest["splits"] for record in (first, second)]
-    for fold in folds[0].keys() & folds[1].keys():
-        if folds[0][fold] != folds[1][fold]:
-            raise ConfigError(
-                f"fold {fold} of {first.run} and of {second.run} are of different patients: "
-                "settings are chosen among runs of one split (data.k_folds, data.split_seed, "
-                "data.limit)"
-            )
 
 
 def tuned(merged: Merged) -> list[Tuned]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ class BaselineContext:
             evaluation mode.
         train: The tagged training slices, negatives included.
         val: The tagged slices of the validation patients.
+        patients: Patient of each training and validation case, by case id.
         generator: Seeded by the run, on the CPU; with ``seed`` the only source of randomness.
         seed: Seed of the cell.
         device: Where to compute.
@@ -58,6 +59,7 @@ class BaselineContext:
     classifier: Classifier
     train: TaggedSlices
     val: TaggedSlices
+    patients: Mapping[str, str]
     generator: torch.Generator
     seed: int
     device: torch.device

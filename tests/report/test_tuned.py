@@ -9,8 +9,9 @@ from camzoo.core.errors import ConfigError
 from camzoo.evaluate.rows import make_rows
 from camzoo.metrics.overlap import dice
 from camzoo.report.merged import merge
+from camzoo.report.merged_runs import merge_runs
 from camzoo.report.records import read_record
-from camzoo.report.tuned import choice_table, comparable, tuned, tuned_record, tuned_table
+from camzoo.report.tuned import choice_table, tuned, tuned_record, tuned_table
 from tests.report.run_folders import run_folder
 
 CELL = {
@@ -102,7 +103,7 @@ def test_tables_say_what_was_chosen_and_what_hindsight_would_have(run):
 def test_settings_of_two_runs_are_chosen_among(tmp_path):
     first = record(tmp_path / "first", {"": SCORES[""]})
     second = record(tmp_path / "second", {"": SCORES["rate=2"]}, settings={"training.lr": 0.5})
-    (one,) = tuned(comparable([first, second]))
+    (one,) = tuned(merge_runs([first, second]))
     assert sorted(one.candidates) == ["lr 0.1", "lr 0.5"]
     assert one.summary()["mean"] == pytest.approx(0.66)
 
@@ -122,7 +123,7 @@ def test_runs_of_other_patients_are_refused(tmp_path):
     with pytest.raises(
         ConfigError, match="fold 1 of first and of second are of different patients"
     ):
-        comparable([first, second])
+        merge_runs([first, second])
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def toy_context(
         classifier=build_classifier(config.backbone, len(organs), seed=seed).eval(),
         train=train,
         val=val,
+        patients={case: f"patient of {case}" for case, _, _ in (*train.cases, *val.cases)},
         generator=torch.Generator().manual_seed(seed),
         seed=seed,
         device=torch.device("cpu"),
