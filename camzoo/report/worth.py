@@ -89,7 +89,7 @@ def exchange(merged: Merged) -> Exchange:
     )
     weak = [_weak(rows, what, cells) for what, rows in found.items()]
     lines = [line for rows in weak for line in _lines(rows, rate, by_size.index) if len(rows)]
-    draws = wide.columns.to_frame().groupby("size").size()
+    draws = pd.Series(wide.columns.get_level_values("size")).value_counts()
     seen = _patients(merged, "val")
     return Exchange(
         bound={
@@ -166,8 +166,9 @@ def _annotated(volumes: pd.DataFrame, merged: Merged) -> pd.DataFrame:
     rows = volumes[volumes["method"] == _BOUND]
     everyone = _patients(merged, "train")
     variants = rows["variant"].astype(object).fillna("").astype(str)
-    few = variants.str.extract(_PATIENTS, expand=False)
-    return rows.assign(variant=variants, size=few.fillna(everyone).astype(int))
+    few = [_PATIENTS.search(variant) for variant in variants]
+    sizes = [int(match[1]) if match else everyone for match in few]
+    return rows.assign(variant=variants, size=sizes)
 
 
 def _shared_cells(annotated: pd.DataFrame) -> pd.DataFrame:
