@@ -21,12 +21,11 @@ def tuned(
     """Let each fold choose among settings on its validation patients; score its test patients."""
     from camzoo.report.merged_runs import merge_runs
     from camzoo.report.terminal import text_table
-    from camzoo.report.tuned import choice_table, tuned_record, tuned_table
-    from camzoo.report.tuned import tuned as find_tuned
+    from camzoo.report.tuned import choice_table, require_tuned, tuned_record, tuned_table
 
     output = Output(as_json, quiet)
     with output.reporting() as reporter, reporter.stage("choosing"):
-        found = find_tuned(merge_runs(runs))
+        found = require_tuned(merge_runs(runs))
     output.document({"methods": [tuned_record(one) for one in found]})
     output.show(text_table("Settings chosen on validation patients", tuned_table(found)))
     output.show(text_table("By fold and seed", choice_table(found)))

@@ -23,15 +23,15 @@ def worth(
     from camzoo.report.terminal import text_table
     from camzoo.report.worth import (
         bound_table,
-        exchange,
         exchange_record,
+        require_exchange,
         validation_note,
         worth_table,
     )
 
     output = Output(as_json, quiet)
     with output.reporting() as reporter, reporter.stage("comparing"):
-        found = exchange(merge_runs(runs))
+        found = require_exchange(merge_runs(runs))
     output.document(exchange_record(found))
     output.show(text_table("The U-Net on masks of so many patients", bound_table(found)))
     about = f"{found.volumes} test volumes, {found.cells} folds and seeds"

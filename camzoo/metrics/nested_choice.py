@@ -28,15 +28,16 @@ def choose_by_cell(scores: pd.DataFrame, candidate: Sequence[str]) -> pd.DataFra
         candidate: Columns that tell candidates apart.
 
     Returns:
-        The rows of the cells that have all candidates, with ``chosen``: true for one per cell, on a
-        tie the first.
+        The rows with ``chosen``: true for one per cell, on a tie the first.
 
     Raises:
-        ConfigError: No cell has all candidates.
+        ConfigError: A cell lacks a candidate that another one has: it would choose among others.
     """
     by_cell = scores.groupby(list(CELL), observed=True)["score"]
-    complete = by_cell.transform("count") == len(scores[list(candidate)].drop_duplicates())
-    if not complete.any():
-        raise ConfigError("no setting can be chosen: no fold and seed has all of them")
+    candidates = len(scores[list(candidate)].drop_duplicates())
+    lacking = scores[by_cell.transform("count") != candidates]
+    if len(lacking):
+        fold, seed = lacking.iloc[0][list(CELL)]
+        raise ConfigError(f"fold {fold}, seed {seed} has not all of the {candidates} settings")
     best = by_cell.transform("idxmax") == scores.index
-    return scores.assign(chosen=best)[complete].reset_index(drop=True)
+    return scores.assign(chosen=best)

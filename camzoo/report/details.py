@@ -36,6 +36,8 @@ from camzoo.report.tables import (
     region_table,
 )
 from camzoo.report.thresholds import WITHIN, threshold_table
+from camzoo.report.tuned import choice_table, tuned, tuned_table
+from camzoo.report.worth import bound_table, exchange, validation_note, worth_table
 
 _POOLED: Final = (
     "One confusion matrix over all voxels of the training volumes, maps gated by tags, as in the "
@@ -89,6 +91,16 @@ _LADDER: Final = (
     "camzoo's own, `volumes`: mean over methods, and the least and the most. `tau`: how far the "
     "order of methods agrees with camzoo's own; `places moved`: by the method that moves most. "
     "Ways that need another run, or counts that these rows lack, are left out."
+)
+_WORTH: Final = (
+    "How many patients would have to be annotated for the common U-Net to be as good: between the "
+    "numbers that were run its DSC is taken to be linear in their logarithm, and to fall nowhere. "
+    "The interval draws test patients anew."
+)
+_TUNED: Final = (
+    f"Each fold and seed chooses by the pooled DSC of its validation patients, as {HEADLINE.value} "
+    "chooses the threshold: mean over the test volumes of what was chosen. The best in hindsight "
+    "flatters itself."
 )
 _FURTHER: Final = (
     "Metrics of other packages than camzoo: mean ± sample standard deviation over volumes, of maps "
@@ -179,6 +191,13 @@ def _of_both(merged: Merged, boards: Mapping[str, Board]) -> Iterator[Block]:
     for ladder in ladders_together(merged):
         title = f"The ladder of protocols: {ladder.what}"
         yield Block(title, _LADDER, (ladder_table(ladder, lacking=False),))
+    if worth := exchange(merged):
+        note = f"{_WORTH} Here {validation_note(worth)}."
+        yield Block("Worth in masks", note, (bound_table(worth), worth_table(worth)))
+    chosen = tuned(merged)
+    if chosen:
+        tables = tuned_table(chosen), choice_table(chosen)
+        yield Block("Settings chosen on validation patients", _TUNED, tables)
     kept = [
         boards[w].common.even(rows) if w in boards else rows
         for w, rows in ((MAPS, merged.maps), (VOLUMES, merged.baselines))

@@ -60,10 +60,8 @@ def tuned(merged: Merged) -> list[Tuned]:
     """Find the methods that have several settings, and let each fold and seed choose.
 
     Only maps can be chosen so: volumes that baselines segmented have no validation curves. Methods
-    whose settings score alike in every cell, as controls that no setting moves, are left out.
-
-    Raises:
-        ConfigError: There is none.
+    whose settings score alike in every cell, as controls that no setting moves, are left out, and
+    so are those of which no cell has all settings.
     """
     rows = scored(merged).get(MAPS)
     found = []
@@ -71,6 +69,16 @@ def tuned(merged: Merged) -> list[Tuned]:
         scores = _scores(merged, method, set(mine["variant"]))
         if _differ(scores):
             found.append(_tuned(method, choose_by_cell(scores, _CANDIDATE), mine))
+    return found
+
+
+def require_tuned(merged: Merged) -> list[Tuned]:
+    """Likewise.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    found = tuned(merged)
     if not found:
         raise ConfigError(
             "no method has several settings with maps: name runs on one data set that differ in "
@@ -141,13 +149,14 @@ def _by_method(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _scores(merged: Merged, method: str, variants: set[str]) -> pd.DataFrame:
-    """Scores of all cells and settings of a method."""
+    """Scores of a method by setting, of the cells that have all settings."""
     curves = merged.curves
     first = method.split(EQUALS)[0]  # of methods that are one by construction
     mine = curves[(curves["subset"] == "val") & (curves["method"] == first)]
     mine = mine[mine["variant"].isin(variants)].astype({"variant": object})
     best = pooled_curves(mine, _CANDIDATE).max(axis=1).rename("score").reset_index()
-    return best.sort_values([*_CELL, *_CANDIDATE], ignore_index=True)
+    everywhere = best.groupby(_CELL)["variant"].transform("nunique") == len(variants)
+    return best[everywhere].sort_values([*_CELL, *_CANDIDATE], ignore_index=True)
 
 
 def _differ(scores: pd.DataFrame) -> bool:

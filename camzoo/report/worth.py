@@ -64,23 +64,36 @@ class Exchange:
     volumes: int
 
 
-def exchange(merged: Merged) -> Exchange:
-    """Compare all methods with the U-Net on masks of few patients, on the cells that have both.
+def require_exchange(merged: Merged) -> Exchange:
+    """Compare all methods with the U-Net on masks of few patients (:func:`exchange`).
 
     Raises:
-        ConfigError: Fewer than two numbers of annotated patients were run.
+        ConfigError: Such masks were not run.
     """
-    found = {what: of_protocol(rows) for what, rows in scored(merged).items()}
-    volumes = found.get(VOLUMES)
-    annotated = None if volumes is None else _annotated(volumes, merged)
-    if annotated is None or annotated["size"].nunique() < 2:
+    found = exchange(merged)
+    if found is None:
         raise ConfigError(
             "masks of few patients were not run; give the bench --baselines supervised,"
             "supervised:patients=1,supervised:patients=2,supervised:patients=4 beside the methods, "
             "or name the run that has them, too"
         )
+    return found
+
+
+def exchange(merged: Merged) -> Exchange | None:
+    """Compare all methods with the U-Net on masks of few patients.
+
+    Only folds and seeds count that have all numbers of patients. None where there are none, or
+    fewer than two numbers.
+    """
+    found = {what: of_protocol(rows) for what, rows in scored(merged).items()}
+    if VOLUMES not in found:
+        return None
+    annotated = _annotated(found[VOLUMES], merged)
     cells = _shared_cells(annotated)
     annotated = annotated.merge(cells, on=_CELL)
+    if annotated["size"].nunique() < 2:
+        return None
     wide = paired_values(annotated, "dsc", ["size", "variant"])
     by_size = wide.T.groupby(level="size").mean().T
     rate = ExchangeRate(
@@ -172,17 +185,10 @@ def _annotated(volumes: pd.DataFrame, merged: Merged) -> pd.DataFrame:
 
 
 def _shared_cells(annotated: pd.DataFrame) -> pd.DataFrame:
-    """Folds and seeds that have every number of patients and draw.
-
-    Raises:
-        ConfigError: There are none.
-    """
+    """Folds and seeds that have every number of patients and draw."""
     each = annotated[[*_CELL, "variant"]].drop_duplicates()
     counts = each.groupby(_CELL).size()
-    cells = counts[counts == each["variant"].nunique()].reset_index()[_CELL]
-    if not len(cells):
-        raise ConfigError("no fold and seed has all numbers of annotated patients that were run")
-    return cells
+    return counts[counts == each["variant"].nunique()].reset_index()[_CELL]
 
 
 def _weak(rows: pd.DataFrame, what: str, cells: pd.DataFrame) -> pd.DataFrame:

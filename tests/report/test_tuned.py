@@ -11,7 +11,13 @@ from camzoo.metrics.overlap import dice
 from camzoo.report.merged import merge
 from camzoo.report.merged_runs import merge_runs
 from camzoo.report.records import read_record
-from camzoo.report.tuned import choice_table, tuned, tuned_record, tuned_table
+from camzoo.report.tuned import (
+    choice_table,
+    require_tuned,
+    tuned,
+    tuned_record,
+    tuned_table,
+)
 from tests.report.run_folders import run_folder
 
 CELL = {
@@ -128,12 +134,18 @@ def test_runs_of_other_patients_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "scores",
-    [{"": SCORES[""]}, {"": SCORES[""], "same": SCORES[""]}],
-    ids=["one setting", "settings that change nothing"],
+    [
+        {"": SCORES[""]},
+        {"": SCORES[""], "same": SCORES[""]},
+        {"": {0: SCORES[""][0]}, "rate=2": {1: SCORES["rate=2"][1]}},
+    ],
+    ids=["one setting", "settings that change nothing", "settings of other folds"],
 )
 def test_where_there_is_nothing_to_choose_it_is_said(tmp_path, scores):
+    merged = merge([read_record(record(tmp_path / "run", scores))])
+    assert tuned(merged) == []
     with pytest.raises(ConfigError, match="no method has several settings with maps"):
-        tuned(merge([read_record(record(tmp_path / "run", scores))]))
+        require_tuned(merged)
 
 
 def test_the_score_is_that_of_pooled_voxels(tmp_path):

@@ -13,6 +13,7 @@ from camzoo.report.worth import (
     bound_table,
     exchange,
     exchange_record,
+    require_exchange,
     validation_note,
     worth_table,
 )
@@ -142,5 +143,7 @@ def test_folds_without_masks_are_left_out(tmp_path):
 
 @pytest.mark.parametrize("masks", [{}, {"": 90}, {"patients=1": 40, "draw=1 patients=1": 20}])
 def test_one_number_of_patients_is_too_few(tmp_path, masks):
+    merged = merge_runs([run(tmp_path / "run", masks)])
+    assert exchange(merged) is None
     with pytest.raises(ConfigError, match="masks of few patients were not run; give the bench"):
-        exchange(merge_runs([run(tmp_path / "run", masks)]))
+        require_exchange(merged)
