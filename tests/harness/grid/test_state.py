@@ -61,8 +61,10 @@ def test_what_is_done_and_what_waits(half):
     found = state_of(runs, out)
     assert files(out) == before
     assert {cell: each.state for cell, each in cells(found).items()} == {
-        ("prostates, tiny", 0): State.DONE, ("prostates, tiny", 1): State.WAITING, ("hearts, tiny", 0): State.WAITING
-    }  # fmt: skip
+        ("prostates, tiny", 0): State.DONE,
+        ("prostates, tiny", 1): State.WAITING,
+        ("hearts, tiny", 0): State.WAITING,
+    }
     assert [run.whole for run in found.runs] == [False, False]
     assert [run.folder for run in found.runs] == [None, None]
 
