@@ -1,7 +1,7 @@
 """The conformance kit for baselines: what each has to hold to, tried out by the harness itself.
 
 ``camzoo check module:Class`` runs it. A handful of tiny phantoms go through the whole run, and the
-baseline learns and predicts several times: again, after an interruption, and for several organs.
+baseline learns and predicts several times: again with an interruption, and for several organs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,8 +31,11 @@ from camzoo.segment.base import Baseline
 
 #: Label volumes of the test cases, by case.
 Predictions = dict[str, NDArray[Any]]
+#: Fewest patients by variant of the phantom; with four prostates, maps of so short a training show
+#: too few borders for baselines that learn from them.
+_PATIENTS: Final = {"prostate": 5, "abdomen": 4}
 _TINY: Final = {
-    "data.options": {"patients": 6, "size": 64}, "data.size": 64, "device": "cpu",
+    "data.options": {"size": 64}, "data.size": 64, "device": "cpu",
     "training.epochs": 1, "training.crop": 64, "training.resize": [64, 80],
     "training.lr": 0.05, "training.clip": None,
     "maps.side": 64, "maps.scales": [1.0], "maps.size": 32,
@@ -59,19 +62,35 @@ def check_baseline(kind: type[Baseline], folder: Path | None = None) -> list[Res
 class _Subject:
     kind: type[Baseline]
     folder: Path
-    #: Of the second run, in which nothing but the baseline has to be done.
-    ticks: _Counting = field(default_factory=lambda: _Counting())
+
+    @cached_property
+    def ticks(self) -> _Counting:
+        """Counts what the first run says of the baseline."""
+        return _Counting(self.place)
 
     @cached_property
     def first(self) -> Predictions:
         """What it predicts of one organ."""
-        return self.run("prostate")
+        return self.run("prostate", self.ticks)
+
+    @cached_property
+    def resumed(self) -> Predictions:
+        """What it predicts when it learns once more, is interrupted half way and goes on."""
+        self.first  # noqa: B018 - counts, and leaves classifier and maps in the store
+        self.forget()
+        with suppress(_InterruptedError):
+            self.go_on("prostate", _Counting(self.place, self.ticks.count // 2))
+        return self.go_on("prostate")
 
     @cached_property
     def second(self) -> Predictions:
-        """What it predicts when it learns once more."""
-        self.first  # noqa: B018 - leaves classifier and maps in the store
-        return self.run("prostate", self.ticks)
+        """What it predicts when it learns once more, undisturbed."""
+        return self.run("prostate")
+
+    @property
+    def place(self) -> Path:
+        """Where baselines are in the store."""
+        return self.folder / "store" / "segment"
 
     def run(self, variant: str, reporter: Reporter | None = None) -> Predictions:
         """Learn and predict anew; classifier and maps come from the store."""
@@ -90,23 +109,27 @@ class _Subject:
 
     def forget(self) -> None:
         """Drop what baselines left in the store."""
-        shutil.rmtree(self.folder / "store" / "segment", ignore_errors=True)
+        shutil.rmtree(self.place, ignore_errors=True)
 
 
 def _config(variant: str) -> BenchConfig:
-    return preset("smoke", "phantom").changed(_TINY | {"data.options.variant": variant})
+    phantom = {"data.options.variant": variant, "data.options.patients": _PATIENTS[variant]}
+    return preset("smoke", "phantom").changed(_TINY | phantom)
 
 
 class _Counting(Quiet):
-    """Counts ticks; ends the run after so many."""
+    """Counts the ticks of a baseline that is at work in the store; ends the run after so many.
 
-    def __init__(self, most: float = float("inf")) -> None:
-        self.count, self._most = 0, most
+    Others tick too: the classifier and the maps, and the scores at the end.
+    """
+
+    def __init__(self, place: Path, most: float = float("inf")) -> None:
+        self.count, self._place, self._most = 0, place, most
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Tick]:
         def tick(_done: int, _total: int) -> None:
-            self.count += 1
+            self.count += any(path.is_dir() for path in self._place.glob(".work-*"))
             if self.count > self._most:
                 raise _InterruptedError(title)
 
@@ -147,6 +170,10 @@ def _expect_labels(predictions: Predictions, organs: int) -> None:
 
 
 def _same_twice(subject: _Subject) -> None:
+    """One that was interrupted has learnt all of it anew, and where it ends alike, all repeats."""
+    with suppress(BrokenError):
+        _expect_equal(subject.resumed, subject.first, "")
+        return
     _expect_equal(
         subject.second, subject.first,
         "two runs differ; draw only from context.generator or seed with context.seed",
@@ -154,12 +181,8 @@ def _same_twice(subject: _Subject) -> None:
 
 
 def _after_interruption(subject: _Subject) -> None:
-    expected = subject.second
-    subject.forget()
-    with suppress(_InterruptedError):
-        subject.go_on("prostate", _Counting(subject.ticks.count // 2))
     _expect_equal(
-        subject.go_on("prostate"), expected,
+        subject.resumed, subject.first,
         "a run that went on after an interruption ends elsewhere than one that did not; files in "
         "context.folder must hold all that a second call needs, or nothing",
     )  # fmt: skip

@@ -12,10 +12,16 @@ from tests.baselines.scenes import best_dice, spilt_maps
 from tests.harness.test_run import TINY
 from tests.refine.test_affinity import scenes
 
+#: A network whose untrained features tell more than those of the smallest.
+SEEING = {
+    "backbone.name": "resnet10t", "training.precision": "fp32",
+    "training.lr": 0.02, "training.batch": 16,
+}  # fmt: skip
+
 
 def refined(method, slices, maps, folder):
     """What the only step of a chain reports, and its maps."""
-    config = TINY.changed({"training.precision": "fp32"})
+    config = TINY.changed(SEEING)
     classifier = build_classifier(config.backbone, 2, seed=0)
     context = StepContext(
         slices, np.arange(len(slices)), Spec("cam"), maps, classifier, config.backbone,

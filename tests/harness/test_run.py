@@ -24,7 +24,10 @@ TINY = preset("smoke", "phantom").changed(
     {
         "data.options": {"variant": "prostate", "patients": 6, "size": 64},
         "data.size": 64,
+        "backbone.name": "test_resnet",
         "training.epochs": 2,
+        "training.lr": 0.05,
+        "training.batch": 8,
         "training.crop": 64,
         "training.resize": [64, 80],
         "maps.side": 64,
@@ -228,7 +231,7 @@ def test_a_method_learns_the_same_alone_and_behind_another(undisturbed, fitted, 
 
 
 def test_a_method_learns_from_views_like_those_of_the_maps(undisturbed, fitted):
-    """From 256 channels, not the 512 of the last layer, and at the side of the maps."""
+    """From layer3, not the last layer, and at the side of the maps."""
     changes = {"methods": [fitted], "backbone.layer": "layer3", "maps.side": 96}
     result = bench(TINY.changed(changes), undisturbed[0].folder.parent)
     assert not result.failures

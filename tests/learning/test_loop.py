@@ -47,7 +47,9 @@ def test_the_loss_falls_and_tags_are_learnt(tmp_path):
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, precision, dropout):
     """Also where the network itself draws, whatever has been drawn before."""
     recipe = RECIPE.model_copy(update={"precision": precision})
-    backbone = BACKBONE.model_copy(update={"arguments": {"drop_rate": dropout}})
+    backbone = BACKBONE.model_copy(
+        update={"name": "test_resnet", "arguments": {"drop_rate": dropout}}
+    )
     straight, history = train(tmp_path, recipe, backbone=backbone)
     (tmp_path / "checkpoint.safetensors").unlink()
     torch.rand(3)

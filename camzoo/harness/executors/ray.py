@@ -137,7 +137,9 @@ def _connect(ray: Any, where: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     on_term = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=where, log_to_driver=False, logging_level=logging.ERROR)
+        # Nobody looks at the dashboard of what is started here, and it takes seconds to start.
+        own = {"include_dashboard": False} if where == "local" else {}
+        ray.init(address=where, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigError(f"Ray cannot be had at {where!r}: {reason(error)}") from error
     if threading.current_thread() is threading.main_thread():

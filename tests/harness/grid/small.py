@@ -17,6 +17,13 @@ segmentation = {precision = "fp32", side = 32, widths = [8, 8, 8, 16, 16], epoch
 maps = {side = 64, scales = [1.0], size = 32}
 device = "cpu"
 """
+#: A network that trains in a second; its label stands behind that of the data.
+BACKBONE = """
+[[backbone]]
+name = "test_resnet"
+label = "tiny"
+weights = "none"
+"""
 PROSTATE = """
 [[data]]
 name = "phantom"

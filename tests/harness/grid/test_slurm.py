@@ -18,7 +18,7 @@ from camzoo.harness.grid.notes import Notes
 from camzoo.harness.grid.run import run_grid
 from camzoo.harness.grid.slurm import CellJob, Resources, missing_cells, script, submit
 from camzoo.harness.grid.state import State, run_state
-from tests.harness.grid.small import PROSTATE, SMALL, runs_of
+from tests.harness.grid.small import BACKBONE, PROSTATE, SMALL, runs_of
 
 submitit = pytest.importorskip("submitit", reason="submitit is not installed (extra slurm)")
 ASKED = Resources("gpu", minutes=30, cpus=6, gpus=1, memory=12.5, parallel=8)
@@ -40,7 +40,7 @@ def until(condition, seconds=300):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
 def test_a_job_whose_time_is_up_goes_on_to_the_same_rows(tmp_path):
-    (run,) = runs_of(tmp_path, SMALL + PROSTATE)
+    (run,) = runs_of(tmp_path, SMALL + BACKBONE + PROSTATE)
     out = tmp_path / "runs"
     (cell,) = missing_cells([run], out)
     executor = submitit.LocalExecutor(tmp_path / "jobs", max_num_timeout=3)
@@ -51,7 +51,7 @@ def test_a_job_whose_time_is_up_goes_on_to_the_same_rows(tmp_path):
     (worker,) = children(pid)
     os.kill(pid, signal.SIGUSR2)  # what Slurm does before the end of a job's time
     until(lambda: not Path(f"/proc/{worker}").exists())
-    assert job.result() == "prostates, fold 0, seed 0"
+    assert job.result() == "prostates, tiny, fold 0, seed 0"
     assert "timed-out" in job.stderr()
     state = run_state(run, out)
     assert state.whole
@@ -63,7 +63,7 @@ def test_a_job_whose_time_is_up_goes_on_to_the_same_rows(tmp_path):
 
 @pytest.fixture
 def job(tmp_path):
-    (run,) = runs_of(tmp_path, SMALL + PROSTATE)
+    (run,) = runs_of(tmp_path, SMALL + BACKBONE + PROSTATE)
     return run, CellJob.of(run, Place(0, 0), tmp_path)
 
 
@@ -77,7 +77,9 @@ def job(tmp_path):
 def test_a_process_that_ends_without_a_word_is_noted(tmp_path, monkeypatch, job, code, said):
     run, cell = job
     monkeypatch.setattr(slurm, "COMMAND", (sys.executable, "-c", code))
-    with pytest.raises(MachineError, match="prostates, fold 0, seed 0 is not done: exit code"):
+    with pytest.raises(
+        MachineError, match="prostates, tiny, fold 0, seed 0 is not done: exit code"
+    ):
         cell()
     (done,) = Notes(run.config, tmp_path).of(Place(0, 0))
     assert said in done.fault

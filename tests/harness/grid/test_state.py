@@ -21,9 +21,12 @@ from camzoo.harness.lease import Leases
 from camzoo.harness.tasks import Done
 from camzoo.harness.work_folders import lease_of
 from camzoo.registries import cams
-from tests.harness.grid.small import CARDIAC, PROSTATE, SMALL, runs_of, written
+from tests.harness.grid.small import BACKBONE, CARDIAC, PROSTATE, SMALL, runs_of, written
 
-TEXT = "seeds = [0, 1]\n" + SMALL + PROSTATE + CARDIAC + "[[exclude]]\ndata = 'hearts'\nseed = 1\n"
+TEXT = (
+    "seeds = [0, 1]\n" + SMALL + BACKBONE + PROSTATE + CARDIAC
+    + "[[exclude]]\ndata = 'hearts'\nseed = 1\n"
+)  # fmt: skip
 
 
 def camzoo(monkeypatch, capsys, *words):
@@ -58,8 +61,10 @@ def test_what_is_done_and_what_waits(half):
     found = state_of(runs, out)
     assert files(out) == before
     assert {cell: each.state for cell, each in cells(found).items()} == {
-        ("prostates", 0): State.DONE, ("prostates", 1): State.WAITING, ("hearts", 0): State.WAITING
-    }  # fmt: skip
+        ("prostates, tiny", 0): State.DONE,
+        ("prostates, tiny", 1): State.WAITING,
+        ("hearts, tiny", 0): State.WAITING,
+    }
     assert [run.whole for run in found.runs] == [False, False]
     assert [run.folder for run in found.runs] == [None, None]
 
@@ -68,7 +73,7 @@ def test_time_left_is_foretold_by_what_is_stored(half):
     """Both cells are as much work as the one that is done, whose slices need not be read again."""
     _, runs, out = half
     found = state_of(runs, out)
-    waiting = cells(found)["prostates", 1]
+    waiting = cells(found)["prostates, tiny", 1]
     plan = found.runs[0].plan
     assert plan is not None
     assert all(step.estimate.basis == "stored" for step in waiting.missing)
@@ -88,27 +93,29 @@ def test_times_that_nothing_foretells_are_measured_only_if_asked_for(half, tmp_p
 
 def test_a_result_that_is_being_made_is_seen_by_its_lease(half):
     _, runs, out = half
-    (train,) = (s for s in cells(state_of(runs, out))["prostates", 1].steps if s.stage == "train")
+    (train,) = (
+        s for s in cells(state_of(runs, out))["prostates, tiny", 1].steps if s.stage == "train"
+    )
     with Leases() as leases:
         leases.take(lease_of(out / "store" / "train" / train.digest))
-        cell = cells(state_of(runs, out))["prostates", 1]
+        cell = cells(state_of(runs, out))["prostates, tiny", 1]
         assert cell.state is State.RUNNING
         assert cell.record()["running"] == ["train"]
-        assert [job.label for job in missing_cells(runs, out)] == ["hearts, fold 0, seed 0"]
-    assert cells(state_of(runs, out))["prostates", 1].state is State.WAITING
+        assert [job.label for job in missing_cells(runs, out)] == ["hearts, tiny, fold 0, seed 0"]
+    assert cells(state_of(runs, out))["prostates, tiny", 1].state is State.WAITING
 
 
 def test_a_cell_that_was_given_up_says_why_until_it_is_done(half):
     _, runs, out = half
     notes = Notes(runs[0].config, out)
     notes.keep(Place(0, 1), [Done("its maps", fault="no memory")])
-    cell = cells(state_of(runs, out))["prostates", 1]
+    cell = cells(state_of(runs, out))["prostates, tiny", 1]
     assert (cell.state, cell.fault) == (State.FAILED, "its maps: no memory")
     notes.keep(Place(0, 0), [Done("its maps", fault="no memory")])  # and done since
-    assert cells(state_of(runs, out))["prostates", 0].state is State.DONE
+    assert cells(state_of(runs, out))["prostates, tiny", 0].state is State.DONE
     for place in (Place(0, 0), Place(0, 1)):
         notes.keep(place, [])
-    assert cells(state_of(runs, out))["prostates", 1].state is State.WAITING
+    assert cells(state_of(runs, out))["prostates, tiny", 1].state is State.WAITING
 
 
 def test_it_can_be_looked_at_without_the_device(half, monkeypatch):
@@ -157,7 +164,7 @@ def test_status_prints_lines_and_json(half, monkeypatch, capsys):
     file, _, out = half
     code, text = camzoo(monkeypatch, capsys, "status", file, "--out", out)
     assert code == 0
-    assert "prostates: 2 cells\n  fold 0, seed 0: done\n  fold 0, seed 1: waiting\n" in text
+    assert "prostates, tiny: 2 cells\n  fold 0, seed 0: done\n  fold 0, seed 1: waiting\n" in text
     assert "3 cells: 1 done, 2 waiting\nleft: about " in text
     code, text = camzoo(monkeypatch, capsys, "status", file, "--out", out, "--json")
     told = json.loads(text)
@@ -179,7 +186,9 @@ def test_jobs_are_the_cells_that_are_missing(half, monkeypatch, capsys):
     assert code == 0
     assert "#SBATCH --array=0-1%2\n" in text
     assert "#SBATCH --account=lab\n" in text
-    assert text.endswith("# job 0: prostates, fold 0, seed 1\n# job 1: hearts, fold 0, seed 0\n")
+    assert text.endswith(
+        "# job 0: prostates, tiny, fold 0, seed 1\n# job 1: hearts, tiny, fold 0, seed 0\n"
+    )
     assert not (out / "slurm").exists()
 
 
@@ -190,7 +199,9 @@ def test_a_leaderboard_of_what_is_done_so_far(half, tmp_path, monkeypatch, capsy
     notes, boards = Notes(runs[1].config, out), tmp_path / "boards"
     notes.keep(Place(0, 0), [Done("its maps", fault="no memory")])
     words = ["leaderboard", file, "--out", out, "--leaderboards", boards]
-    (train,) = (s for s in cells(state_of(runs, out))["prostates", 1].steps if s.stage == "train")
+    (train,) = (
+        s for s in cells(state_of(runs, out))["prostates, tiny", 1].steps if s.stage == "train"
+    )
     with Leases() as leases:
         leases.take(lease_of(out / "store" / "train" / train.digest))
         code, text = camzoo(monkeypatch, capsys, *words)
@@ -221,17 +232,17 @@ def test_a_grid_goes_on_and_one_run_that_fails_stops_no_other(half, tmp_path, mo
     code, text = camzoo(monkeypatch, capsys, "run", more, "--out", out, "--json")
     assert code == 1
     told = json.loads(text)
-    assert set(told["runs"]) == {"prostates", "hearts"}
-    assert list(told["failed"]) == ["lost"]
-    assert "nowhere" in told["failed"]["lost"]
+    assert set(told["runs"]) == {"prostates, tiny", "hearts, tiny"}
+    assert list(told["failed"]) == ["lost, tiny"]
+    assert "nowhere" in told["failed"]["lost, tiny"]
     assert [Path(page).name for page in told["pages"]] == ["phantom.md", "phantom-cardiac.md"]
     found = state_of(runs, out)
     assert all(run.whole and run.folder for run in found.runs)
     assert [str(run.folder) for run in found.runs] == list(told["runs"].values())
-    rows = read_rows(Path(told["runs"]["prostates"]) / "rows.parquet")
+    rows = read_rows(Path(told["runs"]["prostates, tiny"]) / "rows.parquet")
     assert set(rows["seed"]) == {0, 1}
     assert set(rows["method"]) == {"cam", "centre"}
-    assert (Path(told["runs"]["hearts"]) / "gallery.png").exists()
+    assert (Path(told["runs"]["hearts, tiny"]) / "gallery.png").exists()
 
     boards = file.parent / "boards"
     code, _ = camzoo(
@@ -260,7 +271,7 @@ def test_a_method_that_fails_is_told_and_its_cell_is_done(half, tmp_path):
 
     with cams.temporary():
         cams.register("refuses")(Refuses)
-        text = SMALL.replace('"centre"', '"refuses"') + PROSTATE
+        text = SMALL.replace('"centre"', '"refuses"') + BACKBONE + PROSTATE
         (run,) = runs_of(tmp_path, text)
         ((_, result),) = run_grid([run], out, None, Quiet())
         state = run_state(run, out)
