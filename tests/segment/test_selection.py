@@ -61,7 +61,7 @@ def test_the_maps_that_it_reads_are_a_setting(text, method):
     [
         ("sizelos:weight=1", UnknownNameError, "did you mean sizeloss"),
         ("sizeloss:wait=1", ConfigError, "'wait' of baseline sizeloss; did you mean weight"),
-        ("supervised:x=1", ConfigError, "unknown setting 'x' of baseline supervised; known: patients, draw"),
+        ("supervised:x=1", ConfigError, "'x' of baseline supervised; known: patients, draw"),
         ("sizeloss:weight=much", ConfigError, "weight is of type float, got 'much'"),
         ("sizeloss:discs=liver", ConfigError, "discs is of type list, got 'liver'"),
         ("sizeloss:erosions=2.5", ConfigError, "erosions is of type int, got 2.5"),
