@@ -38,7 +38,7 @@ def test_pages_of_many_methods(tmp_path, benchmark):
         f"`camzoo leaderboard` on one record of so many methods x {CASES} cases x 19 thresholds, "
         "four protocols, 100 test patients with two cases each: a whole process, user and system "
         f"time and largest resident memory. Target for 200 methods: {MOST[0]:g} s and {MOST[1]:g} "
-        "MiB. *before*: at 37fa2a1, on the same records and processor; the pages were the same "
+        "MiB. *before*: at 37fa2a1, on the same records and an Intel Xeon; the pages were the same "
         "byte for byte then. *report*: `camzoo report` on the same record."
     )
     made_with = machine("camzoo", "numpy", "pandas", "pyarrow")
