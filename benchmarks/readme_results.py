@@ -58,7 +58,8 @@ def results(records: list[Record]) -> list[dict[str, object]]:
 
     A cell is the mean DSC of the test volumes in percent, a failure counted as 0, the name of what
     reached it, and the number of volumes. All cells of maps of a data set are of one run, the one
-    that has most methods, and so are all cells of U-Nets: only these may be compared.
+    that has most methods, and of these the most volumes, and so are all cells of U-Nets: only these
+    may be compared.
     """
     of_data = defaultdict(list)
     for record in records:
@@ -82,7 +83,7 @@ def _lines(record):
 
 def _cell(runs, stage, protocol, may_be):
     of_stage = [[line for line in lines if line["stage"] == stage] for lines in runs]
-    rows = max(of_stage, key=lambda lines: len({_name(line) for line in lines}))
+    rows = max(of_stage, key=_size)
     found = [
         line
         for line in rows
@@ -92,6 +93,10 @@ def _cell(runs, stage, protocol, may_be):
         return "not run"
     best = max(found, key=_dsc)
     return f"{100 * _dsc(best):.1f} (`{_name(best)}`, n = {best['dsc']['n']})"
+
+
+def _size(lines):
+    return len({_name(line) for line in lines}), sum(line["dsc"]["n"] for line in lines)
 
 
 def _name(line):

@@ -103,7 +103,7 @@ def exchange(merged: Merged) -> Exchange | None:
     weak = [_weak(rows, what, cells) for what, rows in found.items()]
     lines = [line for rows in weak for line in _lines(rows, rate, by_size.index) if len(rows)]
     draws = pd.Series(wide.columns.get_level_values("size")).value_counts()
-    seen = _patients(merged, "val")
+    seen = _patients(merged, "val", set(cells["fold"]))
     return Exchange(
         bound={
             int(size): (int(draws[size]), float(mean))
@@ -177,7 +177,7 @@ def exchange_record(found: Exchange) -> dict[str, Any]:
 def _annotated(volumes: pd.DataFrame, merged: Merged) -> pd.DataFrame:
     """Rows of the U-Net on masks, with how many patients were annotated as ``size``."""
     rows = volumes[volumes["method"] == _BOUND]
-    everyone = _patients(merged, "train")
+    everyone = _patients(merged, "train", set(rows["fold"]))
     variants = rows["variant"].astype(object).fillna("").astype(str)
     few = [_PATIENTS.search(variant) for variant in variants]
     sizes = [int(match[1]) if match else everyone for match in few]
@@ -211,12 +211,13 @@ def _lines(rows: pd.DataFrame, rate: ExchangeRate, cases: pd.Index[Any]) -> list
     return found
 
 
-def _patients(merged: Merged, subset: Literal["train", "val"]) -> int:
-    """How many patients a subset has, in the fold that has most of them."""
+def _patients(merged: Merged, subset: Literal["train", "val"], folds: set[int]) -> int:
+    """How many patients a subset has, in the one of the folds that has most of them."""
     return max(
         len({record.patients.get(case, case) for case in split[subset]})
         for record in merged.records
-        for split in record.manifest["splits"].values()
+        for fold, split in record.manifest["splits"].items()
+        if int(fold) in folds
     )
 
 
