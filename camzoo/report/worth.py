@@ -213,12 +213,13 @@ def _lines(rows: pd.DataFrame, rate: ExchangeRate, cases: pd.Index[Any]) -> list
 
 def _patients(merged: Merged, subset: Literal["train", "val"], folds: set[int]) -> int:
     """How many patients a subset has, in the one of the folds that has most of them."""
-    return max(
+    sizes = [
         len({record.patients.get(case, case) for case in split[subset]})
         for record in merged.records
         for fold, split in record.manifest["splits"].items()
         if int(fold) in folds
-    )
+    ]
+    return max(sizes, default=0)
 
 
 def _told(patients: float, sizes: list[int]) -> str:
