@@ -27,15 +27,18 @@ def merge_runs(folders: Sequence[Path]) -> Merged:
                 f"{first.run} is of {titles[first.run]} and {second.run} of {titles[second.run]}: "
                 "name runs on one data set"
             )
-        _require_same_folds(first, second)
+    if difference := other_folds(records):
+        raise ConfigError(
+            f"{difference}: name runs of one split (data.k_folds, data.split_seed, data.limit)"
+        )
     return merge(records)
 
 
-def _require_same_folds(first: Record, second: Record) -> None:
-    folds = [record.manifest["splits"] for record in (first, second)]
-    for fold in folds[0].keys() & folds[1].keys():
-        if folds[0][fold] != folds[1][fold]:
-            raise ConfigError(
-                f"fold {fold} of {first.run} and of {second.run} are of different patients: "
-                "name runs of one split (data.k_folds, data.split_seed, data.limit)"
-            )
+def other_folds(records: Sequence[Record]) -> str:
+    """Say which fold is of other patients in two records; nothing where all agree."""
+    for first, second in combinations(records, 2):
+        folds = [record.manifest["splits"] for record in (first, second)]
+        for fold in folds[0].keys() & folds[1].keys():
+            if folds[0][fold] != folds[1][fold]:
+                return f"fold {fold} of {first.run} and of {second.run} are of different patients"
+    return ""

@@ -14,6 +14,7 @@ from camzoo.metrics.summary import summarise
 from camzoo.report.contenders import MAPS, of_protocol, scored
 from camzoo.report.equivalents import EQUALS
 from camzoo.report.merged import Merged
+from camzoo.report.merged_runs import other_folds
 from camzoo.report.table_cells import interval, number, spread
 from camzoo.report.thresholds import pooled_curves
 
@@ -61,19 +62,32 @@ def tuned(merged: Merged) -> list[Tuned]:
 
     Only maps can be chosen so: volumes that baselines segmented have no validation curves. Methods
     whose settings score alike in every cell, as controls that no setting moves, are left out, and
-    so are those of which no cell has all settings.
+    so are those of which no cell has all settings. Among records whose folds are of other patients
+    there is nothing to choose.
     """
-    rows = scored(merged).get(MAPS)
+    several = _with_settings(merged.maps)
+    if not several or other_folds(merged.records):
+        return []
+    rows = scored(merged).get(MAPS, merged.maps.iloc[:0])
     found = []
-    for method, mine in _by_method(of_protocol(rows)) if rows is not None else ():
+    for method, mine in _by_method(rows[rows["method"].isin(several)]):
         scores = _scores(merged, method, set(mine["variant"]))
         if _differ(scores):
             found.append(_tuned(method, choose_by_cell(scores, _CANDIDATE), mine))
     return found
 
 
+def _with_settings(rows: pd.DataFrame) -> list[str]:
+    """Methods of which there are several lines."""
+    if not len(rows):
+        return []
+    lines = rows[["method", *_CANDIDATE]].drop_duplicates()
+    counts = lines["method"].astype(str).value_counts()
+    return [str(name) for name in counts.index[counts > 1]]
+
+
 def require_tuned(merged: Merged) -> list[Tuned]:
-    """Likewise.
+    """Find such methods (:func:`tuned`), or say how they are had.
 
     Raises:
         ConfigError: There is none.
@@ -131,11 +145,12 @@ def choice_table(found: Sequence[Tuned]) -> pd.DataFrame:
 
 def tuned_record(one: Tuned) -> dict[str, Any]:
     """The same for a program."""
+    chosen = one.summary()
     names = ("mean", "std", "ci_low", "ci_high", "n", "n_patients")
     choices = one.choices.assign(variant=one.choices["variant"].map(_called))
     return {
         "method": one.method,
-        "chosen": {name: one.summary()[name] for name in names},
+        "chosen": {name: chosen[name] for name in names},
         "alone": {
             setting: {name: line[name] for name in names} for setting, line in one.each().items()
         },
@@ -144,6 +159,7 @@ def tuned_record(one: Tuned) -> dict[str, Any]:
 
 
 def _by_method(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    rows = of_protocol(rows)
     plain = rows.assign(variant=rows["variant"].astype(object).fillna("").astype(str))
     return [(str(name), mine) for name, mine in plain.groupby("method", observed=True)]
 

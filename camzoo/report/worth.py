@@ -18,6 +18,7 @@ from camzoo.metrics.nested_choice import CELL
 from camzoo.metrics.worth import ExchangeRate, Worth
 from camzoo.report.contenders import VOLUMES, of_protocol, scored
 from camzoo.report.merged import Merged
+from camzoo.report.merged_runs import other_folds
 from camzoo.report.table_cells import NONE, number
 
 #: The baseline that learns masks, of all training patients or of so many.
@@ -84,11 +85,11 @@ def exchange(merged: Merged) -> Exchange | None:
     """Compare all methods with the U-Net on masks of few patients.
 
     Only folds and seeds count that have all numbers of patients. None where there are none, or
-    fewer than two numbers.
+    fewer than two numbers, or where folds of the records are of other patients.
     """
-    found = {what: of_protocol(rows) for what, rows in scored(merged).items()}
-    if VOLUMES not in found:
+    if not (merged.baselines["method"] == _BOUND).any() or other_folds(merged.records):
         return None
+    found = {what: of_protocol(rows) for what, rows in scored(merged).items()}
     annotated = _annotated(found[VOLUMES], merged)
     cells = _shared_cells(annotated)
     annotated = annotated.merge(cells, on=_CELL)
@@ -101,7 +102,7 @@ def exchange(merged: Merged) -> Exchange | None:
         by_size.index.get_level_values("patient"),
     )
     weak = [_weak(rows, what, cells) for what, rows in found.items()]
-    lines = [line for rows in weak for line in _lines(rows, rate, by_size.index) if len(rows)]
+    lines = [line for rows in weak for line in _lines(rows, rate, by_size.index)]
     draws = pd.Series(wide.columns.get_level_values("size")).value_counts()
     seen = _patients(merged, "val", set(cells["fold"]))
     return Exchange(
