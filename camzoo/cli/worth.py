@@ -34,6 +34,6 @@ def worth(
         found = require_exchange(merge_runs(runs))
     output.document(exchange_record(found))
     output.show(text_table("The U-Net on masks of so many patients", bound_table(found)))
-    about = f"{found.volumes} test volumes, {found.cells} folds and seeds"
+    about = f"{found.volumes} test volumes, {found.cells}"
     output.show(text_table(f"As good as masks of so many patients: {about}", worth_table(found)))
     output.say(f"note: {validation_note(found)}")

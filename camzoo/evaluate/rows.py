@@ -22,6 +22,7 @@ from camzoo.core.outline import first_line
 from camzoo.core.stored import read_parquet, reading
 from camzoo.core.text import plain
 from camzoo.metrics.definitions import stored_metrics
+from camzoo.metrics.frames import as_text, numbered
 from camzoo.metrics.registry import metrics as registry
 
 SCHEMA_VERSION: Final = 1
@@ -93,6 +94,14 @@ KEY: Final = (
 def line_name(method: str, variant: str) -> str:
     """How tables and pictures call a method with its variant."""
     return f"{method} {variant}".strip()
+
+
+def line_names(rows: pd.DataFrame) -> pd.Series[str]:
+    """Return for each row how tables and pictures call its method with its variant."""
+    number, lines = numbered(rows, ["method", "variant"])
+    pairs = zip(as_text(lines["method"]), as_text(lines["variant"]), strict=True)
+    names = np.array([line_name(*pair) for pair in pairs], object)
+    return pd.Series(names[number], rows.index, dtype=object)
 
 
 def schema(more: Iterable[str] = ()) -> pa.Schema:

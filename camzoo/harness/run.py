@@ -28,7 +28,7 @@ from camzoo.data.plane import describe_slices, mixed_planes
 from camzoo.data.slices import Prepared
 from camzoo.evaluate.result_files import CURVES
 from camzoo.evaluate.row_checks import require_sound
-from camzoo.evaluate.rows import ROWS, line_name, make_rows, write_rows
+from camzoo.evaluate.rows import ROWS, line_name, line_names, make_rows, write_rows
 from camzoo.harness.cell_rows import CellRows, maps_by_line, rows_of_cell
 from camzoo.harness.cells import Cell
 from camzoo.harness.context import Context, Place, places
@@ -71,8 +71,7 @@ class BenchResult:
 
     def __repr__(self) -> str:
         """Say what was run, what failed, and where it is."""
-        lines = self.rows[["method", "variant"]].drop_duplicates().astype(str)
-        named = ", ".join(map(line_name, lines["method"], lines["variant"]))
+        named = ", ".join(line_names(self.rows).drop_duplicates())
         return "\n".join([
             f"BenchResult {self.folder.name}: {len(self.rows)} rows",
             f"  lines: {named}",

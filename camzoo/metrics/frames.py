@@ -15,6 +15,11 @@ def present(frame: pd.DataFrame, wanted: Sequence[str]) -> list[str]:
     return [name for name in wanted if name in frame]
 
 
+def as_text(column: pd.Series[Any]) -> pd.Series[str]:
+    """Return a column of categories, texts and nulls as texts; null is empty."""
+    return column.astype(object).fillna("").astype(str)
+
+
 def groups(
     frame: pd.DataFrame, keys: Sequence[str]
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:

@@ -12,7 +12,7 @@ from camzoo.core.errors import ConfigError
 from camzoo.evaluate.rows import line_name
 from camzoo.metrics.frames import groups
 from camzoo.registries import baselines
-from camzoo.report.common_cells import Common, in_words
+from camzoo.report.common_cells import CELL, Common, in_words
 from camzoo.report.contenders import common_of, of_protocol, rivals, scored
 from camzoo.report.equivalents import EQUALS
 from camzoo.report.escaping import Markdown
@@ -36,7 +36,6 @@ from camzoo.steps import chain
 
 #: In the place of a p, of a line without the cases that the others are compared on.
 ELSEWHERE: Final = "other cases"
-_CELL: Final = ["split", "fold", "seed"]
 
 
 @dataclass(frozen=True)
@@ -129,8 +128,8 @@ def cells_table(board: Board) -> pd.DataFrame:
     same = len(rows) == len(board.rows)  # intervals take most of the time of a large page
     found = board.lines if same else summaries(rows, SHOWN, sure="dsc")
     cells = {
-        line_name(key["method"], key["variant"]): in_words(mine[_CELL].drop_duplicates())
-        for key, mine in groups(rows[[*LINE, *_CELL]], LINE)
+        line_name(key["method"], key["variant"]): in_words(mine[list(CELL)].drop_duplicates())
+        for key, mine in groups(rows[[*LINE, *CELL]], LINE)
     }
     return ranked(
         [

@@ -20,9 +20,10 @@ from camzoo.core.text import plain
 from camzoo.metrics.frames import numbered, present
 from camzoo.report.table_cells import LINE
 
-_CELL: Final = ("split", "fold", "seed")
+#: Columns that tell the cells of a run apart.
+CELL: Final = ("split", "fold", "seed")
 #: What a line was scored on: the size of the reference tells cases of one name apart.
-_SCORED: Final = (*_CELL, "patient", "case", "organ", "n_ref")
+_SCORED: Final = (*CELL, "patient", "case", "organ", "n_ref")
 #: Different sets of cells up to which those that two of them share are looked at, too.
 _FEW: Final = 40
 
@@ -47,7 +48,7 @@ class Common:
 
     def even(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Take away what lines that are compared have beyond the cells; others stay as they are."""
-        beyond = ~_among(rows, self.cells[present(rows, _CELL)])
+        beyond = ~_among(rows, self.cells[present(rows, CELL)])
         drop = self.has(rows) & beyond if beyond.any() else beyond
         return rows[~drop] if drop.any() else rows
 
@@ -75,7 +76,7 @@ def common(rows: pd.DataFrame, among: pd.DataFrame | None = None) -> Common:
     complete = np.flatnonzero(has[:, chosen].all(axis=1))
     return Common(
         lines.iloc[complete],
-        units.loc[chosen, list(_CELL)].drop_duplicates().reset_index(drop=True),
+        units.loc[chosen, list(CELL)].drop_duplicates().reset_index(drop=True),
     )
 
 

@@ -7,6 +7,8 @@ from typing import Final
 
 import pandas as pd
 
+from camzoo.evaluate.rows import line_names
+
 #: Between the names of one line.
 EQUALS: Final = " = "
 
@@ -26,7 +28,7 @@ def merge_equivalents(
     if not groups:
         return rows, ""
     notes = []
-    lines = _lines(rows)
+    lines = line_names(rows)
     for group in groups:
         there = [name for name in group if (lines == name).any()]
         if len(there) < 2:
@@ -38,7 +40,7 @@ def merge_equivalents(
             method=rows["method"].astype(object).mask(first, EQUALS.join(there)),
             variant=rows["variant"].astype(object).mask(first, ""),
         )
-        lines = _lines(rows)
+        lines = line_names(rows)
         notes.append(
             f"{', '.join(there)} are one method here by construction and share a line; "
             f"rounding moves the DSC of a volume by at most {100 * worst:.2g} points."
@@ -46,16 +48,10 @@ def merge_equivalents(
     return rows, "\n".join(notes)
 
 
-def _lines(rows: pd.DataFrame) -> pd.Series[str]:
-    """How tables call the method of each row."""
-    method, variant = (rows[name].astype(object).fillna("") for name in ("method", "variant"))
-    return (method.astype(str) + " " + variant.astype(str)).str.strip()
-
-
 def _difference(rows: pd.DataFrame, one: str, other: str) -> float:
     """Largest difference of DSC between two methods, at the same threshold of the same volume."""
     keys = ["fold", "seed", "subset", "protocol", "organ", "region", "case"]
-    lines = _lines(rows)
+    lines = line_names(rows)
     pair = [rows[lines == name].set_index(keys)["dsc"] for name in (one, other)]
     gap = (pair[0] - pair[1]).abs().max()
     return float(gap) if pd.notna(gap) else 0.0

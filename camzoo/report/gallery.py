@@ -19,7 +19,7 @@ from camzoo.cams.map_files import MapFiles
 from camzoo.cams.picture import COLOURS
 from camzoo.core.text import plain
 from camzoo.data.slices import Prepared
-from camzoo.evaluate.rows import line_name
+from camzoo.evaluate.rows import line_names
 from camzoo.harness.run import BenchResult
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.report.colours import CASING, MASK, REFERENCE
@@ -103,7 +103,7 @@ def case_panel(
     z = int((label == organ).sum(axis=(1, 2)).argmax())
     organ_name = prepared.index.organs[organ - 1]
     mine = rows[(rows["case"] == case) & (rows["organ"] == organ_name)]
-    mine.index = pd.Index([*map(line_name, mine["method"], mine["variant"])])
+    mine.index = pd.Index(line_names(mine))
     there = [name for name in maps if name in mine.index][:most]
     thresholds = {str(name): float(t) for name, t in mine["threshold"].items()}
     shown = {name: maps[name].slice(info, z) for name in there}

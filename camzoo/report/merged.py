@@ -16,7 +16,7 @@ from camzoo.core.leaves import flatten
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import line_name
 from camzoo.harness.manifest import Cost
-from camzoo.metrics.frames import groups
+from camzoo.metrics.frames import as_text, groups
 from camzoo.report.equivalents import merge_equivalents
 from camzoo.report.facts import started_from
 from camzoo.report.records import Record
@@ -265,7 +265,7 @@ def _of_line(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
     """Rows of one line."""
     mine = pd.Series(data=True, index=frame.index)
     for name, value in zip(LINE, key, strict=True):
-        mine &= frame[name].astype(object).fillna("").astype(str) == value
+        mine &= as_text(frame[name]) == value
     return frame[mine]
 
 

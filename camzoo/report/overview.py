@@ -15,9 +15,10 @@ from camzoo.core.leaves import flatten
 from camzoo.core.suggest import unknown
 from camzoo.core.text import plain
 from camzoo.evaluate.row_checks import require_sound
-from camzoo.evaluate.rows import NO_THRESHOLD, ROWS, line_name, read_rows
+from camzoo.evaluate.rows import NO_THRESHOLD, ROWS, line_names, read_rows
 from camzoo.harness.manifest import MANIFEST
 from camzoo.metrics.definitions import get_metric
+from camzoo.metrics.frames import as_text
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report.records import read_record
 from camzoo.report.table_cells import SHOWN, Summaries, measured, summaries
@@ -142,7 +143,7 @@ def _read(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         return record.rows, flatten(record.manifest["config"])
     rows = read_rows(folder / ROWS)
     require_sound(rows, str(folder / ROWS))
-    blank = {name: rows[name].astype(object).fillna("") for name in ("variant", "supervision")}
+    blank = {name: as_text(rows[name]) for name in ("variant", "supervision")}
     return rows.assign(run=folder.name, **blank), {}
 
 
@@ -152,8 +153,7 @@ def _fitting(rows: pd.DataFrame, condition: Condition) -> pd.Series[bool]:
     fits = values.map({value: condition.fits(value) for value in values.unique()}).astype(bool)
     if condition.name != "method":
         return fits
-    pairs = [line_name(*map(str, pair)) for pair in zip(values, rows["variant"], strict=True)]
-    names = pd.Series(pairs, rows.index, dtype=object)
+    names = line_names(rows)
     return fits | names.map({n: condition.fits(n) for n in names.unique()}).astype(bool)
 
 

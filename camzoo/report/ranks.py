@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from camzoo.evaluate.rows import line_name
+from camzoo.evaluate.rows import line_name, line_names
 from camzoo.metrics.comparison import paired_values
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.ranked_rows import PODIUM_COLUMNS, rank_intervals, significance
@@ -82,11 +82,8 @@ def rank_record(rows: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Any]:
 def ranks_of(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return rank intervals and chances of the podium by method, as tables call it."""
     ranks = rank_intervals(_table(rows), metric)
-    names = [
-        line_name(str(m), str(v)) for m, v in zip(ranks["method"], ranks["variant"], strict=True)
-    ]
     numbers = ["mean", "rank", "rank_low", "rank_high", *PODIUM_COLUMNS]
-    return ranks[numbers].set_axis(names)
+    return ranks[numbers].set_axis(line_names(ranks))
 
 
 def _interval(line: pd.Series[Any]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from camzoo.core.errors import DamagedError
 from camzoo.core.text import plain
 from camzoo.evaluate.result_files import COLUMNS, CURVES
-from camzoo.evaluate.rows import KEY, NO_THRESHOLD, ROWS, line_name, run_again
+from camzoo.evaluate.rows import KEY, NO_THRESHOLD, ROWS, line_names, run_again
 from camzoo.harness.manifest import COSTS, MANIFEST, SHORT, SUBSETS, Cost, Manifest, dataset_name
 from camzoo.metrics.subregions import WHOLE
 
@@ -162,10 +162,7 @@ def _codes(column: pd.Series[Any]) -> tuple[NDArray[np.intp], pd.Index[Any]]:
 
 def _require_costs(path: Path, rows: pd.DataFrame, costs: Sequence[Cost]) -> None:
     of_baselines = rows[rows["protocol"] == NO_THRESHOLD]
-    lines = [
-        line_name(*pair)
-        for pair in zip(of_baselines["method"], of_baselines["variant"], strict=True)
-    ]
+    lines = line_names(of_baselines)
     there = set(zip(of_baselines["fold"], of_baselines["seed"], lines, strict=True))
     seen: set[tuple[int, int, str]] = set()
     for cost in costs:

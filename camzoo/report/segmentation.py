@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from camzoo.core.supervision import Supervision
-from camzoo.evaluate.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION, line_name
+from camzoo.evaluate.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION, line_names
 from camzoo.metrics.frames import groups
 from camzoo.metrics.subregions import THIRDS, WHOLE
 from camzoo.report import table_cells as cells
@@ -175,22 +175,17 @@ def rankable(rows: pd.DataFrame) -> pd.DataFrame:
     out.
     """
     weak = rows[~rows["supervision"].map(lambda name: Supervision(name).opens_masks).astype(bool)]
-    return weak[_names(weak).isin(_complete(rows))]
+    return weak[line_names(weak).isin(_complete(rows))]
 
 
 def _complete(rows: pd.DataFrame) -> list[str]:
     """Baselines that were scored on every volume of every fold and seed that any was scored on."""
     keys = {
         str(name): set(mine[["fold", "seed", "case"]].itertuples(index=False, name=None))
-        for name, mine in rows.groupby(_names(rows))
+        for name, mine in rows.groupby(line_names(rows))
     }
     everything: set[object] = set().union(*keys.values())
     return [name for name, mine in keys.items() if mine == everything]
-
-
-def _names(rows: pd.DataFrame) -> pd.Series[str]:
-    names = [line_name(*pair) for pair in zip(rows["method"], rows["variant"], strict=True)]
-    return pd.Series(names, rows.index, dtype=str)
 
 
 def _duration(seconds: float, resumed: bool = False) -> str:

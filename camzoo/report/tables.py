@@ -10,7 +10,7 @@ import pandas as pd
 
 from camzoo.core.protocol import Protocol
 from camzoo.core.supervision import Supervision
-from camzoo.evaluate.rows import line_name
+from camzoo.evaluate.rows import line_names
 from camzoo.metrics.frames import groups
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.subregions import WHOLE
@@ -186,8 +186,7 @@ def _names(key: Mapping[str, str]) -> list[str]:
 def _mean_dsc(rows: pd.DataFrame) -> dict[str, float]:
     """Mean over all rows of a method, by its name in tables."""
     means = rows.groupby(list(LINE), observed=True)["dsc"].mean().reset_index()
-    names = map(line_name, means["method"], means["variant"])
-    return dict(zip(names, means["dsc"], strict=True))
+    return dict(zip(line_names(means), means["dsc"], strict=True))
 
 
 def _paper(numbers: Iterable[float | None]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from camzoo.core.errors import ConfigError
+from camzoo.metrics.frames import as_text
 from camzoo.metrics.nested_choice import CELL, choose_by_cell
 from camzoo.metrics.summary import summarise
 from camzoo.report.contenders import MAPS, of_protocol, scored
@@ -160,7 +161,7 @@ def tuned_record(one: Tuned) -> dict[str, Any]:
 
 def _by_method(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     rows = of_protocol(rows)
-    plain = rows.assign(variant=rows["variant"].astype(object).fillna("").astype(str))
+    plain = rows.assign(variant=as_text(rows["variant"]))
     return [(str(name), mine) for name, mine in plain.groupby("method", observed=True)]
 
 

@@ -12,10 +12,12 @@ import pandas as pd
 
 from camzoo.core.errors import ConfigError
 from camzoo.core.supervision import Supervision
-from camzoo.evaluate.rows import line_name
+from camzoo.evaluate.rows import line_names
 from camzoo.metrics.comparison import paired_values
-from camzoo.metrics.nested_choice import CELL
+from camzoo.metrics.frames import as_text
+from camzoo.metrics.statistics import Interval
 from camzoo.metrics.worth import ExchangeRate, Worth
+from camzoo.report.common_cells import CELL, in_words
 from camzoo.report.contenders import VOLUMES, of_protocol, scored
 from camzoo.report.merged import Merged
 from camzoo.report.merged_runs import other_folds
@@ -54,14 +56,14 @@ class Exchange:
         lines: The methods, best first.
         validation: Patients whose masks chose the thresholds, and the DSC that learning these masks
             gives; NaN where so many were not tried.
-        cells: Folds and seeds, how many.
+        cells: Folds and seeds, in words.
         volumes: Test volumes, how many.
     """
 
     bound: Mapping[int, tuple[int, float]]
     lines: tuple[Line, ...]
     validation: tuple[int, float]
-    cells: int
+    cells: str
     volumes: int
 
 
@@ -112,7 +114,7 @@ def exchange(merged: Merged) -> Exchange | None:
         },
         lines=tuple(sorted(lines, key=lambda line: -line.dsc)),
         validation=(seen, rate.gives(seen)),
-        cells=len(cells),
+        cells=in_words(cells),
         volumes=len(by_size),
     )
 
@@ -152,7 +154,11 @@ def validation_note(found: Exchange) -> str:
 
 
 def exchange_record(found: Exchange) -> dict[str, Any]:
-    """The same for a program; null stands for what is beyond the numbers that were tried."""
+    """The same for a program.
+
+    Of patients, 0 stands for fewer than the fewest that were tried, and null for more than the
+    most. Without an interval, as for a single test patient, its ends are absent.
+    """
     return {
         "cells": found.cells,
         "volumes": found.volumes,
@@ -164,8 +170,7 @@ def exchange_record(found: Exchange) -> dict[str, Any]:
             {
                 "what": line.what, "method": line.method, "dsc": line.dsc,
                 "patients": _finite(line.worth.patients),
-                "ci_low": _finite(line.worth.interval.low),
-                "ci_high": _finite(line.worth.interval.high),
+                **_ends(line.worth.interval),
             }
             for line in found.lines
         ],
@@ -179,7 +184,7 @@ def _annotated(volumes: pd.DataFrame, merged: Merged) -> pd.DataFrame:
     """Rows of the U-Net on masks, with how many patients were annotated as ``size``."""
     rows = volumes[volumes["method"] == _BOUND]
     everyone = _patients(merged, "train", set(rows["fold"]))
-    variants = rows["variant"].astype(object).fillna("").astype(str)
+    variants = as_text(rows["variant"])
     few = [_PATIENTS.search(variant) for variant in variants]
     sizes = [int(match[1]) if match else everyone for match in few]
     return rows.assign(variant=variants, size=sizes)
@@ -196,9 +201,7 @@ def _weak(rows: pd.DataFrame, what: str, cells: pd.DataFrame) -> pd.DataFrame:
     """Rows of methods that saw no masks, called as tables call them."""
     masks = rows["supervision"] == Supervision.MASK.value
     mine = rows[~masks].merge(cells, on=_CELL)
-    variants = mine["variant"].astype(object).fillna("").astype(str)
-    names = map(line_name, mine["method"].astype(str), variants)
-    return mine.assign(line=list(names), what=what)
+    return mine.assign(line=line_names(mine), what=what)
 
 
 def _lines(rows: pd.DataFrame, rate: ExchangeRate, cases: pd.Index[Any]) -> list[Line]:
@@ -233,5 +236,11 @@ def _told(patients: float, sizes: list[int]) -> str:
     return f"{patients:.1f}"
 
 
+def _ends(interval: Interval) -> dict[str, float | None]:
+    if math.isnan(interval.low):
+        return {}
+    return {"ci_low": _finite(interval.low), "ci_high": _finite(interval.high)}
+
+
 def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) and value > 0 else None
+    return value if math.isfinite(value) else None
