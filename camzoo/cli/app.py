@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -115,6 +117,12 @@ def doctor(as_json: AsJson = False, quiet: BeQuiet = False) -> None:
         raise typer.Exit(1)
 
 
+@cache
+def command() -> Callable[..., Any]:
+    """The tree of all commands; to make it takes as long as many of them do."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Entry point."""
-    run_to_the_end(lambda: app(prog_name="camzoo"))
+    run_to_the_end(lambda: command()(prog_name="camzoo"))
