@@ -21,6 +21,13 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: Lines that a block of commands may begin with besides camzoo.
 OTHER_COMMANDS = ("make", "pip", "#", "pre-commit")
 
+#: Stands before the epochs of a training, where docs train: a network a tenth as large as theirs.
+EPOCHS, LIGHTER = '"training.epochs": ', '"backbone.name": "test_resnet", "training.epochs": '
+
+
+def lighter(code):
+    return code.replace(EPOCHS, LIGHTER)
+
 
 def text_of(page):
     return page.read_text(encoding="utf-8")
@@ -52,8 +59,12 @@ COMMANDS = sorted({(page.stem, line) for page in PAGES for line in commands(page
 @pytest.mark.slow
 def test_python_in_the_docs_runs(tmp_path):
     """Each page from top to bottom, in a namespace of its own and in an empty folder."""
-    pages = [(page.name, list(blocks(page, "python"))) for page in PAGES]
+    pages = [
+        (page.name, [(line, lighter(code)) for line, code in blocks(page, "python")])
+        for page in PAGES
+    ]
     assert sum(len(found) for _, found in pages) >= 5
+    assert LIGHTER in str(pages)
     script = """
 import json, sys
 for page, blocks in json.load(sys.stdin):
@@ -175,13 +186,16 @@ def test_the_notebook_runs_and_says_what_it_says(tmp_path):
     script = """
 import json, sys
 from pathlib import Path
-from benchmarks.notebook import read, run
-found = [(cell["id"], outputs) for cell, outputs in run(read()["cells"], Path(sys.argv[1]))]
+from benchmarks.notebook import run
+found = [(cell["id"], outputs) for cell, outputs in run(json.load(sys.stdin), Path(sys.argv[1]))]
 json.dump(found, sys.stderr)
 """
+    written = [(cell, "".join(cell["source"])) for cell in notebook.read()["cells"]]
+    assert any(EPOCHS in source for _, source in written)
+    cells = [cell | {"source": lighter(source)} for cell, source in written]
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True,
-        encoding="utf-8", check=False,
+        [sys.executable, "-c", script, str(tmp_path)], input=json.dumps(cells), cwd=ROOT,
+        capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     fresh = dict(json.loads(done.stderr[done.stderr.index("[[") :]))
