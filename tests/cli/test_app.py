@@ -393,7 +393,7 @@ def test_a_run_that_is_interrupted_goes_on_when_the_command_is_given_again(tmp_p
     assert done.returncode == 0
     assert json.loads(done.stdout)["found"] == {"prepare": 1}
     (made,) = (tmp_path / "store" / "train").glob("[!.]*/made.json")
-    assert json.loads(made.read_text())["resumed"] is True
+    assert json.loads(made.read_text("utf-8"))["resumed"] is True
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,8 @@ class Forgetful(Bright):
 
     def step(self, context, step):
         file = context.folder / "steps"
-        file.write_text((file.read_text() if file.exists() else "") + "x")
-        self.steps = len(file.read_text())
+        file.write_text((file.read_text("utf-8") if file.exists() else "") + "x")
+        self.steps = len(file.read_text("utf-8"))
 
     def predict(self, images):
         return super().predict(images if self.steps == 4 else 255 - images)

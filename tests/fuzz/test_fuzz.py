@@ -56,8 +56,22 @@ def little_room():
 
 
 def enter(door, folder, file):
-    """Read a file through a door, which may give the lines that it said; was it refused?"""
+    """Read a file through a door, which may give the lines that it said; was it refused?
+
+    What takes long is read once more: on a machine that is short of memory anything may.
+    """
     began = time.process_time()
+    refused = read(door, folder, file)
+    if time.process_time() - began > SLOW:
+        began = time.process_time()
+        read(door, folder, file)
+        if time.process_time() - began > SLOW:
+            raise UnclearError(f"took {time.process_time() - began:.1f} s")
+    return refused
+
+
+def read(door, folder, file):
+    """The same, however long it takes."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
@@ -68,8 +82,6 @@ def enter(door, folder, file):
         require_clear(message)
     if warned:
         raise UnclearError(f"warned of {warned[0].message!r} in {warned[0].filename}")
-    if time.process_time() - began > SLOW:
-        raise UnclearError(f"took {time.process_time() - began:.1f} s")
     return refused
 
 

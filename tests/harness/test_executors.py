@@ -46,7 +46,7 @@ class DyingCam(CamMethod):
 
     def saliency(self, view):
         deaths = Path({place!r})
-        so_far = len(deaths.read_text()) if deaths.exists() else 0
+        so_far = len(deaths.read_text("utf-8")) if deaths.exists() else 0
         if so_far < {times}:
             deaths.write_text("x" * (so_far + 1))
             os.kill(os.getpid(), signal.SIGKILL)
@@ -169,7 +169,7 @@ def test_what_failed_in_a_worker_is_not_tried_again_when_rows_are_put_together(f
     result = bench(config, tmp_path / "runs", executor=Local(1))
     assert result.failures == {"broken-cam": "ValueError: no such thing"}
     assert set(result.rows["method"]) == {"cam"}
-    assert tries.read_text() == "x"
+    assert tries.read_text("utf-8") == "x"
 
 
 def children(pid):

@@ -197,7 +197,7 @@ def test_the_own_name_of_a_data_set_in_nnunets_layout(tmp_path, folder, stated, 
 
 def test_a_name_that_is_no_text_is_none(tmp_path):
     root = raw(tmp_path / "Dataset027_ACDC")
-    told = json.loads((root / "dataset.json").read_text())
+    told = json.loads((root / "dataset.json").read_text("utf-8"))
     for name in (3, None, ["a"], {}, ""):
         (root / "dataset.json").write_text(json.dumps(told | {"name": name}))
         assert open_dataset("nnunet", root, {}).own_name == "Dataset027_ACDC"

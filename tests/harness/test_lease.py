@@ -63,7 +63,7 @@ def test_age_is_told_by_the_clock_of_the_folder(dead, monkeypatch):
         monkeypatch.setattr(time, "time", lambda now=now: now)
         assert holder_of(dead) is None
     put_now = dead.with_name("fresh")
-    put_now.write_text(dead.read_text())
+    put_now.write_text(dead.read_text("utf-8"))
     assert holder_of(put_now) == ELSEWHERE
 
 

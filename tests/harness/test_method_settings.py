@@ -32,7 +32,7 @@ def test_rows_say_which_settings_made_them(done):
         ("centre", ""), ("centre", "width=0.1"),
         ("centre[ac]", "centre:width=0.1 threshold=0.4"), ("lpcam", "clusters=2"),
     }  # fmt: skip
-    manifest = json.loads((result.folder / "manifest.json").read_text())
+    manifest = json.loads((result.folder / "manifest.json").read_text("utf-8"))
     assert tuple(manifest["config"]["methods"]) == METHODS
 
 

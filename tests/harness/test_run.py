@@ -120,7 +120,7 @@ def test_the_validated_threshold_is_one_for_all(undisturbed):
 
 def test_the_manifest_tells_what_the_run_was(undisturbed):
     result, *_ = undisturbed
-    manifest = json.loads((result.folder / "manifest.json").read_text())
+    manifest = json.loads((result.folder / "manifest.json").read_text("utf-8"))
     assert manifest["run"] == result.folder.name
     assert manifest["environment"]["packages"]["torch"] == torch.__version__.split("+")[0]
     assert len(manifest["cells"][0]["history"]) == 2

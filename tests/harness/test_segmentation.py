@@ -214,11 +214,11 @@ def done(tmp_path_factory):
 
 
 def _split(result):
-    return json.loads((result.folder / "manifest.json").read_text())["splits"]["0"]
+    return json.loads((result.folder / "manifest.json").read_text("utf-8"))["splits"]["0"]
 
 
 def _costs(result):
-    return (result.folder / "costs.json").read_text()
+    return (result.folder / "costs.json").read_text("utf-8")
 
 
 def segmented(rows):
@@ -234,7 +234,7 @@ def test_test_volumes_have_rows_of_every_baseline(done):
     assert set(rows["region"]) == {"whole", "apex", "mid", "base"}
     declared = rows.groupby("method")["supervision"].unique().map(list).to_dict()
     assert declared == {"p-cam": ["image"], "supervised": ["mask"]}
-    manifest = json.loads((done.folder / "manifest.json").read_text())
+    manifest = json.loads((done.folder / "manifest.json").read_text("utf-8"))
     assert sorted(set(rows["case"])) == manifest["splits"]["0"]["test"]
 
 

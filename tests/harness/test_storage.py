@@ -166,7 +166,7 @@ def test_a_folder_of_runs_below_a_file_is_refused(tmp_path, place):
     (tmp_path / "file").write_text("here")
     with pytest.raises(StorageError, match=r"Not a directory.*write elsewhere"):
         bench(SMALL, tmp_path / place)
-    assert (tmp_path / "file").read_text() == "here"
+    assert (tmp_path / "file").read_text("utf-8") == "here"
 
 
 def test_a_store_of_which_all_is_found_need_not_be_written(whole, tmp_path, monkeypatch):
@@ -237,7 +237,7 @@ def test_half_a_file_never_stays(tmp_path):
 
     with pytest.raises(OSError, match="full"):
         fail_halfway()
-    assert path.read_text() == "old"
+    assert path.read_text("utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
 
 

@@ -34,7 +34,7 @@ def test_a_result_is_made_once(tmp_path):
     first = store.get(ask({"a": 1}), write("x"))
     again = store.get(ask({"a": 1}), refuse)
     assert first == again
-    assert (again.folder / "result.txt").read_text() == "x"
+    assert (again.folder / "result.txt").read_text("utf-8") == "x"
 
 
 def test_another_key_is_another_result(tmp_path):
@@ -77,10 +77,10 @@ def test_a_failure_leaves_no_result_and_is_made_afresh(tmp_path):
 
 def test_what_made_a_result_stands_beside_it(tmp_path):
     artifact = Store(tmp_path).get(ask({"a": 1}), write("x"))
-    told = json.loads((artifact.folder / "made.json").read_text())
+    told = json.loads((artifact.folder / "made.json").read_text("utf-8"))
     assert told["environment"]["packages"]["torch"]
     assert told["environment"]["commit"]
-    assert json.loads((artifact.folder / "key.json").read_text()) == {"a": 1}
+    assert json.loads((artifact.folder / "key.json").read_text("utf-8")) == {"a": 1}
     assert artifact.made.device == "cpu"
     assert artifact.made.work == Work("words", 1)
 
@@ -93,7 +93,7 @@ def test_a_resumable_stage_finds_what_it_left(tmp_path):
         raise RuntimeError("killed")
 
     def resume(folder):
-        assert (folder / "checkpoint").read_text() == "epoch 3"
+        assert (folder / "checkpoint").read_text("utf-8") == "epoch 3"
 
     with pytest.raises(RuntimeError):
         store.get(ask({}, RESUMABLE), broken)
@@ -117,7 +117,7 @@ def test_of_what_several_left_the_last_whole_one_is_gone_on_from(tmp_path):
     left_by(artifact, "c.partial", "half a copy of ep")
 
     def resume(folder):
-        assert (folder / "checkpoint").read_text() == "epoch 3"
+        assert (folder / "checkpoint").read_text("utf-8") == "epoch 3"
 
     assert store.get(ask({}, RESUMABLE), resume).made.resumed
     assert [p.name for p in artifact.folder.parent.iterdir()] == [artifact.digest]
@@ -147,13 +147,13 @@ def test_a_worker_that_wakes_up_late_changes_nothing_of_the_result(tmp_path):
         (folder / "result.txt").write_text("late")
 
     def faster(folder):
-        assert (folder / "checkpoint").read_text() == "epoch 1"
+        assert (folder / "checkpoint").read_text("utf-8") == "epoch 1"
         (folder / "result.txt").write_text("fast")
 
     store = Store(tmp_path, told)
     artifact = store.get(ask({}, RESUMABLE), sleeper)
-    assert (artifact.folder / "result.txt").read_text() == "fast"
-    assert (artifact.folder / "checkpoint").read_text() == "epoch 1"
+    assert (artifact.folder / "result.txt").read_text("utf-8") == "fast"
+    assert (artifact.folder / "checkpoint").read_text("utf-8") == "epoch 1"
     assert told.notes == ["a result: another worker was faster; its is used"]
     assert [p.name for p in artifact.folder.parent.iterdir()] == [artifact.digest]
     assert Store(tmp_path).get(ask({}, RESUMABLE), refuse) == artifact
@@ -240,7 +240,7 @@ def test_what_does_not_match_its_checksums_is_set_aside_and_made_again(tmp_path,
     store = Store(tmp_path, reporter)
     again = store.get(ask({}), _nested)
     assert again == artifact
-    assert (again.folder / "below" / "result.txt").read_text() == "x"
+    assert (again.folder / "below" / "result.txt").read_text("utf-8") == "x"
     aside = tmp_path / "stage" / f".damaged-{artifact.digest}"
     assert aside.is_dir()
     (line,) = reporter.notes
@@ -286,7 +286,7 @@ def test_two_processes_make_it_once_and_one_says_for_whom_it_waits(tmp_path, mon
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
-    assert log.read_text() == "made\n"
+    assert log.read_text("utf-8") == "made\n"
     (maker, *_), (_, waits, found) = sorted((notes.get(timeout=5) for _ in workers), key=len)
     assert waits.startswith(f"a result: waits for process {maker} on ")
     assert found.startswith("a result: found")

@@ -42,7 +42,7 @@ def manifest_of(out):
 
 
 def changed(path, **values):
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values))
 
 
 def names(waste):
@@ -51,7 +51,7 @@ def names(waste):
 
 def test_a_run_says_which_results_it_uses_and_all_of_them(out):
     there = {f"{p.parent.name}/{p.name}" for p in (out / "store").glob("*/[!.]*")}
-    told = json.loads(manifest_of(out).read_text())
+    told = json.loads(manifest_of(out).read_text("utf-8"))
     assert set(told["artifacts"]) == there
     assert told["dataset"]["prepared"] in there
     assert read_record(manifest_of(out).parent).manifest["artifacts"] == sorted(there)
@@ -132,7 +132,7 @@ def test_what_a_worker_takes_up_between_the_look_and_the_broom_stays(out):
 @pytest.mark.parametrize("superseded", [False, True])
 def test_a_run_that_does_not_say_what_it_uses_lets_nothing_go(out, superseded):
     path = manifest_of(out)
-    told = json.loads(path.read_text())
+    told = json.loads(path.read_text("utf-8"))
     del told["artifacts"]
     path.write_text(json.dumps(told))
     if superseded:

@@ -44,16 +44,16 @@ def test_sections_are_replaced_one_at_a_time_and_stand_in_order(tmp_path):
     page = tmp_path / "RESULTS.md"
     write_section("b", "second\n\n### detail\n\ntext", page)
     write_section("a", "first", page)
-    once = page.read_text()
+    once = page.read_text("utf-8")
     assert once.index("## a\n\nfirst") < once.index("## b\n\nsecond\n\n### detail\n\ntext")
     write_section("b", "second\n\n### detail\n\ntext", page)
-    assert page.read_text() == once
+    assert page.read_text("utf-8") == once
     write_section("a", "changed", page)
-    assert page.read_text() == once.replace("first", "changed")
+    assert page.read_text("utf-8") == once.replace("first", "changed")
     reverse = tmp_path / "REVERSE.md"
     write_section("a", "changed", reverse)
     write_section("b", "second\n\n### detail\n\ntext", reverse)
-    assert reverse.read_text() == page.read_text()
+    assert reverse.read_text("utf-8") == page.read_text("utf-8")
 
 
 @pytest.mark.parametrize("text", ["## heading", "text\n# heading"])

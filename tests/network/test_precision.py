@@ -129,7 +129,7 @@ def precision_keys(store):
 
     files = list(store.glob("*/*/key.json"))
     assert files
-    return [value for file in files for value in walk(json.loads(file.read_text()))]
+    return [value for file in files for value in walk(json.loads(file.read_text("utf-8")))]
 
 
 @pytest.mark.parametrize(("holds", "used"), [(True, "bf16"), (False, "fp32")])
@@ -144,7 +144,7 @@ def test_a_run_says_and_keeps_what_it_computed_in(native, tmp_path, holds, used)
     ]
     assert set(precision_keys(tmp_path / "store")) == {used}
     assert set(read_rows(result.folder / "rows.parquet")["computed_in"]) == {used}
-    manifest = json.loads((result.folder / "manifest.json").read_text())
+    manifest = json.loads((result.folder / "manifest.json").read_text("utf-8"))
     assert manifest["config"]["training"]["precision"] == used
     assert manifest["precision"]["training"] == {
         "asked": "auto", "used": used, "why": why, "emulated": False,

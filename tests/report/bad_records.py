@@ -77,7 +77,7 @@ def told(*keys, to):
 
     def damage(folder):
         path = folder / "manifest.json"
-        tree = json.loads(path.read_text())
+        tree = json.loads(path.read_text("utf-8"))
         node = tree
         for key in keys[:-1]:
             node = node[key]
@@ -96,7 +96,7 @@ ABSENT = object()
 def cost(key, to):
     def damage(folder):
         path = folder / "costs.json"
-        (tree,) = json.loads(path.read_text())
+        (tree,) = json.loads(path.read_text("utf-8"))
         path.write_text(json.dumps([tree | {key: to}]))
 
     return damage
@@ -105,7 +105,7 @@ def cost(key, to):
 def costs(change):
     def damage(folder):
         path = folder / "costs.json"
-        path.write_text(json.dumps(change(json.loads(path.read_text()))))
+        path.write_text(json.dumps(change(json.loads(path.read_text("utf-8")))))
 
     return damage
 

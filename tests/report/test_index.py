@@ -55,7 +55,7 @@ def test_a_readme_of_somebody_else_stays(tmp_path):
     (tmp_path / "out" / "README.md").write_text("mine")
     update_leaderboards([run_of(tmp_path, "r1", None)], tmp_path / "out")
     check_leaderboards(tmp_path / "out")
-    assert (tmp_path / "out" / "README.md").read_text() == "mine"
+    assert (tmp_path / "out" / "README.md").read_text("utf-8") == "mine"
 
 
 def test_no_table_is_wider_than_a_screen_and_links_lead_somewhere(tmp_path):

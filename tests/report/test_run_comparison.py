@@ -65,7 +65,9 @@ def test_differences_by_hand(two):
 
 def _epochs(folders):
     for folder in folders:
-        yield json.loads((folder / "manifest.json").read_text())["config"]["training"]["epochs"]
+        yield json.loads((folder / "manifest.json").read_text("utf-8"))["config"]["training"][
+            "epochs"
+        ]
 
 
 def test_p_is_that_of_scipy(tmp_path):

@@ -91,7 +91,7 @@ def test_a_row_stands_beside_ours_with_a_mark_and_its_statement(place, masks, tm
     out, one = tmp_path / "boards", scored(masks, place[1])
     with_rows(write_record(out / "records" / RUN), one)
     (page,) = update_leaderboards([], out, [one])
-    text = page.read_text()
+    text = page.read_text("utf-8")
     assert "shifted (submitted)" in text
     assert "seen by its network, as the author says: ImageNet, and no scan" in text
     check_leaderboards(out)
@@ -131,7 +131,7 @@ def test_what_cannot_be_packed(place, tmp_path):
 
 def test_other_data_are_refused(place, tmp_path):
     record = write_record(tmp_path / RUN)
-    text = (record / "manifest.json").read_text()
+    text = (record / "manifest.json").read_text("utf-8")
     digest = json.loads(text)["dataset"]["data"]
     (record / "manifest.json").write_text(text.replace(digest, "0" * 64))
     with pytest.raises(DataError, match="are not those of the run"):

@@ -151,7 +151,7 @@ def test_cells_are_handed_over_as_one_array(tmp_path, cluster, job):
     cluster("sbatch", 'cp "$1" "$(dirname "$0")/taken.sh"; echo Submitted batch job 4711')
     _, cell = job
     assert submit([cell, cell, cell], "mine", tmp_path, ASKED) == "4711"
-    assert "#SBATCH --array=0-2%3" in (tmp_path / "bin" / "taken.sh").read_text()
+    assert "#SBATCH --array=0-2%3" in (tmp_path / "bin" / "taken.sh").read_text("utf-8")
     kept = sorted(path.name for path in (tmp_path / "slurm" / "mine").glob("*.pkl"))
     assert kept == [f"4711_{number}_submitted.pkl" for number in range(3)]
 

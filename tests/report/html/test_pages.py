@@ -231,7 +231,7 @@ def test_scans_of_patients_stay_out_unless_asked_for(finished, tmp_path):
     runs = tmp_path / "runs"
     shutil.copytree(finished.folder.parent, runs)
     run = runs / finished.folder.name
-    manifest = json.loads((run / "manifest.json").read_text())
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     manifest["config"]["data"]["name"] = "chaos"
     manifest["dataset"] |= {"licence": "CC BY-SA 4.0", "citation": "Kavur et al."}
     (run / "manifest.json").write_text(json.dumps(manifest))
@@ -250,7 +250,7 @@ def test_scans_of_patients_stay_out_unless_asked_for(finished, tmp_path):
 def test_a_manifest_cannot_lead_out_of_the_store(finished, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished.folder, run)
-    manifest = json.loads((run / "manifest.json").read_text())
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     assert read_manifest(run)["cells"][0]["maps"].keys() == {"cam", "grad-cam++", "centre"}
     for place in ("../../etc", "/etc/0", "maps/../../0"):
         manifest["cells"][0]["maps"]["cam"] = place
@@ -265,7 +265,7 @@ def test_hostile_names_are_text(tmp_path, name):
     rows = [row | {"organ": hostile} for row in maps()]
     extra = {"failures": {hostile: hostile}}
     run = small_run(tmp_path / "run", rows, **extra)
-    manifest = json.loads((run / "manifest.json").read_text())
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     manifest["dataset"] |= {"title": hostile, "caveats": [hostile], "licence": hostile}
     (run / "manifest.json").write_text(json.dumps(manifest))
     report = write_report([run], tmp_path / "out").parent
@@ -299,7 +299,7 @@ def test_only_a_report_is_replaced(finished, tmp_path):
     (out / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match="holds something else than a report"):
         write_report([finished.folder], out)
-    assert (out / "thesis.txt").read_text() == "years of work"
+    assert (out / "thesis.txt").read_text("utf-8") == "years of work"
     (out / "thesis.txt").unlink()
     write_report([finished.folder], out, cases=0)
     write_report([finished.folder], out, cases=1)
