@@ -1,6 +1,7 @@
 """Runs that are killed at any moment, and files that are damaged at any place.
 
-The environment variable CAMZOO_FIRE says how often; a few times, unless it is set.
+The environment variable CAMZOO_FIRE says how many kills there are, of all kinds together, and how
+many files are damaged; a few, unless it is set.
 """
 
 import os
@@ -28,6 +29,9 @@ KILLS = {
     "workers": lambda out, seconds, rng, most: fire.kill_workers(out, seconds, rng, most=most),
     "drivers that write": lambda out, _, rng, most: fire.kill_in_writes(out, rng, most=most),
 }
+WHO = [*KILLS] if "CAMZOO_FIRE" in os.environ else ["two drivers"]
+#: Kills of each kind.
+EACH = -(-TIMES // len(WHO))
 #: Kills of one run; it hardly gets on beyond.
 MOST = 10
 pytestmark = pytest.mark.slow
@@ -39,16 +43,16 @@ def undisturbed(tmp_path_factory):
     return out, fire.seconds_of(out)
 
 
-@pytest.mark.parametrize("who", KILLS if "CAMZOO_FIRE" in os.environ else ["two drivers"])
+@pytest.mark.parametrize("who", WHO)
 def test_rows_are_the_same_whoever_is_killed_and_how_often(
     undisturbed, tmp_path, who, record_property
 ):
     """Byte for byte."""
     out, seconds = undisturbed
     rng, kills, runs = random.Random(who), 0, 0
-    while kills < TIMES:
+    while kills < EACH:
         runs += 1
-        most = min(TIMES - kills, MOST)
+        most = min(EACH - kills, MOST)
         kills += KILLS[who](tmp_path / str(runs), seconds, rng, most)
         assert fire.results_of(tmp_path / str(runs)) == fire.results_of(out)
         assert damaged_results(tmp_path / str(runs), Quiet()) == []
