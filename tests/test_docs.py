@@ -7,10 +7,9 @@ import subprocess
 import sys
 
 import pytest
-import typer
 
 from benchmarks import notebook, readme_results
-from camzoo.cli.app import app
+from camzoo.cli.app import command as the_command
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -90,7 +89,7 @@ def test_few_blocks_are_not_run_and_they_say_why():
 def unknown_word(line):
     """First word of a command line that names no command or option of camzoo; None for none."""
     words = [word for word in shlex.split(line, comments=True)[1:] if word not in ("…", "...")]
-    command = typer.main.get_command(app)
+    command = the_command()
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         if words[0] not in command.commands:
             return words[0]
