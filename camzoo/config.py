@@ -47,6 +47,7 @@ Option = Annotated[bool | int | float | str, Takes("true, a finite number or tex
 OptionName = Annotated[str, Takes("names of options, one line each", is_line)]
 Folder = Annotated[Path, Takes("the path of a folder", is_path)]
 Precision = Annotated[Literal["auto", "bf16", "fp32"], Takes("auto, bf16 or fp32")]
+Tags = Annotated[Literal["own", "level", "shuffled"], Takes("own, level or shuffled")]
 #: Sections in which names are those of a plug-in or of another library.
 _OPEN = (["data", "options"], ["backbone", "arguments"])
 
@@ -217,6 +218,9 @@ class TrainingConfig(_Frozen):
             about this share; 0 shows every slice once per epoch.
         precision: Precision of autocast: "bf16", "fp32", or "auto": bf16 where the processor
             computes it natively (:mod:`camzoo.core.processor`), else fp32.
+        tags: What the shared classifier learns from: "own" tags of slices; as a test of what maps
+            are about "level", those of another case at the same level, or "shuffled" among all
+            slices. Steps and baselines that train networks of their own see true tags.
     """
 
     section = "training"
@@ -244,6 +248,7 @@ class TrainingConfig(_Frozen):
     clip: Norm | None = None
     rare: Annotated[float, Real(0, 0.5)] = 0.0
     precision: Precision = "auto"
+    tags: Tags = "own"
 
 
 class MapsConfig(_Frozen):

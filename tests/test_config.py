@@ -105,6 +105,7 @@ OUT_OF_RANGE = {
     "training.clip": ("a number above 0", [0, NAN, INF]),
     "training.rare": ("a number from 0 to 0.5", [0.6, -0.1]),
     "training.precision": ("auto, bf16 or fp32", ["fp8", 16, True, None]),
+    "training.tags": ("own, level or shuffled", ["others", 1, None]),
     "maps.side": ("a whole number from 8", [0, 10**9]),
     "maps.scales": ("1 value or more", [[]]),
     "maps.scales.0": ("a number from 0.1 to 10", [[1e-9], [1e9], [0], [NAN], [-1], ["big"]]),

@@ -99,12 +99,14 @@ def _settings(config: BenchConfig) -> dict[str, Any]:
     """The settings that numbers depend on.
 
     Without baselines there is no segmentation, and its settings say nothing; nor does a data set
-    that tests where there is none.
+    that tests where there is none, or that tags are a slice's own.
     """
     tree = config.without_places()
     del tree["device"], tree["threads"]
     if config.data.test is None:
         del tree["data"]["test"]
+    if config.training.tags == "own":
+        del tree["training"]["tags"]
     if not config.baselines:
         del tree["baselines"], tree["segmentation"]
     return tree

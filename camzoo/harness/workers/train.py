@@ -17,6 +17,7 @@ from camzoo.core.files import write_text
 from camzoo.core.progress import Tick
 from camzoo.core.stored import read_json, read_tensors, reading
 from camzoo.data.slices import TaggedSlices
+from camzoo.learning.exchanged_tags import exchange_tags
 from camzoo.learning.loop import fit
 from camzoo.network.backbone import Classifier, build_classifier
 
@@ -42,7 +43,7 @@ def train_classifier(
     classifier = build_classifier(backbone, len(slices.organs), seed=seed)
     history = fit(
         classifier,
-        slices,
+        exchange_tags(slices, training.tags, seed=seed),
         training,
         seed=seed,
         device=device,
