@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -48,6 +48,9 @@ OptionName = Annotated[str, Takes("names of options, one line each", is_line)]
 Folder = Annotated[Path, Takes("the path of a folder", is_path)]
 Precision = Annotated[Literal["auto", "bf16", "fp32"], Takes("auto, bf16 or fp32")]
 Tags = Annotated[Literal["own", "level", "shuffled"], Takes("own, level or shuffled")]
+#: Settings that came later, with the value that runs from before had: the names of runs, and what
+#: tells two of them apart, stay as they were.
+LATER: Final[dict[str, Any]] = {"data.test": None, "training.tags": "own"}
 #: Sections in which names are those of a plug-in or of another library.
 _OPEN = (["data", "options"], ["backbone", "arguments"])
 

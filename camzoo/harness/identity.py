@@ -13,7 +13,7 @@ from typing import Any
 
 from timm.models import get_pretrained_cfg
 
-from camzoo.config import BackboneConfig, BenchConfig
+from camzoo.config import LATER, BackboneConfig, BenchConfig
 from camzoo.core.checksums import file_digest
 from camzoo.core.names import require_name
 from camzoo.data.datasets import Dataset
@@ -98,15 +98,14 @@ def content_of(weights: WeightsFacts) -> str:
 def _settings(config: BenchConfig) -> dict[str, Any]:
     """The settings that numbers depend on.
 
-    Without baselines there is no segmentation, and its settings say nothing; nor does a data set
-    that tests where there is none, or that tags are a slice's own.
+    Without baselines there is no segmentation, and its settings say nothing; nor do settings that
+    came later while they are as runs from before had them.
     """
     tree = config.without_places()
     del tree["device"], tree["threads"]
-    if config.data.test is None:
-        del tree["data"]["test"]
-    if config.training.tags == "own":
-        del tree["training"]["tags"]
+    for section, name in (setting.split(".") for setting in LATER):
+        if tree[section][name] == LATER[f"{section}.{name}"]:
+            del tree[section][name]
     if not config.baselines:
         del tree["baselines"], tree["segmentation"]
     return tree

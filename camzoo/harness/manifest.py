@@ -11,7 +11,9 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
+from camzoo.config import LATER
 from camzoo.core.errors import ConfigError
+from camzoo.core.leaves import flatten
 from camzoo.core.names import require_name
 from camzoo.core.stored import read_json
 from camzoo.core.text import plain
@@ -248,3 +250,8 @@ def dataset_name(manifest: Manifest) -> str:
     variant = data["options"].get("variant")
     derived = f"{data['name']}-{variant}" if variant else data["name"]
     return manifest["dataset"].get("name", derived)
+
+
+def settings_of(manifest: Manifest) -> dict[str, Any]:
+    """Settings of a run by dotted name, also those that came later."""
+    return {**LATER, **flatten(manifest["config"])}

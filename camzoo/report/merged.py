@@ -12,10 +12,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from camzoo.core.leaves import flatten
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import line_name
-from camzoo.harness.manifest import Cost
+from camzoo.harness.manifest import Cost, settings_of
 from camzoo.metrics.frames import as_text, groups
 from camzoo.report.equivalents import merge_equivalents
 from camzoo.report.facts import started_from
@@ -239,10 +238,9 @@ class _Single(_Family):
 
 def _settings(record: Record, *, volumes: bool) -> dict[str, str]:
     """What numbers depend on, by dotted name, with weights by their content where it is known."""
-    config = flatten(record.manifest["config"])
     kept = {
         name: plain(value)
-        for name, value in config.items()
+        for name, value in settings_of(record.manifest).items()
         if name not in _NO_SETTINGS and (volumes or not name.startswith(_OF_VOLUMES))
     }
     return kept | {"weights": plain(started_from(record.manifest))}

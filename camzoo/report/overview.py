@@ -11,12 +11,11 @@ from typing import Any, Final
 import pandas as pd
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.leaves import flatten
 from camzoo.core.suggest import unknown
 from camzoo.core.text import plain
 from camzoo.evaluate.row_checks import require_sound
 from camzoo.evaluate.rows import NO_THRESHOLD, ROWS, line_names, read_rows
-from camzoo.harness.manifest import MANIFEST
+from camzoo.harness.manifest import MANIFEST, settings_of
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.frames import as_text
 from camzoo.metrics.subregions import WHOLE
@@ -140,7 +139,7 @@ def _read(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows, and settings of the run by dotted name; a scoring has none."""
     if (folder / MANIFEST).exists() or not (folder / ROWS).is_file():
         record = read_record(folder)
-        return record.rows, flatten(record.manifest["config"])
+        return record.rows, settings_of(record.manifest)
     rows = read_rows(folder / ROWS)
     require_sound(rows, str(folder / ROWS))
     blank = {name: as_text(rows[name]) for name in ("variant", "supervision")}

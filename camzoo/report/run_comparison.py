@@ -10,10 +10,10 @@ from typing import Any, Final
 import pandas as pd
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.leaves import flatten
 from camzoo.core.suggest import unknown
 from camzoo.core.text import plain
 from camzoo.evaluate.rows import SEGMENTATION, line_name
+from camzoo.harness.manifest import settings_of
 from camzoo.metrics.comparison import paired_values
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.frames import groups
@@ -257,7 +257,7 @@ def _facts(record: Record) -> dict[str, str]:
     environment = manifest["environment"]
     made = {"device": environment["device_name"], "commit": environment["commit"]}
     facts = {
-        **flatten(manifest["config"]),
+        **settings_of(manifest),
         **{f"weights {name}": value for name, value in manifest.get("weights", {}).items()},
         **{f"package {name}": version for name, version in environment["packages"].items()},
         **{f"made at: {name}": value for name, value in made.items()},

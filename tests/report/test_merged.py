@@ -2,6 +2,7 @@
 
 import pytest
 
+from camzoo.config import LATER
 from camzoo.evaluate.rows import line_name, make_rows
 from camzoo.report.board import board_table, boards, cells_table
 from camzoo.report.common_cells import common
@@ -101,6 +102,23 @@ def test_lines_are_compared_on_what_they_share(tmp_path, order):
     every = cells_table(board).set_index("method")
     assert every.loc["cam", "DSC (%)"].startswith("71.25 ± ")  # with the fold of 58.75
     assert every.loc["cam", "folds and seeds"] == "folds 0, 1, seed 0"
+
+
+@pytest.mark.parametrize("setting", LATER)
+def test_records_from_before_a_setting_are_as_those_that_leave_it(tmp_path, setting):
+    section, name = setting.split(".")
+    old = record(tmp_path, "r1", rows(cells=[(0, 0)]))
+    new = record(tmp_path, "r2", rows(cells=[(0, 1)]))
+    del old.manifest["config"][section][name]
+    merged = merge([old, new])
+    assert names(merged.maps) == ["cam"]
+    assert set(merged.maps["seed"]) == {0, 1}
+
+
+def test_records_are_told_apart_by_the_tags_that_were_learnt_from(tmp_path):
+    own = record(tmp_path, "r1", rows())
+    level = record(tmp_path, "r2", rows(more=-5), settings={"training.tags": "level"})
+    assert names(merge([own, level]).maps) == ["cam tags level", "cam tags own"]
 
 
 def test_nothing_is_bold_where_patients_are_too_few(tmp_path):
