@@ -118,7 +118,7 @@ def test_records_from_before_a_setting_are_as_those_that_leave_it(tmp_path, sett
 def test_records_are_told_apart_by_the_tags_that_were_learnt_from(tmp_path):
     own = record(tmp_path, "r1", rows())
     level = record(tmp_path, "r2", rows(more=-5), settings={"training.tags": "level"})
-    assert names(merge([own, level]).maps) == ["cam tags level", "cam tags own"]
+    assert names(merge([own, level]).maps) == ["cam (tags level)", "cam (tags own)"]
 
 
 def test_nothing_is_bold_where_patients_are_too_few(tmp_path):
