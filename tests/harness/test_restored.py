@@ -56,13 +56,13 @@ def test_it_is_the_network_that_was_trained(started):
 
 
 def test_the_file_it_started_from_is_asked_for(started, tmp_path):
-    run, file = started
+    file = started[1]
     with pytest.raises(ConfigError, match=r"from the weights start.safetensors.* --weights"):
         restored(started, None)
-    with pytest.raises(ConfigError, match="no weights at .*gone; give the file start"):
+    with pytest.raises(ConfigError, match=r"no weights at .*gone; give the file start"):
         restored(started, tmp_path / "gone")
     other = tmp_path / "start.safetensors"
     other.write_bytes(file.read_bytes()[:-1] + b"x")
     assert hashlib.sha256(other.read_bytes()).digest() != hashlib.sha256(file.read_bytes()).digest()
-    with pytest.raises(ConfigError, match="holds other weights than start.safetensors"):
+    with pytest.raises(ConfigError, match=r"holds other weights than start\.safetensors"):
         restored(started, other)
