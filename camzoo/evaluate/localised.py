@@ -136,22 +136,22 @@ def organ_maps(prepared: Prepared, slices: TaggedSlices, side: int) -> Iterator[
 
 
 def agreement(
-    one: MapFiles, other: MapFiles, prepared: Prepared, slices: TaggedSlices
+    one: MapFiles, other: MapFiles, rows: NDArray[np.int64], organs: Sequence[OrganMaps]
 ) -> pd.DataFrame:
     """Compare two stored sets of maps of the same slices by rank correlation.
 
     Args:
         one: Maps of all slices of the data set.
         other: Likewise.
-        prepared: Slices and masks.
-        slices: Those that are looked at.
+        rows: Which of them are looked at.
+        organs: Cases and organs in these (:func:`organ_maps`).
 
     Returns:
         organ, case, slice and correlation; a row per slice with an organ.
     """
-    first, second = one.maps[slices.rows], other.maps[slices.rows]
+    first, second = one.maps[rows], other.maps[rows]
     found = []
-    for organ in organ_maps(prepared, slices, first.shape[-1]):
+    for organ in organs:
         ranks = (standard_ranks(organ.pixels(maps)) for maps in (first, second))
         found.append(organ.table(correlation=rank_correlation(*ranks)))
     return pd.concat(found, ignore_index=True)

@@ -77,8 +77,9 @@ class Compared:
 
     Attributes:
         values: A row per slice with an organ, method and pass: what (the pass), line, organ, case,
-            slice, correlation (NaN where the map of the slice as it is is constant), energy (share
-            of the mass in the organ) and energy_before.
+            slice, correlation, empty (1 where the map has become empty; both NaN where that of the
+            slice as it is has no order of pixels), energy (share of the mass in the organ) and
+            energy_before.
         failures: Why a method has no rows of a pass, or of none, by method.
         skipped: Passes that were not made, and why.
     """
@@ -250,13 +251,15 @@ class _Reference:
         each = zip(self.organs, self.ranks[line], self.energies[line], strict=True)
         for organ, ranks, energy in each:
             pixels = organ.pixels(after)
-            # An empty map has nothing to stay the same as: such slices are left out.
-            correlation = np.where(
-                ranks.any(axis=1), rank_correlation(ranks, standard_ranks(pixels)), np.nan
-            )
+            # A map that is empty before has nothing to stay the same as: it is left out.
+            told = ranks.any(axis=1)
+            correlation = rank_correlation(ranks, standard_ranks(pixels))
             frames.append(
                 organ.table(
-                    correlation=correlation, energy_before=energy, energy=organ.energies(pixels)
+                    correlation=np.where(told, correlation, np.nan),
+                    empty=np.where(told, pixels.max(axis=1) <= 0, np.nan),
+                    energy_before=energy,
+                    energy=organ.energies(pixels),
                 )
             )
         return pd.concat(frames)

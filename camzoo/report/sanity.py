@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,6 +109,7 @@ def sanity_notes(found: Sanity) -> list[str]:
     notes = [_MEANS.format(share=share), _LOCATED, _CORRELATION, _about_seeds(found)]
     notes += [f"{name}: {each.meaning}" for name, each in DISTURBANCES.items()]
     notes.append(f"noise, fields and new weights are of draw {found.draw} (--draw)")
+    notes += list(_about_empty(found))
     notes += [f"{name} was left out: {why}" for name, why in found.compared.skipped.items()]
     notes += [f"{line} was not disturbed: {why}" for line, why in found.untried.items()]
     notes += [f"{line} failed: {why}" for line, why in found.compared.failures.items()]
@@ -184,6 +185,7 @@ def _numbers(found: Sanity, name: str, organ: str | None = None) -> dict[str, An
             **{n: _mean(rows, "correlation") for n, rows in passes.items()},
             _OTHER_SEED: _mean(mine(found.agreed), "correlation"),
         },
+        "become_empty": {n: _mean(rows, "empty") for n, rows in passes.items()},
         "energy_one_view": _mean(compared, "energy_before"),
         "energy_lost": {n: _lost(rows) for n, rows in passes.items()},
     }
@@ -208,6 +210,15 @@ def _about_seeds(found: Sanity) -> str:
         return f"{_OTHER_SEED}: fold {found.fold} of the run has maps of one seed alone"
     seeds = ", ".join(map(str, found.seeds))
     return f"{_OTHER_SEED}: stored maps of seeds {seeds}, each with each other"
+
+
+def _about_empty(found: Sanity) -> Iterator[str]:
+    """Say where correlations are low because maps become empty."""
+    for line in _lines(found):
+        shares = {n: share for n, share in line["become_empty"].items() if share}
+        if shares:
+            told = ", ".join(f"{_percent(v)} % ({_TITLES.get(n, n)})" for n, v in shares.items())
+            yield f"{line['method']}: maps become empty, which counts as 0: {told}"
 
 
 def _percent(value: float | None) -> str:

@@ -19,7 +19,7 @@ from camzoo.core.errors import ConfigError, DataError
 from camzoo.core.progress import Reporter
 from camzoo.core.protocol import Protocol
 from camzoo.data.slices import Prepared, TaggedSlices
-from camzoo.evaluate.localised import agreement, localise
+from camzoo.evaluate.localised import agreement, localise, organ_maps
 from camzoo.evaluate.rows import line_name
 from camzoo.harness.cells import Cell
 from camzoo.harness.manifest import CellFacts
@@ -253,8 +253,10 @@ def _agreed(
 ) -> tuple[tuple[int, ...], pd.DataFrame]:
     """Compare the stored maps of every line between all pairs of seeds."""
     seeds = {cell.seed: cell.maps for cell in sorted(cells, key=lambda cell: cell.seed)}
+    side = next(iter(seeds[cells[0].seed].values())).maps.shape[-1]
+    organs = list(organ_maps(prepared, slices, side)) if len(seeds) > 1 else []
     found = [
-        agreement(seeds[one][line], seeds[other][line], prepared, slices).assign(
+        agreement(seeds[one][line], seeds[other][line], slices.rows, organs).assign(
             line=line, seeds=f"{one}, {other}"
         )
         for one, other in combinations(seeds, 2)

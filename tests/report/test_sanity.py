@@ -53,7 +53,7 @@ class Edges(CamMethod):
 
 
 class Moody(CamMethod):
-    """Raises where it is told to: always, or by networks that are not the trained one."""
+    """Raises when told to, always or by other networks than one; or shows nothing by these."""
 
     name, paper = "moody", "none"
     mood, seen = "good", None
@@ -64,6 +64,8 @@ class Moody(CamMethod):
         weight = float(view.viewer.model.get_classifier().weight.detach().sum())
         if self.mood == "choosy" and weight != type(self).seen:
             raise RuntimeError("another network")
+        if self.mood == "shy" and weight != type(self).seen:
+            return torch.zeros_like(view.features[:, : view.logits.shape[1]])
         return view.features[:, :1].abs().expand(-1, view.logits.shape[1], -1, -1)
 
 
@@ -231,6 +233,22 @@ def test_one_that_raises_fails_alone(run):
     mine = choosy.values[choosy.values["line"] == "moody"]
     assert set(mine["what"]) == set(DISTURBANCES)
     assert set(choosy.values.loc[choosy.values["line"] == "centre", "what"]) == set(PASSES)
+
+
+def test_maps_that_become_empty_have_nothing_in_common_and_are_told(run, found):
+    cell = opened(run)
+    Moody.mood, Moody.seen = "shy", float(cell.trained.classifier.head.weight.detach().sum())
+    try:
+        compared = compare_maps(cell, {"moody": Asked(Moody)}, cell.split.test[:1])
+    finally:
+        Moody.mood = "good"
+    means = compared.values.groupby("what")[["correlation", "empty"]].mean()
+    assert means.loc[list(PARTS)].to_numpy().tolist() == [[0, 1]] * 2
+    assert means.loc[list(DISTURBANCES), "empty"].tolist() == [0] * 4
+    assert means.loc["mirror", "correlation"] > 0
+    notes = sanity_notes(replace(found, compared=compared))
+    said = "100.0 % (all weights new), 100.0 % (head alone new)"
+    assert f"moody: maps become empty, which counts as 0: {said}" in notes
 
 
 def test_organs_with_a_side_are_not_mirrored(run):
