@@ -22,7 +22,7 @@ def sanity(
         int | None, typer.Option(min=1, help="Most test cases, in the order of patients.")
     ] = None,
     draw: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Seed of noise, fields and new weights.")
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of noise, fields and random weights.")
     ] = 0,
     weights: Annotated[
         Path | None, typer.Option(help="The file of weights that the run started from.")
@@ -32,7 +32,7 @@ def sanity(
     as_json: AsJson = False,
     quiet: BeQuiet = False,
 ) -> None:
-    """Say where maps lie, and whether they stay the same with new weights, noise, other seeds."""
+    """Say where maps lie, and whether they stay the same with random weights, seeds and noise."""
     from camzoo.report.sanity import sanity_notes, sanity_record, sanity_tables, write_sanity
     from camzoo.report.sanity_maps import examine
     from camzoo.report.terminal import text_table

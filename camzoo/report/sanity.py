@@ -24,8 +24,9 @@ LEVEL: Final = 0.8
 #: Behind such a number.
 _MARK: Final = " !"
 #: Titles of the passes in tables.
-_TITLES: Final = {"all layers": "all weights new", "head": "head alone new"}
+_TITLES: Final = {"all layers": "all weights random", "head": "head alone random"}
 _OTHER_SEED: Final = "other seed"
+_ENERGY: Final = "Energy inside the organ, of maps at one scale, and percentage points of it lost"
 _MEANS: Final = (
     "means over slices (pixel AUPRC: over volumes), then over organs; a map that is the same "
     "everywhere has about {share} % in each of the first three columns: the organ's share of its "
@@ -38,9 +39,9 @@ _LOCATED: Final = (
 )
 _CORRELATION: Final = (
     "rank correlation: 1 is the same order of pixels, 0 is none in common; slices whose own map "
-    "is empty are left out; all weights new, head "
-    f"alone new: the network learnt nothing there; '{_MARK.strip()}' is above {LEVEL:g}: the map "
-    "hardly depends on what was learnt"
+    "is empty are left out; all weights random, head alone random: by a network that learnt "
+    f"nothing there, where low is good; '{_MARK.strip()}' is above {LEVEL:g}: the map hardly "
+    "depends on what was learnt there"
 )
 
 
@@ -52,9 +53,7 @@ def sanity_tables(found: Sanity) -> dict[str, pd.DataFrame]:
     return {
         f"Where maps lie ({where})": located_table(lines),
         "Rank correlation with the map of the same slice as it is": correlation_table(lines),
-        "Energy inside the organ with one view, and how many points of it are lost": energy_table(
-            lines
-        ),
+        _ENERGY: energy_table(lines),
     }
 
 
@@ -108,7 +107,7 @@ def sanity_notes(found: Sanity) -> list[str]:
     share = _percent(_mean(flat, "share"))
     notes = [_MEANS.format(share=share), _LOCATED, _CORRELATION, _about_seeds(found)]
     notes += [f"{name}: {each.meaning}" for name, each in DISTURBANCES.items()]
-    notes.append(f"noise, fields and new weights are of draw {found.draw} (--draw)")
+    notes.append(f"noise, fields and random weights are of draw {found.draw} (--draw)")
     notes += list(_about_empty(found))
     notes += [f"{name} was left out: {why}" for name, why in found.compared.skipped.items()]
     notes += [f"{line} was not disturbed: {why}" for line, why in found.untried.items()]

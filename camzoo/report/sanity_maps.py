@@ -118,7 +118,7 @@ def examine(
         located, pooled = _located(viewed, chosen, thresholds, reporter)
         with reporter.stage("maps of other seeds"):
             seeds, agreed = _agreed([viewed, *others], prepared, slices)
-        with reporter.stage(f"maps disturbed, and of new weights: {', '.join(asked)}") as tick:
+        with reporter.stage(f"maps disturbed, and of random weights: {', '.join(asked)}") as tick:
             compared = compare_maps(cell, asked, chosen, draw=draw, tick=tick)
     return Sanity(
         viewed.record.run, viewed.fold, viewed.seed, draw, tuple(chosen), len(slices), thresholds,

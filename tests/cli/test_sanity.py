@@ -26,7 +26,7 @@ def test_tables_are_shown_and_written(monkeypatch, capsys, run, tmp_path):
     assert (code, err) == (0, "")
     assert "Where maps lie (fold 0, seed 0, 1 test volume, " in out
     assert "note: noise: Rician noise" in out
-    assert "maps disturbed, and of new weights: grad-cam++, centre" in out
+    assert "maps disturbed, and of random weights: grad-cam++, centre" in out
     (line,) = (line for line in out.splitlines() if line.startswith(" centre") and "!" in line)
     assert line.split() == ["centre", *["1.00", "!"] * 2, "n/a", *["1.00"] * 4]
     assert {path.name for path in (tmp_path / "new" / "out").iterdir()} == {

@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 
 from camzoo.cams.base import CamMethod
@@ -16,12 +19,12 @@ from camzoo.cams.map_files import MapFiles
 from camzoo.core.errors import ConfigError, DataError
 from camzoo.core.progress import Quiet
 from camzoo.data.slices import Prepared, labels_on_grid
+from camzoo.harness.manifest import read_manifest
 from camzoo.harness.restored import restore_cell
 from camzoo.harness.run import bench
 from camzoo.harness.sanity import Asked, FixedMap, compare_maps
 from camzoo.network.redrawn import PARTS, redrawn
 from camzoo.registries import cams
-from camzoo.report.records import read_record
 from camzoo.report.sanity import sanity_notes, sanity_record, sanity_tables, write_sanity
 from camzoo.report.sanity_maps import examine
 from tests.harness.test_run import TINY
@@ -66,7 +69,7 @@ class Moody(CamMethod):
             raise RuntimeError("another network")
         if self.mood == "shy" and weight != type(self).seen:
             return torch.zeros_like(view.features[:, : view.logits.shape[1]])
-        return view.features[:, :1].abs().expand(-1, view.logits.shape[1], -1, -1)
+        return view.features.abs().mean(1, keepdim=True).expand(-1, view.logits.shape[1], -1, -1)
 
 
 METHODS = ["cam", "grad-cam++", "centre", "prior-only:map=B", "eigen-cam", "lpcam", "cam[blend]"]
@@ -79,8 +82,8 @@ def run(tmp_path_factory):
     """A run of two seeds with the controls, learnt methods and mutants."""
     with cams.temporary(MINE):
         settings = {
-            "methods": [*METHODS, *MINE], "seeds": [0, 1], "training.epochs": 3,
-            "evaluation.protocols": ["validated"],
+            "methods": [*METHODS, *MINE], "seeds": [0, 1], "training.epochs": 2,
+            "evaluation.protocols": ["validated"], "evaluation.thresholds": [0.2, 0.35, 0.5, 0.7],
         }  # fmt: skip
         yield bench(TINY.changed(settings), tmp_path_factory.mktemp("runs"), Quiet())
 
@@ -99,11 +102,11 @@ def by_name(record):
     return {line["method"]: line for line in record["methods"]}
 
 
-def opened(run, prepared=None):
-    manifest = read_record(run.folder).manifest
+def opened(run, prepared=None, manifest=None, weights=None):
+    manifest = manifest or read_manifest(run.folder)
     return restore_cell(
         run.folder, manifest, manifest["cells"][0], prepared or run.prepared,
-        weights=None, device="cpu", reporter=Quiet(),
+        weights=weights, device="cpu", reporter=Quiet(),
     )  # fmt: skip
 
 
@@ -142,9 +145,11 @@ def test_what_reads_the_network_changes_with_it(record):
 def test_maps_that_hardly_depend_on_learning_are_marked(found):
     _, table, _ = sanity_tables(found).values()
     table = table.set_index("method")
-    assert table.loc["blind", ["all weights new", "head alone new"]].tolist() == ["1.00 !"] * 2
+    assert (
+        table.loc["blind", ["all weights random", "head alone random"]].tolist() == ["1.00 !"] * 2
+    )
     assert table.loc["blind", "noise"] == "1.00"
-    assert "!" not in table.loc["cam", "all weights new"]
+    assert "!" not in table.loc["cam", "all weights random"]
     assert any("'!' is above 0.8" in note for note in sanity_notes(found))
 
 
@@ -191,10 +196,8 @@ def test_thirds_are_of_slices_by_area(found):
 
 
 def test_seeds_are_compared_on_the_grid_of_the_maps(run, found):
-    record = read_record(run.folder)
-    places = [
-        run.folder.parent / "store" / cell["maps"]["cam"] for cell in record.manifest["cells"]
-    ]
+    store, cells = run.folder.parent / "store", read_manifest(run.folder)["cells"]
+    places = [store / cell["maps"]["cam"] for cell in cells]
     assert found.seeds == (0, 1)
     row = found.agreed[found.agreed["line"] == "cam"].dropna().iloc[0]
     number = run.prepared.cases[row["case"]].first + row["slice"]
@@ -247,7 +250,7 @@ def test_maps_that_become_empty_have_nothing_in_common_and_are_told(run, found):
     assert means.loc[list(DISTURBANCES), "empty"].tolist() == [0] * 4
     assert means.loc["mirror", "correlation"] > 0
     notes = sanity_notes(replace(found, compared=compared))
-    said = "100.0 % (all weights new), 100.0 % (head alone new)"
+    said = "100.0 % (all weights random), 100.0 % (head alone random)"
     assert f"moody: maps become empty, which counts as 0: {said}" in notes
 
 
@@ -295,6 +298,37 @@ def test_a_network_drawn_anew_has_learnt_nothing(run):
     other = redrawn(trained, backbone, "all layers", seed=4)
     assert not torch.equal(other.head.weight, everything.head.weight)
     assert not everything.training
+
+
+def test_a_cell_is_the_one_that_was_trained(run):
+    manifest, cell = read_manifest(run.folder), opened(run)
+    folder = run.folder.parent / "store" / "train" / manifest["cells"][0]["classifier"]
+    stored, classifier = load_file(folder / "classifier.safetensors"), cell.trained.classifier
+    assert all(torch.equal(stored[name], v) for name, v in classifier.state_dict().items())
+    assert len(cell.trained.history) == 2
+    assert (cell.trained.artifact.folder, cell.place.fold, cell.seed) == (folder, 0, 0)
+    assert list(cell.split.test) == manifest["splits"]["0"]["test"]
+    assert cell.context.config.maps == TINY.maps
+
+
+def test_the_file_of_weights_that_a_run_started_from_is_asked_for(run, tmp_path):
+    """Of a file of TensorFlow the layers are padded in another way: it has to be seen again."""
+    file, other = tmp_path / "start.safetensors", tmp_path / "other.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), file)
+    other.write_bytes(file.read_bytes() + b"x")
+    manifest = read_manifest(run.folder)
+    manifest["config"]["backbone"]["weights"] = file.name
+    manifest["weights"] = {"file": file.name, "sha256": sha256(file.read_bytes()).hexdigest()}
+    with pytest.raises(ConfigError, match=r"from the weights start\.safetensors.* --weights"):
+        opened(run, manifest=manifest)
+    with pytest.raises(ConfigError, match=r"no weights at .*gone; give the file start"):
+        opened(run, manifest=manifest, weights=tmp_path / "gone")
+    with pytest.raises(ConfigError, match=r"holds other weights than start\.safetensors"):
+        opened(run, manifest=manifest, weights=other)
+    again, cell = (opened(run, manifest=manifest, weights=file), opened(run))
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(again.trained.classifier(images), cell.trained.classifier(images))
 
 
 def test_the_same_comes_out_again_and_as_json(run, found, record, tmp_path):
