@@ -20,6 +20,7 @@ from camzoo.cli.ladder import ladder
 from camzoo.cli.leaderboard import leaderboard
 from camzoo.cli.ranks import ranks
 from camzoo.cli.report import report
+from camzoo.cli.sanity import sanity
 from camzoo.cli.score import score
 from camzoo.cli.store import store_app
 from camzoo.cli.submit import submit_app
@@ -50,6 +51,7 @@ app.command()(leaderboard)
 app.command()(compare)
 app.command()(ladder)
 app.command()(ranks)
+app.command()(sanity)
 app.command()(tuned)
 app.command()(worth)
 console = make_console()

@@ -150,11 +150,12 @@ class Subsets(TypedDict):
 
 
 class CellFacts(TypedDict):
-    """One fold and seed: what the steps of each chain reported, and where maps are by line."""
+    """One fold and seed: its classifier, what steps reported, and where maps are by line."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
     fold: int
     seed: int
+    classifier: NotRequired[Annotated[str, Field(pattern=r"^[0-9a-f]+$")]]
     steps: NotRequired[dict[str, dict[str, Any]]]
     maps: NotRequired[dict[str, Stored]]
 
