@@ -29,6 +29,8 @@ STORE: Final = "store"
 SHORT: Final = 8
 #: Keys of :class:`Subsets`.
 SUBSETS: Final[tuple[Literal["train", "val", "test"], ...]] = ("train", "val", "test")
+#: Before there was a fewest number of steps, there was none.
+_BEFORE: Final = {"training.steps": 0, "segmentation.steps": 0}
 _OPEN: Final = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 Number = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -255,4 +257,4 @@ def dataset_name(manifest: Manifest) -> str:
 
 def settings_of(manifest: Manifest) -> dict[str, Any]:
     """Settings of a run by dotted name, also those that came later."""
-    return {**LATER, **flatten(manifest["config"])}
+    return {**LATER, **_BEFORE, **flatten(manifest["config"])}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+_WEIGHTS: Final = "weights"
 #: Settings that readers know by their value, in the order in which they tell configurations apart.
-_BY_VALUE: Final = ("backbone.name", "weights")
+_BY_VALUE: Final = ("backbone.name", _WEIGHTS)
 #: Settings that come next, by their last word; then all others.
 _KNOWN: Final = ("training.steps", "training.epochs", "data.split", "data.slices")
 _NOT_SET: Final = "not set"
@@ -29,6 +30,9 @@ def labels(settings: Sequence[Mapping[str, str]], presets: Sequence[str]) -> lis
         return list(presets)
     names = dict.fromkeys(name for mine in settings for name in mine)
     wanted = [*(n for n in (*_BY_VALUE, *_KNOWN) if n in names), *names]
+    if len({mine.get(_WEIGHTS, _NOT_SET).partition(" (")[0] for mine in settings}) == 1:
+        # Files of one name tell nothing to readers: their contents only where nothing else does.
+        wanted = [*(n for n in wanted if n != _WEIGHTS), *(n for n in names if n == _WEIGHTS)]
     found: list[tuple[str, ...]] = [(preset,) * (len(set(presets)) > 1) for preset in presets]
     for name in dict.fromkeys(wanted):
         values = [mine.get(name, _NOT_SET) for mine in settings]

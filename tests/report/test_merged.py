@@ -151,3 +151,13 @@ def test_labels_are_as_short_as_they_can_be():
     three = [base, base | {"backbone.name": "b"}, base | {"backbone.name": "b", "maps.side": "96"}]
     assert labels(three, ["q", "q", "q"]) == ["a, side 64", "b, side 64", "b, side 96"]
     assert labels([base, {**base, "new": "1"}], ["q", "q"]) == ["new not set", "new 1"]
+
+
+def test_weights_of_one_file_name_tell_apart_only_what_nothing_else_does():
+    one = {"weights": "a.pth", "training.steps": "0"}
+    two = {"weights": "a.pth (SHA-256 12…)", "training.steps": "600"}
+    assert labels([one, two], ["q", "q"]) == ["steps 0", "steps 600"]
+    same = two | {"training.steps": "0"}
+    assert labels([one, same], ["q", "q"]) == ["a.pth", "a.pth (SHA-256 12…)"]
+    other = two | {"weights": "b.pth"}
+    assert labels([one, other], ["q", "q"]) == ["a.pth", "b.pth"]
