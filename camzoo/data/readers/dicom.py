@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camzoo.core.errors import DataError
+from camzoo.core.text import shortly
 from camzoo.data.readers.base import Voxels, require_spacing
 from camzoo.data.readers.itk import LPS_TO_RAS, ItkFile
 from camzoo.data.volume import FloatArray
@@ -148,7 +149,7 @@ def _numbers(file: ItkFile, tag: tuple[str, str, int]) -> FloatArray:
     if len(values) != count or not np.isfinite(values).all():
         raise DataError(
             f"{file.path}: expected {count} numbers in {name} ({key.replace('|', ',')}), got "
-            f"{text.strip()!r}; geometry is never guessed: export the series again with it"
+            f"{shortly(text.strip())}; geometry is never guessed: export the series again with it"
         )
     return values
 

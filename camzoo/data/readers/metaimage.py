@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from camzoo.core.errors import DataError
+from camzoo.core.text import shortly
 from camzoo.data.readers.base import Voxels, require_spacing
 from camzoo.data.readers.itk import read_itk
 from camzoo.data.readers.stored_voxels import Stored, beside, numbered
@@ -80,7 +81,7 @@ def _unit(header: TextHeader) -> float:
     unit = header.fields.get("distanceunits", "mm")
     if unit.lower() not in _UNIT_MM:
         raise DataError(
-            f"{header.path}: expected DistanceUnits of {', '.join(_UNIT_MM)}, got {unit!r}"
+            f"{header.path}: expected DistanceUnits of {', '.join(_UNIT_MM)}, got {shortly(unit)}"
         )
     return _UNIT_MM[unit.lower()]
 

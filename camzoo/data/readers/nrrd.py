@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from camzoo.core.errors import DataError
+from camzoo.core.text import shortly
 from camzoo.data.readers.base import Voxels, require_spacing
 from camzoo.data.readers.itk import read_itk
 from camzoo.data.readers.stored_voxels import Stored, beside, numbered
@@ -94,8 +95,8 @@ def _require_body_space(header: TextHeader) -> None:
     space = header.fields["space"]
     if space.lower() not in _SPACES:
         raise DataError(
-            f"{header.path}: space {space!r} does not say how the axes lie in the body; expected "
-            "left-posterior-superior, right-anterior-superior or left-anterior-superior"
+            f"{header.path}: space {shortly(space)} does not say how the axes lie in the body; "
+            "expected left-posterior-superior, right-anterior-superior or left-anterior-superior"
         )
 
 
@@ -109,8 +110,8 @@ def _lengths(header: TextHeader) -> list[float]:
         directions = np.empty(0)
     if directions.shape != (3, 3):
         raise DataError(
-            f"{header.path}: expected space directions of three axes, each (x,y,z), got {text!r}; "
-            "write the file again with its spacing and orientation"
+            f"{header.path}: expected space directions of three axes, each (x,y,z), got "
+            f"{shortly(text)}; write the file again with its spacing and orientation"
         )
     with np.errstate(over="ignore"):  # infinity is refused, too
         lengths: list[float] = np.linalg.norm(directions, axis=1).tolist()

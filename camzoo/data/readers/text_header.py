@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from camzoo.core.errors import DataError
-from camzoo.core.text import plain
+from camzoo.core.text import plain, shortly
 from camzoo.data.disk import named_faults, require_file
 from camzoo.data.notes import Note
 
@@ -50,7 +50,7 @@ class TextHeader:
             values = []
         if not values or (count is not None and len(values) != count):
             wanted = "numbers" if count is None else f"{count} numbers"
-            raise DataError(f"{self.path}: expected {wanted} in {name}, got {text!r}")
+            raise DataError(f"{self.path}: expected {wanted} in {name}, got {shortly(text)}")
         return values
 
     def whole(self, name: str, absent: int) -> int:
@@ -64,7 +64,7 @@ class TextHeader:
         (value,) = self.numbers(name, 1)
         if not value.is_integer():
             raise DataError(
-                f"{self.path}: expected a whole number in {name}, got {self.fields[name]!r}"
+                f"{self.path}: expected a whole number in {name}, got {shortly(self.fields[name])}"
             )
         return int(value)
 
@@ -77,7 +77,8 @@ class TextHeader:
         values = self.numbers(name)
         if not all(value.is_integer() and value > 0 for value in values):
             raise DataError(
-                f"{self.path}: expected whole numbers above 0 in {name}, got {self.fields[name]!r}"
+                f"{self.path}: expected whole numbers above 0 in {name}, got "
+                f"{shortly(self.fields[name])}"
             )
         return [int(value) for value in values]
 
