@@ -103,8 +103,9 @@ def _settings(config: BenchConfig) -> dict[str, Any]:
     """
     tree = config.without_places()
     del tree["device"], tree["threads"]
-    for section, name in (setting.split(".") for setting in LATER):
-        if tree[section][name] == LATER[f"{section}.{name}"]:
+    for setting, before in LATER.items():
+        section, name = setting.split(".")
+        if tree[section][name] == before:
             del tree[section][name]
     if not config.baselines:
         del tree["baselines"], tree["segmentation"]

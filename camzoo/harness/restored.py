@@ -47,8 +47,9 @@ def restore_cell(
         DataError: The classifier is damaged.
     """
     config = _config(manifest, weights)
-    store = Store(folder.parent / STORE, reporter, choose_device(device))
-    context = Context(config, store, choose_device(device), reporter)
+    place = choose_device(device)
+    store = Store(folder.parent / STORE, reporter, place)
+    context = Context(config, store, place, reporter)
     artifact = _trained(store, cell)
     classifier, history = read_classifier(
         artifact.folder, context.config.backbone, len(prepared.index.organs), seed=cell["seed"]
