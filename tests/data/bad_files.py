@@ -352,6 +352,7 @@ _text("nrrd_without_space", ".nrrd", rb"space: [^\n]*", b"space dimension: 3")
 _text("nrrd_in_two_units", ".nrrd", rb"kinds:", b'space units: "mm" "mm" "cm"\nkinds:')
 _text("nrrd_in_seconds", ".nrrd", rb"kinds:", b'space units: "s" "s" "s"\nkinds:')
 _text("nrrd_of_30000_cubed", ".nrrd", rb"sizes: [^\n]*", b"sizes: 30000 30000 30000")
+_text("nrrd_in_bzip2", ".nrrd", rb"encoding: [^\n]*", b"encoding: bzip2")
 _text("nrrd_with_less_than_its_size", ".nrrd", rb"sizes: [^\n]*", b"sizes: 24 20 9")
 _text("nrrd_of_blocks", ".nrrd", rb"type: [^\n]*", b"type: block")
 _text("nhdr_with_a_lost_file", ".nhdr", rb"data file: [^\n]*", b"data file: lost.raw.gz")
@@ -372,6 +373,20 @@ def _flip(path: Path) -> None:
 
 for _suffix in (".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr"):
     OWN[f"a_flipped_byte_in{_suffix}"] = (_suffix, _flip)
+
+
+@own(".mha")
+def mha_of_30000_cubed_in_text(path):
+    edit(path, rb"CompressedData = True", b"CompressedData = False")
+    edit(path, rb"BinaryData = True", b"BinaryData = False")
+    edit(path, rb"DimSize = [\d ]+", b"DimSize = 30000 30000 30000")
+
+
+@own(".mha")
+def mha_of_30000_cubed_of_a_type_not_known(path):
+    edit(path, rb"CompressedData = True", b"CompressedData = False")
+    edit(path, rb"ElementType = \S+", b"ElementType = MET_LONG")
+    edit(path, rb"DimSize = [\d ]+", b"DimSize = 30000 30000 30000")
 
 
 @own(".mhd")

@@ -10,6 +10,7 @@ import SimpleITK as sitk  # noqa: N813 - the field's name for it
 from camzoo.core.errors import DataError
 from camzoo.data.readers import companions, read_volume, volume_stem
 from camzoo.data.readers.dicom import scan_series
+from camzoo.data.readers.itk import read_itk
 from camzoo.data.readers.png import read_png_stack
 from camzoo.data.readers.stderr import captured_stderr
 from camzoo.data.volume import Volume
@@ -53,6 +54,16 @@ def test_lps_to_ras_agrees_with_itk_writing_nifti(write, tmp_path, scan):
     ours, theirs = read(mha), read(tmp_path / "b.nii.gz")
     np.testing.assert_array_equal(ours.array, theirs.array)
     np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "io"), [("a.mha", "MetaImageIO"), ("a.nrrd", "NrrdImageIO")])
+def test_what_itk_finds_is_what_room_was_looked_for(write, tmp_path, scan, name, io):
+    """ITK takes memory for the size that it reads, which another parser has checked."""
+    path = write.itk(tmp_path / name, scan, write.affine())
+    found = read_itk(path, "text", io, stated=scan.size, known=None, unit_mm=1.0)
+    np.testing.assert_array_equal(found.array, scan)
+    with pytest.raises(DataError, match=f"{name}: the header states 7 numbers, and ITK reads"):
+        read_itk(path, "text", io, stated=7, known=None, unit_mm=1.0)
 
 
 # NIfTI -------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Bytes are flipped, cut, moved and replaced, wherever they stand. As that ends at
 of a container, what is inside of those is spoilt, too, and packed up as it should be.
 """
 
+import copy
 import gzip
 import io
 import json
@@ -156,7 +157,7 @@ def _dumped(tree):
 def _other_value(tree, rng):
     """The tree with one of its values replaced, left out or put under another name."""
     if not isinstance(tree, dict | list) or not tree or rng.random() < 0.05:
-        return rng.choice(VALUES)
+        return copy.deepcopy(rng.choice(VALUES))  # lists among them are changed by later turns
     keys = list(tree) if isinstance(tree, dict) else range(len(tree))
     key = rng.choice(keys)
     chance = rng.random()

@@ -19,7 +19,7 @@ import pytest
 from camzoo.core.errors import CamzooError
 from camzoo.data.readers import FORMATS, VOLUME_SUFFIXES
 from tests.data.bad_files import WRITERS
-from tests.fuzz.mutants import generator, mutant
+from tests.fuzz.mutants import VALUES, generator, mutant
 from tests.fuzz.readers import LAYOUTS, READERS, file_datasets
 
 SECONDS = float(os.environ.get("CAMZOO_FUZZ", "1"))
@@ -150,3 +150,11 @@ def test_every_format_and_every_data_set_has_good_files():
     assert {kind.name for kind in FORMATS} <= set(READERS)
     assert set(WRITERS) == set(VOLUME_SUFFIXES)
     assert set(LAYOUTS) == file_datasets()
+
+
+def test_what_is_put_into_files_is_the_same_after_many():
+    """Else the number of a file says nothing of what is in it."""
+    before = repr(VALUES)
+    for number in range(3000):
+        mutant("a.json", b'{"a": [[1, 2], {"b": [3]}]}', generator("values", number))
+    assert repr(VALUES) == before

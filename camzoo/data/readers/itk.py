@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -102,7 +103,7 @@ class ItkFile:
 
 
 def read_itk(
-    path: Path, kind: str, image_io: str, *, known: NDArray[Any] | None, unit_mm: float
+    path: Path, kind: str, image_io: str, *, stated: int, known: NDArray[Any] | None, unit_mm: float
 ) -> Voxels:
     """Read a volume, or several on one grid.
 
@@ -110,13 +111,19 @@ def read_itk(
         path: The file.
         kind: Name of the format in messages.
         image_io: ITK's name of the reader to use.
+        stated: Numbers that the header states, which its files were found to have room for.
         known: The voxels, where they were read already, axes reversed.
         unit_mm: Unit of the header's lengths in mm, which ITK does not ask for.
 
     Raises:
-        DataError: ITK cannot read it, or it has fewer than three axes.
+        DataError: ITK cannot read it, reads another size, or it has fewer than three axes.
     """
     file = ItkFile(path, kind, image_io)
+    if (numbers := math.prod(file.size) * file.channels) != stated:
+        raise DataError(
+            f"{path}: the header states {stated} numbers, and ITK reads {numbers} out of it, as "
+            f"{file.size} with {file.channels} channels; write the file again"
+        )
     affine = file.affine
     affine[:3] *= unit_mm
     # ITK sets axes of channels apart from those of space: such voxels are left to it.

@@ -46,8 +46,16 @@ def read_metaimage(path: Path) -> Voxels:
     header.require(_DIRECTIONS, "orientation")
     _require_axes(header)
     require_spacing(path, "ElementSpacing", header.numbers("elementspacing"))
-    found = _stored(header).require()
-    voxels = read_itk(path, "MetaImage", "MetaImageIO", known=found.array, unit_mm=_unit(header))
+    stored = _stored(header)
+    found = stored.require()
+    voxels = read_itk(
+        path,
+        "MetaImage",
+        "MetaImageIO",
+        stated=stored.count,
+        known=found.array,
+        unit_mm=_unit(header),
+    )
     return replace(voxels, notes=(*header.notes, *found.notes))
 
 

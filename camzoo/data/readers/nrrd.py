@@ -43,6 +43,8 @@ _SPACES: Final = frozenset(
 _UNIT_MM: Final = {"mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0, "m": 1000.0,
                    "um": 0.001, "micron": 0.001, "microns": 0.001, "": 1.0}  # fmt: skip
 _DEFLATED: Final = ("gzip", "gz")
+#: An encoding that ITK knows and cannot read.
+_UNREAD: Final = ("bzip2", "bz2")
 _DATA_FILE: Final = ("data file", "datafile")
 #: Bytes of a line; ITK puts what it does not understand into messages that hold some hundred more.
 _LONGEST_LINE: Final = 500
@@ -63,10 +65,15 @@ def read_nrrd(path: Path) -> Voxels:
     header.require(("space directions",), "spacing and orientation")
     header.require(("space",), "orientation")
     _require_body_space(header)
+    if _encoding(header) in _UNREAD:
+        raise DataError(f"{path}: encoding bzip2 is not read; write the file again with gzip")
     # ITK takes 1 mm for axes without a direction.
     require_spacing(path, "space directions", _lengths(header))
-    found = _stored(header).require()
-    voxels = read_itk(path, "NRRD", "NrrdImageIO", known=found.array, unit_mm=_unit(header))
+    stored = _stored(header)
+    found = stored.require()
+    voxels = read_itk(
+        path, "NRRD", "NrrdImageIO", stated=stored.count, known=found.array, unit_mm=_unit(header)
+    )
     return replace(voxels, notes=(*header.notes, *found.notes))
 
 

@@ -55,6 +55,11 @@ class Stored:
         """The files besides the header."""
         return tuple(file for file in self.files if file != self.header)
 
+    @property
+    def count(self) -> int:
+        """Numbers that the header states."""
+        return math.prod(self.sizes)
+
     def require(self) -> Found:
         """Refuse files that cannot hold the voxels.
 
@@ -67,11 +72,12 @@ class Stored:
             there = sum(max(require_file(file) - self.skip, 0) for file in self.files)
         except DataError as error:
             raise DataError(f"{self.header} says where its voxels are, but {error}") from error
+        where = self.files[0]
+        # Of numbers in text, or of a type not known here, each takes a byte at least.
+        need = self.count * (1 if self.dtype is None else self.dtype.itemsize)
+        require_room(where, need, there, deflated=self.deflated)
         if self.dtype is None:
             return Found()
-        need = math.prod(self.sizes) * self.dtype.itemsize
-        where = self.files[0]
-        require_room(where, need, there, deflated=self.deflated)
         if self.deflated:
             return Found(array=self._inflated(need))
         if there > need:
