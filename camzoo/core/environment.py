@@ -6,6 +6,7 @@ import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -105,8 +106,12 @@ def commit() -> str:
     return done.stdout.strip()
 
 
+@cache
 def installed_version(package: str) -> str:
-    """Version of a distribution, :data:`NOT_INSTALLED` where there is none."""
+    """Version of a distribution, :data:`NOT_INSTALLED` where there is none.
+
+    Each is looked up once per process, whose code stays that of the version that it has imported.
+    """
     if package == "camzoo":  # of the code that runs, which may not be what is installed
         return __version__
     try:
