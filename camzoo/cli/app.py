@@ -23,6 +23,7 @@ from camzoo.cli.report import report
 from camzoo.cli.sanity import sanity
 from camzoo.cli.score import score
 from camzoo.cli.store import store_app
+from camzoo.cli.student import student
 from camzoo.cli.submit import submit_app
 from camzoo.cli.tuned import tuned
 from camzoo.cli.worth import worth
@@ -52,6 +53,7 @@ app.command()(compare)
 app.command()(ladder)
 app.command()(ranks)
 app.command()(sanity)
+app.command()(student)
 app.command()(tuned)
 app.command()(worth)
 console = make_console()

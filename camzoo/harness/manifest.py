@@ -39,6 +39,8 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 #: Folder of an artifact below the store, as ``maps/1f…``. Manifests come from others, too: no
 #: pattern of these leads out of the store.
 Stored = Annotated[str, Field(pattern=r"^[a-z][a-z-]*/[0-9a-f]+$")]
+#: Folder of the predictions of a baseline, below the folder of runs.
+Predicted = Annotated[str, Field(pattern=r"^store/segment/[0-9a-f]+/predictions$")]
 
 
 class DataSettings(TypedDict):
@@ -210,6 +212,9 @@ class Cost(TypedDict):
     images_per_second: Number | None
     resumed: bool
     environment: Commit
+    predictions: NotRequired[
+        Annotated[str, Field(pattern=r"^store/segment/[0-9a-f]+/predictions$")]
+    ]
 
 
 _MANIFEST: Final = TypeAdapter(Manifest)

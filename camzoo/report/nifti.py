@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import nibabel as nib
 import numpy as np
-from numpy.typing import NDArray
 
 from camzoo.core.errors import ConfigError
 from camzoo.core.names import as_name, is_name
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.report.opened_runs import OpenedRun
 from camzoo.report.viewed_cells import ViewedCell
-from camzoo.segment.export import write_labels
+from camzoo.segment.export import write_volume
 
 _ENDING: Final = ".nii.gz"
 
@@ -52,24 +50,16 @@ def _write_case(cell: ViewedCell, case: str, folder: Path) -> None:
     organs, lines = file_names(cell.prepared.index.organs), file_names(stored)
     file = file_names(cell.prepared.cases)[case] + _ENDING
     label = cell.prepared.vault.for_evaluation().label(case)
-    write_labels(_in(folder / "reference", file), label, affine)
+    write_volume(_in(folder / "reference", file), label, affine)
     for line, protocols in cell.thresholds(case).items():
         if line not in stored:
             continue
         maps = stored[line].volume(info).numpy()
         for organ, values in zip(organs.values(), maps, strict=True):
-            _write_map(_in(folder / "maps" / lines[line] / organ, file), values, affine)
+            write_volume(_in(folder / "maps" / lines[line] / organ, file), values, affine)
         for protocol, threshold in protocols.items():
             place = _in(folder / "masks" / protocol / lines[line], file)
-            write_labels(place, apply_threshold(maps, threshold), affine)
-
-
-def _write_map(path: Path, values: NDArray[np.float32], affine: NDArray[np.float64]) -> None:
-    """As :func:`camzoo.segment.export.write_labels` lays out labels."""
-    make: Any = nib.Nifti1Image
-    image = make(values.T, affine[:, [2, 1, 0, 3]])
-    image.header.set_xyzt_units("mm")
-    nib.save(image, path)
+            write_volume(place, apply_threshold(maps, threshold), affine)
 
 
 def file_names(texts: Iterable[str]) -> dict[str, str]:

@@ -64,3 +64,35 @@ def open_runs(runs: Sequence[Path], *, include_images: bool) -> list[OpenedRun]:
         OpenedRun(r, folder, view(r, folder, include_images=include_images), titles[r.run])
         for r, folder in zip(records, runs, strict=True)
     ]
+
+
+def open_cell(run: Path, fold: int | None, seed: int | None) -> tuple[ViewedCell, list[ViewedCell]]:
+    """Open a fold and seed of a finished run whose store is still beside it.
+
+    Args:
+        run: Its folder.
+        fold: Which fold; None for the first that there is.
+        seed: Which seed; likewise.
+
+    Returns:
+        The cell, and the other seeds of its fold.
+
+    Raises:
+        ConfigError: The folder holds no finished run, its store is gone, or it has no such cell.
+        DataError: A file is damaged.
+    """
+    (opened,) = open_runs([run], include_images=True)
+    if isinstance(opened.viewed, str):
+        raise ConfigError(
+            f"{opened.record.run} has no maps to look at: {opened.viewed}; give the folder in "
+            "which camzoo bench left the run, with the store beside it, or run the same bench again"
+        )
+    found = [
+        cell for cell in opened.viewed if fold in (None, cell.fold) and seed in (None, cell.seed)
+    ]
+    if not found:
+        there = "; ".join(f"fold {cell.fold}, seed {cell.seed}" for cell in opened.viewed)
+        wish = [f"{name} {n}" for name, n in (("fold", fold), ("seed", seed)) if n is not None]
+        raise ConfigError(f"{opened.record.run} has no {', '.join(wish)}; it has {there}")
+    cell = found[0]
+    return cell, [o for o in opened.viewed if o.fold == cell.fold and o.seed != cell.seed]

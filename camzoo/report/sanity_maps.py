@@ -22,12 +22,11 @@ from camzoo.data.slices import Prepared, TaggedSlices
 from camzoo.evaluate.localised import agreement, localise, organ_maps
 from camzoo.evaluate.rows import line_name
 from camzoo.harness.cells import Cell
-from camzoo.harness.manifest import CellFacts
 from camzoo.harness.plugins import load_plugins
 from camzoo.harness.restored import restore_cell
 from camzoo.harness.sanity import Asked, Compared, FixedMap, compare_maps
 from camzoo.metrics.localisation import SIZES, thirds
-from camzoo.report.opened_runs import open_runs
+from camzoo.report.opened_runs import open_cell
 from camzoo.report.viewed_cells import ViewedCell
 from camzoo.steps.chain import Chain, is_control, parse_chain
 
@@ -98,7 +97,7 @@ def examine(
         ConfigError: The folder holds no finished run, its store is gone, or it has no such cell.
         DataError: A file is damaged, or no test case shows an organ.
     """
-    viewed, others, facts = _open(run, fold, seed)
+    viewed, others = open_cell(run, fold, seed)
     prepared = viewed.prepared
     chosen = _cases(viewed, cases)
     slices = prepared.tagged(chosen).positives()
@@ -109,7 +108,7 @@ def examine(
             "--fold"
         )
     cell = restore_cell(
-        run, viewed.record.manifest, facts, prepared,
+        run, viewed.record.manifest, viewed.facts, prepared,
         weights=weights, device=device, reporter=reporter,
     )  # fmt: skip
     thresholds = _thresholds(viewed, chosen[0])
@@ -124,37 +123,6 @@ def examine(
         viewed.record.run, viewed.fold, viewed.seed, draw, tuple(chosen), len(slices), thresholds,
         located, pooled, seeds, agreed, compared, untried,
     )  # fmt: skip
-
-
-def _open(
-    run: Path, fold: int | None, seed: int | None
-) -> tuple[ViewedCell, list[ViewedCell], CellFacts]:
-    """The cell that is asked for, the other seeds of its fold, and what the manifest says of it.
-
-    Raises:
-        ConfigError: It is not there, or its store is not.
-    """
-    (opened,) = open_runs([run], include_images=True)
-    if isinstance(opened.viewed, str):
-        raise ConfigError(
-            f"{opened.record.run} has no maps to look at: {opened.viewed}; give the folder in "
-            "which camzoo bench left the run, with the store beside it, or run the same bench again"
-        )
-    found = [
-        cell for cell in opened.viewed if fold in (None, cell.fold) and seed in (None, cell.seed)
-    ]
-    if not found:
-        there = "; ".join(f"fold {cell.fold}, seed {cell.seed}" for cell in opened.viewed)
-        wish = [f"{name} {n}" for name, n in (("fold", fold), ("seed", seed)) if n is not None]
-        raise ConfigError(f"{opened.record.run} has no {', '.join(wish)}; it has {there}")
-    cell = found[0]
-    others = [o for o in opened.viewed if o.fold == cell.fold and o.seed != cell.seed]
-    (facts,) = (
-        facts
-        for facts in opened.record.manifest["cells"]
-        if (facts["fold"], facts["seed"]) == (cell.fold, cell.seed)
-    )
-    return cell, others, facts
 
 
 def _cases(viewed: ViewedCell, most: int | None) -> list[str]:

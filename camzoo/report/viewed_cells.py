@@ -45,6 +45,13 @@ class ViewedCell:
     rows: pd.DataFrame
 
     @property
+    def facts(self) -> CellFacts:
+        """What the manifest says of it."""
+        where = self.fold, self.seed
+        cells = self.record.manifest["cells"]
+        return next(cell for cell in cells if (cell["fold"], cell["seed"]) == where)
+
+    @property
     def maps(self) -> dict[str, MapFiles]:
         """Its maps, by line; opened anew each time, as those of all cells are too many files."""
         from camzoo.cams.map_files import MapFiles
@@ -70,11 +77,11 @@ class ViewedCell:
         others = (str(case) for case in self.scores.index if case not in named)
         return [*reversed(named), *others][:most]
 
-    def thresholds(self, case: str) -> dict[str, dict[str, float]]:
-        """Threshold of each protocol, by line: one for all organs of a case."""
+    def thresholds(self, case: str, subset: str = "test") -> dict[str, dict[str, float]]:
+        """Threshold of each protocol, by line: one for all organs of a case of a subset."""
         rows = self.record.rows[self.record.rows["case"] == case]
         rows = rows[(rows["fold"] == self.fold) & (rows["seed"] == self.seed)]
-        rows = rows[(rows["subset"] == "test") & rows["threshold"].notna()]
+        rows = rows[(rows["subset"] == subset) & rows["threshold"].notna()]
         found: dict[str, dict[str, float]] = {}
         for row in rows.drop_duplicates(["method", "variant", "protocol"]).to_dict("records"):
             line = line_name(str(row["method"]), str(row["variant"]))

@@ -21,7 +21,7 @@ from camzoo.data.prepare import prepare
 from camzoo.data.readers import read_volume
 from camzoo.data.slices import Prepared, labels_on_grid
 from camzoo.segment.base import Baseline
-from camzoo.segment.export import write_labels
+from camzoo.segment.export import write_volume
 from camzoo.segment.prediction import predict_volume
 
 SHAPE = (5, 48, 40)
@@ -121,7 +121,7 @@ def test_predictions_lie_on_the_scan(write, tmp_path):
         assert labels.shape == info.shape
         mask = prepared.vault.for_evaluation().label(case)
         assert (labels == mask).mean() > 0.99
-        write_labels(tmp_path / f"{case}.nii.gz", labels, np.array(info.affine))
+        write_volume(tmp_path / f"{case}.nii.gz", labels, np.array(info.affine))
         back = read_volume(tmp_path / f"{case}.nii.gz", case=case, patient=case)
         np.testing.assert_array_equal(back.array, labels)
         scan = read_volume(root / "labelsTr" / f"{case}.nii.gz", case=case, patient=case)

@@ -14,7 +14,7 @@ from camzoo.evaluate.scoring import score_maps, score_masks
 from camzoo.harness.run import bench
 from camzoo.metrics.sweep import apply_threshold
 from camzoo.presets import preset
-from camzoo.segment.export import write_labels
+from camzoo.segment.export import write_volume
 from tests.evaluate.cohorts import save
 
 METHODS = ("cam", "eigen-cam")
@@ -52,7 +52,7 @@ def benched(request, tmp_path_factory):
     masks = result.prepared.vault.for_evaluation()
     for info in infos(result):
         path = folder / "masks" / f"{info.id}.nii.gz"
-        write_labels(path, masks.label(info.id), np.array(info.affine))
+        write_volume(path, masks.label(info.id), np.array(info.affine))
     patients = [f"{info.id},{info.patient}\n" for info in infos(result)]
     (folder / "patients.csv").write_text("case,patient\n" + "".join(patients))
     options = ScoreOptions(

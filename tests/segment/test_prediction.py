@@ -7,7 +7,7 @@ from camzoo.data.readers import read_volume
 from camzoo.data.slices import CaseInfo
 from camzoo.data.volume import Volume, require_same_grid
 from camzoo.segment.base import Baseline
-from camzoo.segment.export import write_labels
+from camzoo.segment.export import write_volume
 from camzoo.segment.prediction import predict_volume
 
 #: Anisotropic, not square, oblique, canonical (z up, y back, x left).
@@ -116,7 +116,7 @@ def test_what_is_no_probability_is_refused(output, message):
 
 @pytest.mark.parametrize("name", ["c.nii.gz", "c.nii"])
 def test_the_projects_reader_reads_the_same_labels_at_the_same_place(tmp_path, name):
-    write_labels(tmp_path / name, volume(), AFFINE)
+    write_volume(tmp_path / name, volume(), AFFINE)
     back = read_volume(tmp_path / name, case="c", patient="p")
     assert np.array_equal(back.array, volume())
     assert back.array.dtype == np.uint8
@@ -128,7 +128,7 @@ def test_the_projects_reader_reads_the_same_labels_at_the_same_place(tmp_path, n
 def test_simpleitk_sees_the_same_voxel_at_the_same_place(tmp_path):
     import SimpleITK as sitk  # noqa: N813
 
-    write_labels(tmp_path / "c.nii.gz", volume(), AFFINE)
+    write_volume(tmp_path / "c.nii.gz", volume(), AFFINE)
     image = sitk.ReadImage(str(tmp_path / "c.nii.gz"))
     assert image.GetPixel(11, 0, 4) == 1  # index (x, y, z)
     lps = np.array(image.TransformIndexToPhysicalPoint((11, 0, 4)))

@@ -14,7 +14,7 @@ from camzoo.data.prepare import data_digest
 from camzoo.data.splits import make_split
 from camzoo.evaluate.rows import write_rows
 from camzoo.presets import preset
-from camzoo.segment.export import write_labels
+from camzoo.segment.export import write_volume
 from camzoo.submissions.bundle import OpenBundle
 from camzoo.submissions.pack import Statement, pack
 from camzoo.submissions.published import open_published
@@ -60,7 +60,7 @@ def write_predictions(folder, published, kind="masks", of=None, shift=1):
         path = folder / f"{name}.nii.gz"
         folder.mkdir(exist_ok=True)
         if kind == "masks":
-            write_labels(path, labels, loaded.label.affine)
+            write_volume(path, labels, loaded.label.affine)
         else:
             organs = range(1, len(published.dataset.organs) + 1)
             maps = np.stack([0.1 + 0.7 * (labels == c) for c in organs])

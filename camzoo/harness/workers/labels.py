@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,9 @@ def score_labels(
     drawn = {name: place for name, place in places.items() if (place / PSEUDO_MASKS).exists()}
     volumes = {name: _stored_labels(place) for name, place in places.items()}
     test = measure_labels(PreparedCases(prepared, volumes, split.test), tick)
-    pseudo = {name: _drawn_labels(prepared, split, place) for name, place in drawn.items()}
+    pseudo = {
+        name: drawn_labels(prepared, split.train, place, unknown=0) for name, place in drawn.items()
+    }
     train = measure_labels(PreparedCases(prepared, pseudo, split.train), tick)
     for name, folder in folders.items():
         rows = [{"stage": SEGMENTATION, "subset": "test"} | row for row in test[name]]
@@ -63,16 +65,30 @@ def _stored_labels(folder: Path) -> LabelsOf:
     return labels
 
 
-def _drawn_labels(prepared: Prepared, split: Split, folder: Path) -> LabelsOf:
-    """Pseudo-masks on the grid of the scan; what is unknown is background."""
-    slices = prepared.tagged(split.train)
+def drawn_labels(
+    prepared: Prepared, cases: Sequence[str], folder: Path, *, unknown: int
+) -> LabelsOf:
+    """Open the pseudo-masks that a baseline was trained on.
+
+    Args:
+        prepared: Slices.
+        cases: The training cases of its cell.
+        folder: What its stage left.
+        unknown: Class that :data:`~camzoo.data.labels.UNKNOWN` becomes, at most one above the
+            organs.
+
+    Returns:
+        From a training case to its labels on the grid of the scan, enlarged as probabilities are.
+    """
+    slices = prepared.tagged(cases)
     pseudo = read_array(folder / PSEUDO_MASKS, np.uint8, (len(slices), None, None))
     rows = {case: slice(start, stop) for case, start, stop in slices.cases}
-    classes = len(slices.organs) + 1
+    organs = len(slices.organs)
+    classes = max(organs, unknown) + 1
 
     def labels(info: CaseInfo) -> NDArray[np.uint8]:
         label = torch.from_numpy(np.array(pseudo[rows[info.id]])).long()
-        planes = F.one_hot(label.where(label < classes, 0), classes).movedim(-1, 1)
+        planes = F.one_hot(label.where(label <= organs, unknown), classes).movedim(-1, 1)
         fine = info.letterbox.from_grid(planes).argmax(dim=1).to(torch.uint8).numpy()
         return info.plane.restore(fine)
 

@@ -18,7 +18,7 @@ from camzoo.harness.baseline_inputs import BaselineInputs
 from camzoo.harness.cost import CostMeter
 from camzoo.learning.loop import small_memory
 from camzoo.segment.base import Baseline, require_labels
-from camzoo.segment.export import write_labels
+from camzoo.segment.export import write_volume
 from camzoo.segment.prediction import predict_volume
 
 if TYPE_CHECKING:
@@ -72,5 +72,5 @@ def _predict(cell: Cell, baseline: Baseline, folder: Path) -> None:
             info, slices = cell.prepared.cases[case], cell.prepared.tagged([case])
             images, organs = slices.images(slice(None)), len(slices.organs)
             labels = predict_volume(baseline, images, info, organs=organs, batch=batch)
-            write_labels(folder / f"{case}.nii.gz", labels, np.array(info.affine))
+            write_volume(folder / f"{case}.nii.gz", labels, np.array(info.affine))
             tick(done + 1, len(cases))

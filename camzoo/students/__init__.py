@@ -1,0 +1,1 @@
+"""What other programs learn from the pseudo-masks of a run."""
