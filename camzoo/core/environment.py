@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import torch
 
 from camzoo import __version__
 from camzoo.core.errors import ConfigError
+from camzoo.core.processor import ISA_LIMITS
 
 #: Packages whose version can change a number.
 PACKAGES: Final = (
@@ -77,6 +79,7 @@ def describe(device: torch.device) -> dict[str, object]:
     return {
         "device": device.type,
         "device_name": torch.cuda.get_device_name(device) if cuda else processor(),
+        "instructions": instructions(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "platform": platform.system(),
@@ -93,6 +96,17 @@ def processor() -> str:
             if key.strip() == "model name" and value.strip():
                 return value.strip()
     return platform.processor() or platform.machine()
+
+
+def instructions() -> str:
+    """Widest instructions that torch's sums on the CPU are made with, as AVX2 or AVX512.
+
+    Sums of other widths round otherwise, and processors of both kinds may state one name. oneDNN,
+    which makes the products, may be held below that by a variable of its own.
+    """
+    own = torch.backends.cpu.get_cpu_capability()
+    held = next((os.environ[name] for name in ISA_LIMITS if os.environ.get(name)), "")
+    return f"{own}, oneDNN at most {held}" if held else own
 
 
 def commit() -> str:

@@ -25,7 +25,7 @@ _FEATURES: Final = ("amx_bf16", "avx512_bf16", "bf16", "svebf16", "sve_bf16")
 _CAPABILITY: Final = (8, 0)
 #: oneDNN, which runs torch's products on CPUs, uses no more than these sets of instructions where
 #: one of the variables says so; it reads the first, then the older name. Others have bfloat16.
-_LIMITS: Final = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+ISA_LIMITS: Final = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _WITHOUT_BF16: Final = frozenset(
     {
         "SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_MIC", "AVX512_MIC_4OPS",
@@ -84,7 +84,7 @@ def _of_cpu() -> Native:
         return Native(False, "the CPU states no AVX512-BF16, AMX-BF16 or Arm BF16")
     if not torch.backends.mkldnn.is_available():
         return Native(False, f"the CPU has {found[0]}, but this torch is built without oneDNN")
-    name = next((name for name in _LIMITS if os.environ.get(name)), "")
+    name = next((name for name in ISA_LIMITS if os.environ.get(name)), "")
     limit = os.environ.get(name, "")
     if limit.upper() in _WITHOUT_BF16:
         return Native(False, f"the CPU has {found[0]}, but {name}={limit} switches it off")

@@ -116,6 +116,7 @@ class Environment(TypedDict):
     __pydantic_config__ = _OPEN  # type: ignore[misc]
     device: str
     device_name: str
+    instructions: NotRequired[str]
     packages: Packages
     commit: str
 

@@ -128,6 +128,8 @@ def _read(backbone: Mapping[str, Any]) -> str:
 
 def _environment(environment: Mapping[str, Any]) -> str:
     packages, machine = environment["packages"], environment["device_name"]
+    if "instructions" in environment:  # older records do not say
+        machine = f"{machine}, {environment['instructions']}"
     return (
         f"camzoo {packages['camzoo']}, torch {packages['torch']}, {environment['device']} "
         f"({machine}); put together at {environment['commit']}"

@@ -255,7 +255,11 @@ def _facts(record: Record) -> dict[str, str]:
     """Settings by dotted name, and what a run was made with."""
     manifest = record.manifest
     environment = manifest["environment"]
-    made = {"device": environment["device_name"], "commit": environment["commit"]}
+    made = {
+        "device": environment["device_name"],
+        "instructions": environment.get("instructions", "not known"),
+        "commit": environment["commit"],
+    }
     facts = {
         **settings_of(manifest),
         **{f"weights {name}": value for name, value in manifest.get("weights", {}).items()},

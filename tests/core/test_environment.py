@@ -3,7 +3,13 @@ import platform
 import pytest
 import torch
 
-from camzoo.core.environment import choose_device, describe, processor, use_threads
+from camzoo.core.environment import (
+    choose_device,
+    describe,
+    instructions,
+    processor,
+    use_threads,
+)
 from camzoo.core.errors import ConfigError
 from camzoo.harness import run
 from camzoo.presets import preset
@@ -73,3 +79,14 @@ def test_the_processor_is_named_by_its_model(tmp_path, monkeypatch):
     assert processor() == (platform.processor() or platform.machine())
     info.unlink()
     assert processor() == (platform.processor() or platform.machine())
+
+
+def test_processors_of_one_name_are_told_apart_by_their_instructions(monkeypatch):
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    own = torch.backends.cpu.get_cpu_capability()
+    assert describe(torch.device("cpu"))["instructions"] == instructions() == own
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX2")
+    assert instructions() == f"{own}, oneDNN at most AVX2"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    assert instructions() == f"{own}, oneDNN at most SSE41"

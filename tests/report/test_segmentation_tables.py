@@ -195,7 +195,7 @@ COSTS = [
         "maps": {"seconds": 90.0, "memory_mib": 80.0, "resumed": False},
         "fit": {"seconds": seconds, "memory_mib": 100.0 + seed, "cuda_mib": None},
         "predict": {"seconds": 30.0, "memory_mib": 90.0, "cuda_mib": None},
-        "images_per_second": rate, "predictions": "store/segment/x/predictions",
+        "images_per_second": rate, "predictions": "store/segment/1f/predictions",
         "environment": ENVIRONMENT,
     }
     for seed, seconds, rate in ((0, 60.0, 40.0), (1, 180.0, None))
