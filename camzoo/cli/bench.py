@@ -11,6 +11,7 @@ from camzoo.cli import bench_arguments as arguments
 from camzoo.cli.ending import StopError
 from camzoo.core.errors import ConfigError
 from camzoo.core.output import AsJson, BeQuiet, BeVerbose, Output
+from camzoo.core.portable import compute_portably
 from camzoo.core.spec import parse_pairs
 from camzoo.harness.configure import configure, said
 from camzoo.harness.executors.choose import choose_executor
@@ -57,12 +58,15 @@ def bench(
     executor: arguments.ExecutorName = None,
     workers: arguments.Workers = None,
     address: arguments.Address = None,
+    portable: arguments.Portable = False,
     plan: arguments.OnlyPlan = False,
     as_json: AsJson = False,
     quiet: BeQuiet = False,
     verbose: BeVerbose = False,
 ) -> None:
     """Run the benchmark, or finish a run that was interrupted."""
+    if portable:
+        compute_portably()
     output = Output(as_json, quiet, verbose)
     given = {
         "methods": methods, "baselines": baselines, "device": device, "data.root": root,

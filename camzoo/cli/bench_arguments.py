@@ -101,3 +101,9 @@ OnlyPlan = Annotated[
         "--plan", help="Print what would be done, what is there, time and memory; do nothing."
     ),
 ]
+Portable = Annotated[
+    bool,
+    typer.Option(
+        "--portable", help="The same sums on x86 processors of several kinds: AVX2 alone, in fp32."
+    ),
+]

@@ -16,6 +16,7 @@ from camzoo.cli.bench import GO_ON, publish, word
 from camzoo.cli.ending import StopError
 from camzoo.core.errors import CamzooError
 from camzoo.core.output import AsJson, BeQuiet, BeVerbose, Output
+from camzoo.core.portable import compute_portably
 from camzoo.core.progress import duration
 from camzoo.core.spec import parse_pairs
 
@@ -42,11 +43,14 @@ def run(
     address: arguments.Address = None,
     out: arguments.Runs = Path("runs"),
     leaderboards: Leaderboards = None,
+    portable: arguments.Portable = False,
     as_json: AsJson = False,
     quiet: BeQuiet = False,
     verbose: BeVerbose = False,
 ) -> None:
     """Make all that is missing of a grid, and one leaderboard; exit 1 if a run has no rows."""
+    if portable:
+        compute_portably()
     from camzoo.core.allocator import keep_freed_memory
     from camzoo.harness.executors.choose import choose_executor
     from camzoo.harness.grid.run import run_grid

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from camzoo.core.environment import choose_device
 from camzoo.core.errors import ConfigError
+from camzoo.core.portable import VARIABLES
 from camzoo.core.progress import Reporter
 from camzoo.core.text import reason
 from camzoo.harness.executors.agenda import Agenda
@@ -92,10 +93,14 @@ class Ray(Executor):
             "num_gpus": int(choose_device(config.device).type == "cuda"),
             "memory": int(self._memory * 2**30),
             "max_retries": 0,  # the agenda begins it once more, and says so
-            "runtime_env": {
-                "env_vars": {_THREADS: os.environ.get(_THREADS, str(os.cpu_count() or 1))}
-            },
+            "runtime_env": {"env_vars": _variables()},
         }
+
+
+def _variables() -> dict[str, str]:
+    """What has to be the same in each worker as here, on whatever machine."""
+    threads = {_THREADS: os.environ.get(_THREADS, str(os.cpu_count() or 1))}
+    return threads | {name: os.environ[name] for name in VARIABLES if name in os.environ}
 
 
 def _take_in(ray: Any, reference: Any, task: Task, agenda: Agenda) -> None:
