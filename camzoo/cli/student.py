@@ -44,7 +44,10 @@ def student(
         bool, typer.Option("--train", help="Also train nnU-Net, predict the test cases, score.")
     ] = False,
     configuration: Annotated[str, typer.Option(help="Of nnU-Net: 2d, 3d_fullres.")] = "2d",
-    trainer: Annotated[str, typer.Option(help="Class of its trainer.")] = "nnUNetTrainer",
+    trainer: Annotated[
+        str | None,
+        typer.Option(help="Class of its trainer. Without: one that does not mirror sided organs."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: AsJson = False,
     quiet: BeQuiet = False,
@@ -52,16 +55,18 @@ def student(
     """Write pseudo-masks as a raw data set of nnU-Net, and train it on them where it is there."""
     from camzoo.core.environment import choose_device
     from camzoo.students.lesson import Choice, teach
-    from camzoo.students.nnunet import Student, require_installed
+    from camzoo.students.nnunet import Student, fitting_trainer, require_installed
     from camzoo.students.nnunet_raw import RawFolder
 
     output, raw = Output(as_json, quiet), RawFolder(out)
     choice = Choice(method, baseline, protocol, unsure)
-    pupil = Student(raw, configuration, trainer, choose_device(device).type)
+    kind = choose_device(device).type
     if train:
         require_installed()
     with output.reporting() as reporter:
         lesson = teach(run, raw, choice, fold=fold, seed=seed, root=root, reporter=reporter)
+        trainer = trainer or fitting_trainer(sided=lesson.sided)
+        pupil = Student(raw, configuration, trainer, kind)
         scores = _trained(pupil, lesson.organs, reporter) if train else None
     record = {"folder": str(out), **lesson.record(), "commands": pupil.lines(lesson.organs)}
     output.tell(f"{out}: {lesson.line}")

@@ -64,6 +64,7 @@ class Lesson:
         fold: Which patients are tested.
         seed: Of the training.
         organs: Classes 1..C.
+        sided: Whether some are named by the side of the body that they lie on.
         labels: What made the pseudo-masks.
         supervision: What was seen of the training cases for that.
         training: Number of training cases.
@@ -75,6 +76,7 @@ class Lesson:
     fold: int
     seed: int
     organs: tuple[str, ...]
+    sided: bool
     labels: str
     supervision: str
     training: int
@@ -127,8 +129,14 @@ def teach(
         published = open_published(run, root, tick)
     where: dict[str, Any] = {"run": viewed.record.run, "fold": viewed.fold, "seed": viewed.seed}
     ignored = write_raw(folder, published, taught, where, reporter)
-    test = viewed.record.manifest["splits"][str(viewed.fold)]["test"]
+    dataset = published.dataset
     return Lesson(
-        **where, organs=published.dataset.organs, labels=taught.source,
-        supervision=taught.supervision, training=len(taught.cases), test=len(test), ignored=ignored,
-    )  # fmt: skip
+        **where,
+        organs=dataset.organs,
+        sided=dataset.sided,
+        labels=taught.source,
+        supervision=taught.supervision,
+        training=len(taught.cases),
+        test=len(viewed.record.manifest["splits"][str(viewed.fold)]["test"]),
+        ignored=ignored,
+    )

@@ -25,8 +25,16 @@ from camzoo.students.nnunet_raw import RawFolder
 _FOLDERS: Final = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 #: All training cases are learnt; none is held out, as pseudo-masks judge nothing.
 _ALL: Final = "all"
+#: nnU-Net mirrors what it learns from, also left organs onto right ones, unless told otherwise.
+_MIRRORING: Final = "nnUNetTrainer"
+_NOT_MIRRORING: Final = "nnUNetTrainerNoMirroring"
 #: Lines of a command that failed which are shown.
 _LAST: Final = 3
+
+
+def fitting_trainer(*, sided: bool) -> str:
+    """Name the trainer of nnU-Net that suits organs, which may be named by the side of the body."""
+    return _NOT_MIRRORING if sided else _MIRRORING
 
 
 @dataclass(frozen=True)
@@ -41,9 +49,9 @@ class Student:
     """
 
     raw: RawFolder
-    configuration: str = "2d"
-    trainer: str = "nnUNetTrainer"
-    device: str = "cuda"
+    configuration: str
+    trainer: str
+    device: str
 
     @property
     def predictions(self) -> Path:

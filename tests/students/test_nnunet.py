@@ -15,7 +15,7 @@ from camzoo.data.labels import UNKNOWN
 from camzoo.data.opening import open_dataset
 from camzoo.report.opened_runs import open_cell
 from camzoo.students.lesson import Choice, teach
-from camzoo.students.nnunet import Student
+from camzoo.students.nnunet import Student, fitting_trainer
 from camzoo.students.nnunet_raw import RawFolder
 from camzoo.students.pseudo_masks import of_maps
 
@@ -168,7 +168,7 @@ def test_commands_by_hand(tmp_path, monkeypatch):
 def test_they_are_called_in_order_with_their_folders(programs, tmp_path):
     raw = RawFolder(tmp_path / "nnUNet_raw" / "Dataset042_A")
     raw.references.mkdir(parents=True)
-    student = Student(raw, device="cpu")
+    student = Student(raw, "2d", "nnUNetTrainer", "cpu")
     student.train(Quiet())
     called = [json.loads(line) for line in (programs / "called.jsonl").read_text().splitlines()]
     results = str(tmp_path / "nnUNet_results")
@@ -179,7 +179,7 @@ def test_what_fails_is_told_with_its_last_words(programs, tmp_path):
     raw = RawFolder(tmp_path / "nnUNet_raw" / "Dataset042_A")
     raw.path.mkdir(parents=True)
     with pytest.raises(CamzooError, match="exit code 1: the network is broken; all that it said"):
-        Student(raw, trainer="Broken", device="cpu").train(Quiet())
+        Student(raw, "2d", "Broken", "cpu").train(Quiet())
     assert len((programs / "called.jsonl").read_text().splitlines()) == 2
 
 
@@ -187,4 +187,10 @@ def test_without_nnunet_it_is_said_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     with pytest.raises(ConfigError, match=r"pip install 'camzoo\[nnunet\]'"):
-        Student(RawFolder(tmp_path / "Dataset001_A")).train(Quiet())
+        Student(RawFolder(tmp_path / "Dataset001_A"), "2d", "nnUNetTrainer", "cpu").train(Quiet())
+
+
+def test_left_organs_are_not_mirrored_onto_right_ones(written):
+    _, lesson = written
+    assert fitting_trainer(sided=lesson.sided) == "nnUNetTrainer"
+    assert fitting_trainer(sided=True) == "nnUNetTrainerNoMirroring"
