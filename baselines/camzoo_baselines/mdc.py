@@ -14,10 +14,12 @@ What differs from the paper, and why:
   has for heads.
 - Dilations are those of the paper in pixels: its 1, 3, 6 and 9 cells of stride 8 are 1, 2, 3 and 5
   of stride 16, no two alike.
-- Blocks have 128 channels, which the CPU can learn.
+- Blocks have 128 channels, so that they train on a CPU.
 - The loss is the mean over the blocks, so that the trunk learns as fast as with one.
-- The map of each block is rectified and divided by its maximum before they are summed: blocks are
-  trained apart, and nothing brings their scores to one scale.
+- The map of each block is rectified and divided by its maximum before they are summed: nothing
+  brings the scores of blocks to one scale. On the prostates of one fold, read in the midst of the
+  training, labels of training slices are right to a pooled DSC of 69.6 so, and of 68.9 without; the
+  undilated block alone reaches 67.7, the others 63.2, 63.2 and 47.6.
 - The maps are cut at the threshold that is best on validation patients; the paper takes the largest
   30 % for the object, and the background from a model of saliency, which knows no organs of MR.
 """
@@ -73,6 +75,7 @@ class Mdc(PseudoMaskBaseline):
     title = "MDC"
     paper = "Wei, CVPR 2018"
     cost = "a second training of the classifier with dilated blocks, and the U-Net"
+    tuned = "maps of blocks raw or on [0, 1], on validation patients of NCI-ISBI 2013 (1 fold)"
 
     def __init__(
         self, rates: Sequence[float] = (1, 3, 6, 9), width: int = 128, rate: float = 0.1
