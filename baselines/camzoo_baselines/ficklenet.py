@@ -19,7 +19,10 @@ What differs from the paper, and why:
   summed afterwards. The numbers are the same, and the gradient is had without a pass backwards.
 - Cells that are kept are scaled by 1 / (1 - drop), as is usual in dropout, and the centre is not.
 - Gradients are multiplied with features place by place. Their mean over places, as in Grad-CAM,
-  would hardly know what was drawn.
+  hardly knows what was drawn: on the prostates of one fold, after some 300 steps and at one scale,
+  labels of training slices were right to a pooled DSC of 70.0 so, and to 70.1 where nothing was
+  dropped. Place by place it was 64.9, 67.5 and 68.8 with 1, 20 and 200 draws; on validation
+  patients, whose masks chose the threshold, 62.5, 64.6 and 68.4, and 67.2 with nothing dropped.
 - All slices of a batch see the same draws at test time, so that a slice gets the same map in any.
 - The map is the largest of all draws at every pixel: it lies above a threshold where any of them
   does. The harness sums it over views, normalises it once and cuts it at the threshold that is best
