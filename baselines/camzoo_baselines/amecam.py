@@ -45,7 +45,7 @@ from camzoo.network.precision import autocast
 from camzoo.network.trunk_levels import run_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo_baselines.own_maps import own_maps_of_both
+from camzoo_baselines.own_maps import gentle, own_maps_of_both
 
 if TYPE_CHECKING:
     from camzoo.cams.view.feature_view import FeatureView
@@ -89,9 +89,7 @@ class AmeCam(PseudoMaskBaseline):
 
     def _exits(self, context: BaselineContext) -> Exits:
         require_both_tags(context.train)
-        config = context.config.training
-        rates = {"lr": config.lr * self._rate, "head_factor": config.head_factor / self._rate}
-        config = config.model_copy(update=rates)
+        config = gentle(context.config.training, self._rate)
         exits = Exits(context.classifier, seed=context.seed)
         ranges = Augmentation.of(config, sided=context.train.sided)
         loss = ExitLoss(exits, ranges, config.precision)

@@ -16,6 +16,7 @@ from camzoo.network.heads import classifier_of
 
 if TYPE_CHECKING:
     from camzoo.cams.base import CamMethod
+    from camzoo.config import TrainingConfig
     from camzoo.data.slices import TaggedSlices
     from camzoo.network.backbone import Classifier
     from camzoo.segment.learning_context import BaselineContext
@@ -99,6 +100,62 @@ def walked_maps(
     return out
 
 
+def gentle(config: TrainingConfig, rate: float) -> TrainingConfig:
+    """Return a recipe in which the trunk learns at a share of its rate, and nothing else does.
+
+    Args:
+        config: The classifier's recipe.
+        rate: The share. What is fresh keeps the rate that the run has for heads.
+    """
+    changes = {"lr": config.lr * rate, "head_factor": config.head_factor / rate}
+    return config.model_copy(update=changes)
+
+
+def feature_map(classifier: Classifier, grey: Tensor) -> Tensor:
+    """Return the features that the classifier pools, for training: with gradients.
+
+    Args:
+        classifier: Whose trunk is run.
+        grey: Slices on [0, 1], [B, H, W].
+
+    Returns:
+        [B, K, h, w] where its head is average pooling and a linear layer (:func:`linear_weights`).
+    """
+    features: Tensor = classifier.model.forward_features(classifier.normalise(grey))  # type: ignore[operator]
+    return features
+
+
+@torch.no_grad()
+def probe(classifier: Classifier, side: int) -> Tensor:
+    """Return the features of a black slice, [1, K, h, w]: how many channels and cells there are.
+
+    Args:
+        classifier: In evaluation mode.
+        side: Side of the slice in pixels.
+    """
+    return feature_map(classifier, torch.zeros(1, side, side, device=classifier.device))
+
+
+def linear_weights(classifier: Classifier, features: Tensor) -> Tensor:
+    """Return the weights of the linear layer behind the mean of features, [C, K].
+
+    Args:
+        classifier: With average pooling and a linear layer behind its features.
+        features: That it pools, [B, K, h, w].
+
+    Raises:
+        ConfigError: The classifier's head is another.
+    """
+    head = classifier_of(classifier.model)
+    if features.ndim != 4 or head is None or head.weight[0].numel() != features.shape[1]:
+        raise ConfigError(
+            "training on maps needs a feature map and a linear layer behind its mean; the features "
+            f"of {type(classifier.model).__name__} are {list(features.shape)}, its head is {head}: "
+            "choose another backbone"
+        )
+    return head.weight.flatten(1)
+
+
 def linear_cam(classifier: Classifier, features: Tensor) -> Tensor:
     """Return CAM for training: with gradients, and with the logits as its means.
 
@@ -112,14 +169,7 @@ def linear_cam(classifier: Classifier, features: Tensor) -> Tensor:
     Raises:
         ConfigError: The classifier's head is another.
     """
-    head = classifier_of(classifier.model)
-    if features.ndim != 4 or head is None or head.weight[0].numel() != features.shape[1]:
-        raise ConfigError(
-            "training on maps needs a feature map and a linear layer behind its mean; the features "
-            f"of {type(classifier.model).__name__} are {list(features.shape)}, its head is {head}: "
-            "choose another backbone"
-        )
-    return torch.einsum("ck,bkyx->bcyx", head.weight.flatten(1), features)
+    return torch.einsum("ck,bkyx->bcyx", linear_weights(classifier, features), features)
 
 
 def unit(maps: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ from camzoo.network.backbone import Classifier, Trainable
 from camzoo.network.precision import autocast
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo_baselines.own_maps import linear_cam, own_maps_of_both, unit
+from camzoo_baselines.own_maps import feature_map, gentle, linear_cam, own_maps_of_both, unit
 
 if TYPE_CHECKING:
     from camzoo.cams.view.feature_view import FeatureView
@@ -74,9 +74,7 @@ class Recam(PseudoMaskBaseline):
 
     def _trained(self, context: BaselineContext) -> RecamNet:
         require_both_tags(context.train)
-        config = context.config.training
-        rates = {"lr": config.lr * self._rate, "head_factor": config.head_factor / self._rate}
-        config = config.model_copy(update=rates)
+        config = gentle(context.config.training, self._rate)
         network = RecamNet(context.classifier, seed=context.seed)
         ranges = Augmentation.of(config, sided=context.train.sided)
         loss = RecamLoss(network, ranges, config.precision, self._weight)
@@ -114,8 +112,7 @@ class RecamNet(Trainable):
 
     def forward(self, grey: Tensor) -> tuple[Tensor, Tensor]:
         """Return features [B, K, h, w] and CAM [B, C, h, w] of slices on [0, 1], [B, H, W]."""
-        images = self.classifier.normalise(grey)
-        features: Tensor = self.classifier.model.forward_features(images)  # type: ignore[operator]
+        features = feature_map(self.classifier, grey)
         return features, linear_cam(self.classifier, features)
 
 

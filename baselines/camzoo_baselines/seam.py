@@ -52,7 +52,7 @@ from camzoo.network.precision import autocast
 from camzoo.network.trunk_levels import run_stages, run_with_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo_baselines.own_maps import linear_cam, own_maps_of_both, unit
+from camzoo_baselines.own_maps import gentle, linear_cam, own_maps_of_both, unit
 
 if TYPE_CHECKING:
     from camzoo.cams.view.feature_view import FeatureView
@@ -100,9 +100,7 @@ class Seam(PseudoMaskBaseline):
 
     def _trained(self, context: BaselineContext) -> SeamNet:
         require_both_tags(context.train)
-        config = context.config.training
-        rates = {"lr": config.lr * self._rate, "head_factor": config.head_factor / self._rate}
-        config = config.model_copy(update=rates)
+        config = gentle(context.config.training, self._rate)
         network = SeamNet(context.classifier, seed=context.seed)
         ranges = Augmentation.of(config, sided=context.train.sided)
         loss = SeamLoss(network, ranges, config.precision, self._scale, self._hard, self._planes)
