@@ -20,10 +20,12 @@ OWN = {
     "ame-cam": ({}, 2),
     "bes": ({"epochs": 2}, 2),
     "conta": ({"grid": 16}, 2),
+    "dsrg": ({}, 1),
     "issoc-style": ({"bounds": BOUNDS}, 1),
     "p-cam-twice": ({}, 1),
     "recam": ({}, 1),
     "seam": ({}, 1),
+    "sec": ({}, 0),
 }
 
 
