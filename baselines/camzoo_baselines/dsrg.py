@@ -43,9 +43,9 @@ from camzoo.refine.crf import CrfSettings
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo_baselines.seeds import (
     SeedingLoss,
+    balanced_seed_loss,
     cues_of_maps,
     require_cues,
-    seed_loss,
     train_seeded,
 )
 
@@ -130,10 +130,7 @@ class DsrgLoss(SeedingLoss):
         self, fine: Tensor, _coarse: Tensor, smooth: Tensor, cues: Tensor, tags: Tensor
     ) -> Tensor:
         """Return the loss of seeds of the background and of organs, each a mean of its own."""
-        seeds = self._grown(smooth, cues, tags)
-        background = seeds == 0
-        organs = ~background & (seeds != UNKNOWN)
-        return seed_loss(fine, seeds, background) + seed_loss(fine, seeds, organs)
+        return balanced_seed_loss(fine, self._grown(smooth, cues, tags))
 
     def _grown(self, smooth: Tensor, cues: Tensor, tags: Tensor) -> Tensor:
         """Grow cues [B, s, s] on the grid of ``smooth`` and bring what is new back to theirs."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from camzoo.core.errors import ConfigError
+from camzoo.data.labels import UNKNOWN
 from camzoo.refine.crf import CrfSettings, mean_field
 from camzoo.segment.maps import resized_parts
 from camzoo.segment.training import SegmentationNet, fit
@@ -153,6 +154,18 @@ def seed_loss(probabilities: Tensor, cues: Tensor, counted: Tensor) -> Tensor:
     count = counted.sum(dim=(1, 2))
     each = (-right.log() * counted).sum(dim=(1, 2)) / count.clamp(min=1)
     return each.sum() / (count > 0).sum().clamp(min=1)
+
+
+def balanced_seed_loss(probabilities: Tensor, cues: Tensor) -> Tensor:
+    """Sum of the seed losses of background and of organs, however few of these there are (DSRG).
+
+    Args:
+        probabilities: [B, C + 1, s, s].
+        cues: int64 [B, s, s]: 0..C or UNKNOWN.
+    """
+    background = cues == 0
+    organs = ~background & (cues != UNKNOWN)
+    return seed_loss(probabilities, cues, background) + seed_loss(probabilities, cues, organs)
 
 
 def constrain_loss(probabilities: Tensor, smooth: Tensor) -> Tensor:

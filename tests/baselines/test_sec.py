@@ -64,7 +64,7 @@ def test_expansion_by_hand():
 
 
 def test_the_loss_of_a_network_that_knows_nothing():
-    """At one half everywhere each of seed, organ or its absence, and background costs ln 2.
+    """At one half everywhere each of both seeds, organ or its absence, and background costs ln 2.
 
     The CRF has nothing to change: the constraint costs nothing.
     """
@@ -73,7 +73,7 @@ def test_the_loss_of_a_network_that_knows_nothing():
     cues[0, 0, 0], cues[1, 1, 1] = 1, 0
     loss = SecLoss(4, CrfSettings(), 0.9, 0.99)
     value = loss(output, cues, torch.tensor([[1.0], [0.0]]))
-    assert value.item() == pytest.approx(3 * math.log(2), rel=1e-4)
+    assert value.item() == pytest.approx(4 * math.log(2), rel=1e-4)
 
 
 def learnt(folder, **settings):
@@ -87,14 +87,12 @@ def learnt(folder, **settings):
     return (found == masks)[masks > 0].mean(), (found > 0).sum() / (masks > 0).sum()
 
 
-def test_seeds_expand_to_the_edges_of_the_organ(tmp_path):
-    """A quarter of each square is seeds; where only the most probable pixel counts, they stay."""
+def test_what_is_shown_expands(tmp_path):
+    """A quarter of each square is seeds; the more pixels pooling asks for, the more are found."""
     found, size = learnt(tmp_path / "expanded")
-    assert found > 0.85
-    assert size < 1.4
-    found, size = learnt(tmp_path / "seeds", organ_decay=0.0)
-    assert found < 0.65
-    assert size < 0.75
+    seeded, least = learnt(tmp_path / "seeds", organ_decay=0.0)
+    assert found > max(0.95, seeded)
+    assert size > 1.2 * least
 
 
 def test_it_is_registered_and_sees_tags_alone():

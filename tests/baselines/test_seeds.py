@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from camzoo_baselines.seeds import (
     Beside,
     SeedingLoss,
+    balanced_seed_loss,
     constrain_loss,
     cues_of_maps,
     floored,
@@ -79,6 +80,18 @@ def test_the_seed_loss_by_hand():
     organs = seed_loss(probabilities, cues, (cues != UNKNOWN) & (cues > 0))
     assert organs.item() == pytest.approx((math.log(2) + math.log(10)) / 2)
     assert seed_loss(probabilities, cues, cues < 0).item() == 0
+
+
+def test_few_seeds_of_organs_count_as_much_as_many_of_the_background():
+    """Eight pixels of background cost ln 2 each, the only one of an organ ln 4."""
+    probabilities = torch.full((1, 2, 3, 3), 1 / 2)
+    probabilities[0, :, 1, 1] = torch.tensor([3 / 4, 1 / 4])
+    cues = torch.zeros(1, 3, 3, dtype=torch.long)
+    cues[0, 1, 1] = 1
+    value = balanced_seed_loss(probabilities, cues)
+    assert value.item() == pytest.approx(math.log(2) + math.log(4))
+    cues[0, 1, 1] = UNKNOWN
+    assert balanced_seed_loss(probabilities, cues).item() == pytest.approx(math.log(2))
 
 
 def test_the_constraint_is_the_divergence_from_the_crf():
