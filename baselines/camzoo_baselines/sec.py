@@ -17,7 +17,7 @@ What differs from the paper, and why:
   background where all are below a low one. The paper takes all above a fifth of the maximum, which
   in broad maps of organs is far more than the organ, and a saliency network for the background.
 - Cues of organs and of the background are averaged apart, as in DSRG. The paper's one mean is for
-  objects that fill much of a picture. Of prostates 3 % of the cues are the organ's: after 300 steps
+  objects that fill much of a picture. Of prostates 3 % of the cues are the organ's: after 200 steps
   what expands lay in the air around the body, where it cost less than it gained.
 - Slices without an organ, which the paper's data lacks, are cues of the background all over. So is
   what a rotation turns in.
