@@ -20,12 +20,14 @@ OWN = {
     "ame-cam": ({}, 2),
     "bes": ({"epochs": 2}, 2),
     "conta": ({"grid": 16}, 2),
+    "dsrg": ({}, 1),
     "ficklenet": ({"draws": 9}, 1),
     "issoc-style": ({"bounds": BOUNDS}, 1),
     "mdc": ({"width": 8}, 1),
     "p-cam-twice": ({}, 1),
     "recam": ({}, 1),
     "seam": ({}, 1),
+    "sec": ({}, 0),
 }
 
 
