@@ -14,8 +14,10 @@ What differs from the paper, and why:
 - The decay for organs is 0.98, not 0.996. A sum of weights of 1 / (1 - d) of the most probable one
   is 3 % of the picture then, not 15 %: what prostates fill of the slices that show them is 4 %.
 - Cues are CAM above a high threshold, where several organs are the largest of them, and the
-  background where all are below a low one. The paper takes all above a fifth of the maximum, which
-  in broad maps of organs is far more than the organ, and a saliency network for the background.
+  background where all are below a low one, that of DSRG. The paper takes all above a fifth of the
+  maximum, which in broad maps of organs is far more than the organ, and a saliency network for the
+  background. With a low threshold of 0.3 what was left open was filled: volumes of prostates came
+  out 2.1 to 7.2 times as large as the gland.
 - Cues of organs and of the background are averaged apart, as in DSRG. The paper's one mean is for
   objects that fill much of a picture. Of prostates 3 % of the cues are the organ's: after 200 steps
   what expands lay in the air around the body, where it cost less than it gained.
@@ -84,7 +86,7 @@ class Sec(UNetBaseline):
     def __init__(
         self,
         high: float = 0.7,
-        low: float = 0.3,
+        low: float = 0.5,
         organ_decay: float = 0.98,
         background_decay: float = 0.999,
         grid: int = 64,
