@@ -11,8 +11,8 @@ What differs from the paper, and why:
 - The network is the common U-Net with its recipe, not DeepLab on a grid of 41 x 41. It learns the
   seeds on its own grid; the other two losses are taken on a coarse one: the CRF costs time.
 - Weights of the rank pooling are meant for 41 x 41 pixels and spread over the ranks of other grids.
-- The decay for organs is 0.956, not 0.996: 95 % of the weight then falls to 4 % of the pixels, which is
-  what prostates fill of the slices that show them, and not to 45 %. The loss asks for as much in every
+- The decay for organs is 0.956, not 0.996: 95 % of the weight then falls to 4 % of the pixels, what
+  prostates fill of the slices that show them, and not to 45 %. The loss asks for as much in every
   slice, so that small sections come out too large.
 - Cues are CAM above a high threshold, where several organs are the largest of them, and the
   background where all are below a low one, that of DSRG. The paper takes all above a fifth of the
