@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from camzoo.core.progress import Reporter
     from camzoo.evaluate.scoring import Scores
     from camzoo.students.nnunet import Student
+
+#: Columns of the only line of the table.
+_ON_SCREEN: Final = ["DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)", "failed"]
 
 
 def student(
@@ -95,7 +98,7 @@ def _show(scores: Scores, record: dict[str, Any], output: Output) -> None:
     from camzoo.report.terminal import text_table
 
     output.document(record | {"results": numbers(scores.rows), "notes": list(scores.notes)})
-    table = ranking(scores.rows, AS_GIVEN).drop(columns=["rank"])
+    table = ranking(scores.rows, AS_GIVEN).filter(_ON_SCREEN)
     output.show(text_table("nnU-Net on the test cases", table))
     for note in scores.notes:
         output.say(f"note: {note}")

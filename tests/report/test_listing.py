@@ -29,12 +29,12 @@ def test_every_name_has_a_line_and_no_word_is_lost_or_broken(kind, width):
     assert max(map(len, lines)) <= width
     registry = REGISTRIES[kind]
     for name in registry.names():
-        assert sum(line.split()[:1] == [name] for line in lines) == 1, name
+        assert sum(line.startswith(f" {name} ") for line in lines) == 1, name
     column = lines[2].index("title" if kind == "datasets" else "what it does")
     if width == 10_000:
         for name in registry.names():
             description = registry.describe(name)
-            line = next(line for line in lines if line.split()[:1] == [name])
+            line = next(line for line in lines if line.startswith(f" {name} "))
             told = description.facts.get("facts.title", description.summary)
             assert line[column:].startswith(told) or told in line
     else:  # at most the text of a sentence in a cell, and never a word a line
