@@ -7,17 +7,14 @@ from typing import Annotated
 
 import typer
 
+from camzoo.cli import cell_arguments as arguments
 from camzoo.core.output import AsJson, BeQuiet, Output
 
 
 def sanity(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, with its store beside it.")],
-    fold: Annotated[
-        int | None, typer.Option(help="Fold of the run; the first where none is named.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of the training; the first where none is named.")
-    ] = None,
+    run: arguments.Run,
+    fold: arguments.Fold = None,
+    seed: arguments.Seed = None,
     cases: Annotated[
         int | None, typer.Option(min=1, help="Most test cases, in the order of patients.")
     ] = None,

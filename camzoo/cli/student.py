@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from camzoo.cli import cell_arguments as arguments
 from camzoo.core.output import AsJson, BeQuiet, Output
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _ON_SCREEN: Final = ["DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)", "failed
 
 
 def student(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, with its store beside it.")],
+    run: arguments.Run,
     out: Annotated[Path, typer.Option(help="Folder .../nnUNet_raw/DatasetNNN_Name to write.")],
     method: Annotated[
         str | None, typer.Option(help="Line of the run whose maps are cut, as cam[blend].")
@@ -34,12 +35,8 @@ def student(
     unsure: Annotated[
         float, typer.Option(help="Voxels whose map is so near to the threshold are ignored.")
     ] = 0.0,
-    fold: Annotated[
-        int | None, typer.Option(help="Fold of the run; the first where none is named.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of the training; the first where none is named.")
-    ] = None,
+    fold: arguments.Fold = None,
+    seed: arguments.Seed = None,
     root: Annotated[
         Path | None, typer.Option(help="Folder with the data set, where it has moved.")
     ] = None,

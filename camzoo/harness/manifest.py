@@ -213,9 +213,7 @@ class Cost(TypedDict):
     images_per_second: Number | None
     resumed: bool
     environment: Commit
-    predictions: NotRequired[
-        Annotated[str, Field(pattern=r"^store/segment/[0-9a-f]+/predictions$")]
-    ]
+    predictions: NotRequired[Predicted]
 
 
 _MANIFEST: Final = TypeAdapter(Manifest)

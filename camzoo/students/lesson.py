@@ -119,16 +119,16 @@ def teach(
         reporter: Who is told.
 
     Raises:
-        ConfigError: The run or what is chosen of it is not there, or the folder will not do.
+        ConfigError: The run or what is chosen of it is not there, or the folder holds something.
         DataError: The data are not those of the run, or cannot be read.
     """
-    folder.number  # noqa: B018 - before anything is read
     viewed, _ = open_cell(run, fold, seed)
     taught = choice.of(viewed, run)
     with reporter.stage("reading the data set") as tick:
         published = open_published(run, root, tick)
     where: dict[str, Any] = {"run": viewed.record.run, "fold": viewed.fold, "seed": viewed.seed}
-    ignored = write_raw(folder, published, taught, where, reporter)
+    test = viewed.record.manifest["splits"][str(viewed.fold)]["test"]
+    ignored = write_raw(folder, published, taught, test, where, reporter)
     dataset = published.dataset
     return Lesson(
         **where,
@@ -137,6 +137,6 @@ def teach(
         labels=taught.source,
         supervision=taught.supervision,
         training=len(taught.cases),
-        test=len(viewed.record.manifest["splits"][str(viewed.fold)]["test"]),
+        test=len(test),
         ignored=ignored,
     )

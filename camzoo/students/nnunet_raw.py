@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,11 +28,11 @@ from camzoo.students.pseudo_masks import PseudoMasks
 from camzoo.submissions.published import Published
 
 #: What nnU-Net finds a raw data set by.
-_FOLDER: Final = re.compile(r"Dataset(\d{3})_(\w+)")
+_FOLDER: Final = re.compile(r"Dataset\d{3}_\w+")
 _ENDING: Final = ".nii.gz"
 _IGNORE: Final = "ignore"
 #: Where the pseudo-masks come from.
-ORIGIN: Final = "camzoo.json"
+_ORIGIN: Final = "camzoo.json"
 
 
 @dataclass(frozen=True)
@@ -41,24 +41,24 @@ class RawFolder:
 
     Attributes:
         path: ``.../DatasetNNN_Name``.
+
+    Raises:
+        ConfigError: The folder is called otherwise.
     """
 
     path: Path
 
-    @property
-    def number(self) -> str:
-        """NNN, by which nnU-Net's commands call it.
-
-        Raises:
-            ConfigError: The folder is called otherwise.
-        """
-        found = _FOLDER.fullmatch(self.path.name)
-        if found is None:
+    def __post_init__(self) -> None:
+        if _FOLDER.fullmatch(self.path.name) is None:
             raise ConfigError(
                 f"{self.path} would not be found by nnU-Net: give --out a folder "
                 ".../nnUNet_raw/DatasetNNN_Name, with three digits of your own"
             )
-        return found[1]
+
+    @property
+    def number(self) -> str:
+        """NNN, by which nnU-Net's commands call it."""
+        return self.path.name.removeprefix("Dataset")[:3]
 
     @property
     def test_scans(self) -> Path:
@@ -80,6 +80,7 @@ def write_raw(
     folder: RawFolder,
     published: Published,
     taught: PseudoMasks,
+    test: Sequence[str],
     origin: Mapping[str, Any],
     reporter: Reporter,
 ) -> int:
@@ -89,6 +90,7 @@ def write_raw(
         folder: Is empty or not there.
         published: The run with its data.
         taught: What is to be learnt of its training cases.
+        test: Its test cases.
         origin: What else ``camzoo.json`` is to say of the run.
         reporter: Who is told.
 
@@ -96,16 +98,14 @@ def write_raw(
         How many voxels of the training cases are not to be learnt.
 
     Raises:
-        ConfigError: The folder has another name than nnU-Net's, or holds something.
+        ConfigError: The folder holds something.
         DataError: A case cannot be read.
         StorageError: The folder cannot be written.
     """
-    number, path = folder.number, folder.path
+    path, organs, ignored = folder.path, published.dataset.organs, 0
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ConfigError(f"{path} holds something already; give --out a folder that is not there")
-    test = published.manifest["splits"][str(origin["fold"])]["test"]
-    organs, ignored = published.dataset.organs, 0
-    with storing(path), reporter.stage(f"data set {number}") as tick:
+    with storing(path), reporter.stage(f"data set {folder.number}") as tick:
         for part in ("imagesTr", "labelsTr", folder.test_scans.name, folder.references.name):
             (path / part).mkdir(parents=True, exist_ok=True)
         for done, case in enumerate(taught.cases):
@@ -168,5 +168,5 @@ def _describe(
         "supervision": taught.supervision,
         "thresholds": dict(taught.thresholds),
     }
-    for name, content in (("dataset.json", described), (ORIGIN, told)):
+    for name, content in (("dataset.json", described), (_ORIGIN, told)):
         write_text(path / name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
