@@ -38,14 +38,14 @@ from camzoo.cams.methods.score_cam import to_unit
 from camzoo.core.errors import ConfigError
 from camzoo.core.randomness import seeded
 from camzoo.learning.augmentation import Augmentation
-from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier, Trainable
 from camzoo.network.precision import autocast
 from camzoo.network.trunk_levels import run_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo_baselines.own_maps import gentle, own_maps_of_both
+from camzoo_baselines.own_maps import own_maps_of_both
+from camzoo_baselines.second_training import gentle, trained_on_tags
 
 if TYPE_CHECKING:
     from camzoo.cams.view.feature_view import FeatureView
@@ -88,13 +88,9 @@ class AmeCam(PseudoMaskBaseline):
         return validated_cut(context, *maps)
 
     def _exits(self, context: BaselineContext) -> Exits:
-        require_both_tags(context.train)
         config = gentle(context.config.training, self._rate)
         exits = Exits(context.classifier, seed=context.seed)
-        ranges = Augmentation.of(config, sided=context.train.sided)
-        loss = ExitLoss(exits, ranges, config.precision)
-        context.minimise(loss, exits, context.train, config, name="exits")
-        return exits.eval()
+        return trained_on_tags(context, exits, config, ExitLoss, name="exits")
 
     def _blend(self, context: BaselineContext, exits: Exits) -> Blend:
         config = context.config.training

@@ -46,8 +46,6 @@ from torch import Tensor, nn
 
 from camzoo.cams.base import CamMethod
 from camzoo.core.errors import ConfigError
-from camzoo.learning.augmentation import Augmentation
-from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier, Trainable
 from camzoo.network.precision import autocast
@@ -56,11 +54,11 @@ from camzoo.segment.maps import validated_cut
 from camzoo_baselines.cells import in_cells, odd
 from camzoo_baselines.own_maps import (
     feature_map,
-    gentle,
     linear_weights,
     own_maps_of_both,
     probe,
 )
+from camzoo_baselines.second_training import gentle, trained_on_tags
 
 if TYPE_CHECKING:
     from camzoo.cams.view.feature_view import FeatureView
@@ -103,13 +101,9 @@ class FickleNet(PseudoMaskBaseline):
         return validated_cut(context, *own_maps_of_both(network.classifier, method, context))
 
     def _trained(self, context: BaselineContext) -> RandomHead:
-        require_both_tags(context.train)
         config = gentle(context.config.training, self._rate)
         network = RandomHead(context.classifier, config.crop, self._kernel, self._drop)
-        ranges = Augmentation.of(config, sided=context.train.sided)
-        loss = FickleLoss(network, ranges, config.precision)
-        context.minimise(loss, network, context.train, config, name="FickleNet")
-        return network.eval()
+        return trained_on_tags(context, network, config, FickleLoss, name="FickleNet")
 
 
 class RandomHead(Trainable):

@@ -24,6 +24,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,8 +37,6 @@ from camzoo.cams.methods.activation import Cam
 from camzoo.core.errors import ConfigError
 from camzoo.core.supervision import Supervision
 from camzoo.data.labels import UNKNOWN
-from camzoo.learning.augmentation import Augmentation
-from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier
 from camzoo.network.precision import autocast
@@ -45,6 +44,7 @@ from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo.segment.losses import balanced_cross_entropy
 from camzoo.segment.maps import resized_parts
 from camzoo_baselines.own_maps import linear_cam, own_maps, unit
+from camzoo_baselines.second_training import trained_on_tags
 from camzoo_baselines.sizes import bounds_of, organ_sizes, size_penalty
 
 if TYPE_CHECKING:
@@ -100,15 +100,12 @@ class IssocStyle(UNetBaseline):
         self.learn(context, codes, CuesAndSize(upper, self._weight))
 
     def _trained(self, context: BaselineContext, upper: Tensor) -> Classifier:
-        require_both_tags(context.train)
         config = context.config.training
         changes = {"lr": config.lr * self._rate, "resize": (config.crop, config.crop)}
         config = config.model_copy(update=changes)
         classifier = copy.deepcopy(context.classifier)
-        ranges = Augmentation.of(config, sided=context.train.sided)
-        loss = TagsAndSize(classifier, ranges, config.precision, upper, self._map_weight)
-        context.minimise(loss, classifier, context.train, config, name="classifier for size")
-        return classifier.eval()
+        loss = partial(TagsAndSize, upper=upper, weight=self._map_weight)
+        return trained_on_tags(context, classifier, config, loss, name="classifier for size")
 
     def _cues(
         self, maps: NDArray[np.float16], shown: NDArray[np.bool_], side: int

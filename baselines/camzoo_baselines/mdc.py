@@ -39,8 +39,6 @@ from torch import Tensor, nn
 from camzoo.cams.base import CamMethod
 from camzoo.core.errors import ConfigError
 from camzoo.core.randomness import seeded
-from camzoo.learning.augmentation import Augmentation
-from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier, Trainable
 from camzoo.network.precision import autocast
@@ -49,12 +47,12 @@ from camzoo.segment.maps import validated_cut
 from camzoo_baselines.cells import ascending, in_cells
 from camzoo_baselines.own_maps import (
     feature_map,
-    gentle,
     linear_weights,
     own_maps_of_both,
     probe,
     unit,
 )
+from camzoo_baselines.second_training import gentle, trained_on_tags
 
 if TYPE_CHECKING:
     from camzoo.cams.view.feature_view import FeatureView
@@ -95,15 +93,11 @@ class Mdc(PseudoMaskBaseline):
         return validated_cut(context, *maps)
 
     def _trained(self, context: BaselineContext) -> DilatedBlocks:
-        require_both_tags(context.train)
         config = gentle(context.config.training, self._rate)
         network = DilatedBlocks(
             context.classifier, config.crop, self._rates, self._width, seed=context.seed
         )
-        ranges = Augmentation.of(config, sided=context.train.sided)
-        loss = BlocksLoss(network, ranges, config.precision)
-        context.minimise(loss, network, context.train, config, name="dilated blocks")
-        return network.eval()
+        return trained_on_tags(context, network, config, BlocksLoss, name="dilated blocks")
 
 
 class DilatedBlocks(Trainable):

@@ -16,7 +16,6 @@ from camzoo.network.heads import classifier_of
 
 if TYPE_CHECKING:
     from camzoo.cams.base import CamMethod
-    from camzoo.config import TrainingConfig
     from camzoo.data.slices import TaggedSlices
     from camzoo.network.backbone import Classifier
     from camzoo.segment.learning_context import BaselineContext
@@ -98,17 +97,6 @@ def walked_maps(
     out = MapArrays.empty(*maps.maps.shape[:3])
     rewrite(maps, slices, out, change, normalisation=normalisation, device=context.device)
     return out
-
-
-def gentle(config: TrainingConfig, rate: float) -> TrainingConfig:
-    """Return a recipe in which the trunk learns at a share of its rate, and nothing else does.
-
-    Args:
-        config: The classifier's recipe.
-        rate: The share. What is fresh keeps the rate that the run has for heads.
-    """
-    changes = {"lr": config.lr * rate, "head_factor": config.head_factor / rate}
-    return config.model_copy(update=changes)
 
 
 def feature_map(classifier: Classifier, grey: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,14 +35,13 @@ from torch import Tensor, nn
 from camzoo.cams.base import CamMethod
 from camzoo.core.errors import ConfigError
 from camzoo.core.randomness import seeded
-from camzoo.learning.augmentation import Augmentation
-from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier, Trainable
 from camzoo.network.precision import autocast
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo_baselines.own_maps import feature_map, gentle, linear_cam, own_maps_of_both, unit
+from camzoo_baselines.own_maps import feature_map, linear_cam, own_maps_of_both, unit
+from camzoo_baselines.second_training import gentle, trained_on_tags
 
 if TYPE_CHECKING:
     from camzoo.cams.view.feature_view import FeatureView
@@ -73,13 +73,10 @@ class Recam(PseudoMaskBaseline):
         return validated_cut(context, *maps)
 
     def _trained(self, context: BaselineContext) -> RecamNet:
-        require_both_tags(context.train)
         config = gentle(context.config.training, self._rate)
         network = RecamNet(context.classifier, seed=context.seed)
-        ranges = Augmentation.of(config, sided=context.train.sided)
-        loss = RecamLoss(network, ranges, config.precision, self._weight)
-        context.minimise(loss, network, context.train, config, name="ReCAM")
-        return network.eval()
+        loss = partial(RecamLoss, weight=self._weight)
+        return trained_on_tags(context, network, config, loss, name="ReCAM")
 
 
 class RecamNet(Trainable):

@@ -31,6 +31,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -44,15 +45,14 @@ from camzoo.cams.methods.activation import Cam
 from camzoo.cams.pipeline import input_side, resize
 from camzoo.core.errors import ConfigError
 from camzoo.core.randomness import seeded
-from camzoo.learning.augmentation import Augmentation
-from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import ViewLoss
 from camzoo.network.backbone import Classifier, Trainable
 from camzoo.network.precision import autocast
 from camzoo.network.trunk_levels import run_stages, run_with_stages, stage_channels
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
-from camzoo_baselines.own_maps import gentle, linear_cam, own_maps_of_both, unit
+from camzoo_baselines.own_maps import linear_cam, own_maps_of_both, unit
+from camzoo_baselines.second_training import gentle, trained_on_tags
 
 if TYPE_CHECKING:
     from camzoo.cams.view.feature_view import FeatureView
@@ -99,13 +99,10 @@ class Seam(PseudoMaskBaseline):
         return validated_cut(context, *maps)
 
     def _trained(self, context: BaselineContext) -> SeamNet:
-        require_both_tags(context.train)
         config = gentle(context.config.training, self._rate)
         network = SeamNet(context.classifier, seed=context.seed)
-        ranges = Augmentation.of(config, sided=context.train.sided)
-        loss = SeamLoss(network, ranges, config.precision, self._scale, self._hard, self._planes)
-        context.minimise(loss, network, context.train, config, name="SEAM")
-        return network.eval()
+        loss = partial(SeamLoss, scale=self._scale, hard=self._hard, planes=self._planes)
+        return trained_on_tags(context, network, config, loss, name="SEAM")
 
 
 class PixelCorrelation(nn.Module):

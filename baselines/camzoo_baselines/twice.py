@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from camzoo.cams.methods.activation import Cam
 from camzoo.core.errors import ConfigError
-from camzoo.learning.augmentation import Augmentation
-from camzoo.learning.loop import require_both_tags
 from camzoo.learning.objectives import TagLoss
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo.segment.maps import validated_cut
 from camzoo_baselines.own_maps import own_maps_of_both
+from camzoo_baselines.second_training import trained_on_tags
 
 if TYPE_CHECKING:
     from camzoo.network.backbone import Classifier
@@ -52,11 +51,7 @@ class PCamTwice(PseudoMaskBaseline):
         return validated_cut(context, *maps)
 
     def _trained(self, context: BaselineContext) -> Classifier:
-        require_both_tags(context.train)
         config = context.config.training
         config = config.model_copy(update={"lr": config.lr * self._rate})
         classifier = copy.deepcopy(context.classifier)
-        ranges = Augmentation.of(config, sided=context.train.sided)
-        loss = TagLoss(classifier, ranges, config.precision)
-        context.minimise(loss, classifier, context.train, config, name="second schedule")
-        return classifier.eval()
+        return trained_on_tags(context, classifier, config, TagLoss, name="second schedule")
