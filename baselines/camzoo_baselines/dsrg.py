@@ -42,10 +42,9 @@ from camzoo.data.labels import UNKNOWN
 from camzoo.refine.crf import CrfSettings
 from camzoo.segment.base import PseudoMaskBaseline, register_baseline
 from camzoo_baselines.seeds import (
+    Seeding,
     SeedingLoss,
     balanced_seed_loss,
-    cues_of_maps,
-    require_cues,
     train_seeded,
 )
 
@@ -93,25 +92,21 @@ class Dsrg(PseudoMaskBaseline):
         intensity: float = 7.5,
         iterations: int = 5,
     ) -> None:
-        require_cues("dsrg", low, high, grid)
+        crf = CrfSettings(iterations, bilateral_sxy=reach, bilateral_intensity=intensity)
+        self._seeding = Seeding("dsrg", high, low, grid, crf)
         if not (0 <= organ_sure <= 1 and 0 <= background_sure <= 1):
             raise ConfigError(
                 "dsrg: expected organ_sure and background_sure on [0, 1], got "
                 f"{organ_sure} and {background_sure}"
             )
-        self._high, self._low, self._grid = high, low, grid
         self._sure = organ_sure, background_sure
-        self._crf = CrfSettings(iterations, bilateral_sxy=reach, bilateral_intensity=intensity)
 
     def pseudo_masks(self, context: BaselineContext) -> NDArray[np.uint8]:
         """Train a network from growing seeds and label the training slices by it."""
-        side = context.config.segmentation.side
-        maps, slices = context.maps("cam").maps, context.train
-        cues = cues_of_maps(maps, slices.tags, side, high=self._high, low=self._low)
-        grid = min(self._grid, side)
-        loss = DsrgLoss(grid, self._crf.on_slices(grid), *self._sure)
+        cues = self._seeding.cues(context)
+        loss = DsrgLoss(*self._seeding.coarse(context), *self._sure)
         network = train_seeded(context, cues, loss, name="unet from seeds")
-        return found_labels(network, slices)
+        return found_labels(network, context.train)
 
 
 @dataclass(frozen=True)

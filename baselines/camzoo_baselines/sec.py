@@ -42,10 +42,9 @@ from camzoo.core.errors import ConfigError
 from camzoo.refine.crf import CrfSettings
 from camzoo.segment.base import UNetBaseline, register_baseline
 from camzoo_baselines.seeds import (
+    Seeding,
     SeedingLoss,
     balanced_seed_loss,
-    cues_of_maps,
-    require_cues,
     train_seeded,
 )
 
@@ -95,23 +94,19 @@ class Sec(UNetBaseline):
         intensity: float = 7.5,
         iterations: int = 5,
     ) -> None:
-        require_cues("sec", low, high, grid)
+        crf = CrfSettings(iterations, bilateral_sxy=reach, bilateral_intensity=intensity)
+        self._seeding = Seeding("sec", high, low, grid, crf)
         if not (0 <= organ_decay <= 1 and 0 <= background_decay <= 1):
             raise ConfigError(
                 "sec: expected organ_decay and background_decay on [0, 1], got "
                 f"{organ_decay} and {background_decay}"
             )
-        self._high, self._low, self._grid = high, low, grid
         self._decays = organ_decay, background_decay
-        self._crf = CrfSettings(iterations, bilateral_sxy=reach, bilateral_intensity=intensity)
 
     def fit(self, context: BaselineContext) -> None:
         """Take cues from CAM and train the U-Net with the three losses."""
-        side = context.config.segmentation.side
-        maps, tags = context.maps("cam").maps, context.train.tags
-        self.pseudo = cues_of_maps(maps, tags, side, high=self._high, low=self._low)
-        grid = min(self._grid, side)
-        loss = SecLoss(grid, self._crf.on_slices(grid), *self._decays)
+        self.pseudo = self._seeding.cues(context)
+        loss = SecLoss(*self._seeding.coarse(context), *self._decays)
         self._network = train_seeded(context, self.pseudo, loss, name="unet")
         self.images_per_second = self._network.images_per_second
 

@@ -34,16 +34,43 @@ LEAST: Final = 1e-4
 _RATIO: Final = (0.05, 20.0)
 
 
-def require_cues(name: str, low: float, high: float, grid: int) -> None:
-    """Refuse settings that both baselines have.
+@dataclass(frozen=True)
+class Seeding:
+    """What both baselines are told of cues and CRF.
+
+    Attributes:
+        name: Of the baseline, for messages.
+        high: Maps above this are cues of their organ.
+        low: Where all maps are below this is a cue of the background.
+        grid: Side of the coarse grid in pixels; that of the network where it is smaller.
+        crf: The CRF, with kernels for slices of 512 x 512.
 
     Raises:
         ConfigError: The thresholds of the cues are not in order, or there is no grid.
     """
-    if not 0 <= low <= high <= 1 or grid < 1:
-        raise ConfigError(
-            f"{name}: expected 0 <= low <= high <= 1 and grid >= 1, got {low}, {high} and {grid}"
-        )
+
+    name: str
+    high: float
+    low: float
+    grid: int
+    crf: CrfSettings
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high <= 1 or self.grid < 1:
+            raise ConfigError(
+                f"{self.name}: expected 0 <= low <= high <= 1 and grid >= 1, got {self.low}, "
+                f"{self.high} and {self.grid}"
+            )
+
+    def cues(self, context: BaselineContext) -> NDArray[np.uint8]:
+        """Mark what CAM is sure of in the training slices, on the grid of the U-Net."""
+        maps, side = context.maps("cam").maps, context.config.segmentation.side
+        return cues_of_maps(maps, context.train.tags, side, high=self.high, low=self.low)
+
+    def coarse(self, context: BaselineContext) -> tuple[int, CrfSettings]:
+        """Return the side of the coarse grid, and the CRF with kernels for it."""
+        grid = min(self.grid, context.config.segmentation.side)
+        return grid, self.crf.on_slices(grid)
 
 
 def cues_of_maps(

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from camzoo_baselines.seeds import (
     Beside,
+    Seeding,
     SeedingLoss,
     balanced_seed_loss,
     constrain_loss,
     cues_of_maps,
     floored,
-    require_cues,
     seed_loss,
     train_seeded,
 )
@@ -170,5 +170,6 @@ def test_the_common_network_is_trained_and_predicts_without_its_views(tmp_path):
 
 @pytest.mark.parametrize("values", [(0.5, 0.4, 8), (-0.1, 0.4, 8), (0.5, 1.1, 8), (0.3, 0.7, 0)])
 def test_what_they_cannot_use_is_refused(values):
+    low, high, grid = values
     with pytest.raises(ConfigError, match="mine: expected 0 <= low <= high <= 1 and grid >= 1"):
-        require_cues("mine", *values)
+        Seeding("mine", high, low, grid, CRF)
