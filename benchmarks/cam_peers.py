@@ -25,8 +25,16 @@ GRADCAM = {
     "layer-cam": "LayerCAM",
     "eigen-cam": "EigenCAM",
     "ablation-cam": "AblationCAM",
+    "score-cam": "ScoreCAM",
+    "fullgrad": "FullGrad",
 }
-TORCHCAM = {"cam": "CAM", "grad-cam": "GradCAM", "grad-cam++": "GradCAMpp", "layer-cam": "LayerCAM"}
+TORCHCAM = {
+    "cam": "CAM",
+    "grad-cam": "GradCAM",
+    "grad-cam++": "GradCAMpp",
+    "layer-cam": "LayerCAM",
+    "score-cam": "ScoreCAM",
+}
 
 
 def camzoo(model, layer, images, methods):
@@ -55,11 +63,12 @@ def bare(model, images):
     return run
 
 
-def gradcam(model, layer, images, methods, classes):
+def gradcam(model, layer, images, methods, classes, reshape=None):
     """Return a function that runs each method class by class, which is how the library works.
 
     Its object is made anew each time, in a ``with``, as its guide does: as long as it lives, it
-    keeps what every pass of the model leaves at the layer.
+    keeps what every pass of the model leaves at the layer. ``reshape`` makes channels first of what
+    a transformer's layer gives.
     """
     import pytorch_grad_cam as library
 
@@ -68,9 +77,12 @@ def gradcam(model, layer, images, methods, classes):
 
     def run():
         maps = {}
-        with contextlib.redirect_stderr(io.StringIO()):  # its progress bars
+        aside = io.StringIO()  # its progress bars, and FullGrad's word about layers
+        with contextlib.redirect_stderr(aside), contextlib.redirect_stdout(aside):
             for name in methods:
-                with getattr(library, GRADCAM[name])(model, [module]) as cam:
+                with getattr(library, GRADCAM[name])(
+                    model, [module], reshape_transform=reshape
+                ) as cam:
                     maps[name] = np.stack([cam(images, target) for target in targets], axis=1)
         return maps
 

@@ -30,11 +30,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="what the section calls the run")
     parser.add_argument("words", nargs=argparse.REMAINDER, help="of `camzoo bench`, but for --out")
+    parser.add_argument("--keep", type=Path, help="new folder that keeps the run; else none does")
     given = parser.parse_args()
     words = [word for word in given.words if word != "--"]
     with tempfile.TemporaryDirectory() as folder:
-        total, memory = usage(["bench", *words, "--out", folder])
-        stages = seconds_by_stage(Path(folder) / "store")
+        out = given.keep or Path(folder)
+        out.mkdir(parents=True, exist_ok=out == Path(folder))
+        total, memory = usage(["bench", *words, "--out", str(out)])
+        stages = seconds_by_stage(out / "store")
     if not stages:
         raise SystemExit(f"camzoo bench {' '.join(words)}: nothing was made")
     stages["imports"] = imports()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter, process_time
 
 import numpy as np
@@ -16,12 +18,52 @@ from benchmarks.results import machine, table, write_section
 from benchmarks.timing import interleaved, milliseconds, ratio
 from camzoo.cams.compute import compute_cams
 
+
+@dataclass(frozen=True)
+class Network:
+    """One of timm's, and where peers have to hook what camzoo looks at by itself.
+
+    Attributes:
+        layer: Its name.
+        reshape: Brings what a transformer's layer gives to [B, C, h, w], for pytorch-grad-cam;
+            torch-cam has no such way.
+    """
+
+    layer: str
+    reshape: Callable[[torch.Tensor], torch.Tensor] | None = None
+
+
+def patches(tokens):
+    """[B, 1 + n * n, C] with the class token first, as ViT has them."""
+    side = int((tokens.shape[1] - 1) ** 0.5)
+    return tokens[:, 1:].transpose(1, 2).unflatten(2, (side, side))
+
+
+def channels_first(features):
+    return features.permute(0, 3, 1, 2)
+
+
+NETWORKS = {
+    "resnet18": Network("layer4"),
+    "resnet50": Network("layer4"),
+    "efficientnet_b0": Network("bn2"),
+    "densenet121": Network("features.norm5"),
+    "convnext_nano": Network("stages.3"),
+    "vit_tiny_patch16_224": Network("blocks.11.norm1", patches),
+    "swin_tiny_patch4_window7_224": Network("norm", channels_first),
+}
 SIX = ("cam", "grad-cam", "grad-cam++", "ablation-cam", "eigen-cam", "layer-cam")
 BACKBONES = ("resnet18", "resnet50")
 CLASSES = (1, 4)
 IMAGES, SIDE, ROUNDS = 2, 224, 3
 PACKAGES = ("camzoo", "torch", "timm", "grad-cam", "torchcam")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+#: Beyond those: other kinds of network with few images, and one with many.
+OTHERS = (*((name, IMAGES) for name in list(NETWORKS)[2:]), ("resnet18", 16))
+#: What all kinds of network give, and classes of either kind of data set.
+ANYWHERE, FEW_AND_MANY = ("grad-cam", "grad-cam++", "eigen-cam", "layer-cam"), (1, 10)
+#: Methods that ask the network many times, or read all of it.
+DEAR = ("score-cam", "fullgrad", "opti-cam")
 ABLATIONS = (
     ("closed form", None, "resnet18", 1),
     ("closed form", None, "resnet18", 4),
@@ -49,25 +91,27 @@ def _one_thread():
 
 def network(backbone, classes, count=IMAGES):
     torch.manual_seed(0)
-    model = timm.create_model(backbone, num_classes=classes, zero_init_last=False)
+    options = {"zero_init_last": False} if backbone.startswith("resnet") else {}
+    model = timm.create_model(backbone, num_classes=classes, **options)
     return model.eval().to(DEVICE), torch.randn(count, 3, SIDE, SIDE, device=DEVICE)
 
 
-def tools(backbone, classes, layer, methods):
+def tools(backbone, classes, layer, methods, count=IMAGES):
     """Return {tool: function} for what each tool has of ``methods``; layer None is the last."""
 
     def copy():
         return network(backbone, classes)[0]
 
-    _, images = network(backbone, classes)
-    name = layer or "layer4"
+    _, images = network(backbone, classes, count)
+    name, reshape = layer or NETWORKS[backbone].layer, NETWORKS[backbone].reshape
     has = [m for m in methods if m in cam_peers.GRADCAM and m != "ablation-cam"]
     torch_has = [m for m in methods if m in cam_peers.TORCHCAM and (layer is None or m != "cam")]
+    torch_has = [] if reshape else torch_has
     found = {"bare pass": cam_peers.bare(copy(), images)}
     found["camzoo"] = cam_peers.camzoo(copy(), layer, images, methods)
     if has:
         found["camzoo, what grad-cam has"] = cam_peers.camzoo(copy(), layer, images, has)
-        found["grad-cam"] = cam_peers.gradcam(copy(), name, images, has, classes)
+        found["grad-cam"] = cam_peers.gradcam(copy(), name, images, has, classes, reshape)
     if torch_has:
         found["camzoo, what torchcam has"] = cam_peers.camzoo(copy(), layer, images, torch_has)
         found["torchcam"] = cam_peers.torchcam(copy(), name, images, torch_has, classes)
@@ -81,7 +125,10 @@ def agree(backbone, classes, layer):
     """The tools have to give the same Grad-CAM, finished alike, or the times mean nothing."""
     model, images = network(backbone, classes)
     raw = compute_cams(model, images, "grad-cam", layer)["grad-cam"].relu().cpu().numpy()
-    theirs = cam_peers.gradcam(model, layer or "layer4", images, ["grad-cam"], classes)()
+    known = NETWORKS[backbone]
+    theirs = cam_peers.gradcam(
+        model, layer or known.layer, images, ["grad-cam"], classes, known.reshape
+    )()
     for c in range(classes):
         finished = scale_cam_image(scale_cam_image(raw[:, c], (SIDE, SIDE)))
         np.testing.assert_allclose(finished, theirs["grad-cam"][:, c], atol=1e-3)
@@ -145,13 +192,57 @@ def test_speed_beside_peers(path, layer, benchmark):
     benchmark.pedantic(cam_peers.camzoo(model, layer, images, methods), rounds=ROUNDS)
 
 
+def test_other_networks_beside_peers(benchmark):
+    """Other kinds of network, many classes and many images: nothing takes longer than a peer."""
+    rows = []
+    for backbone, count in OTHERS:
+        for classes in FEW_AND_MANY:
+            agree(backbone, classes, None)
+            found = tools(backbone, classes, None, ANYWHERE, count)
+            line = row(backbone, classes, "", interleaved(found, ROUNDS))
+            line["methods"] = count
+            rows.append({"images" if k == "methods" else k: v for k, v in line.items()})
+    notes = (
+        f"{SETTING.replace(f'{IMAGES} images', 'Images')} Methods: {', '.join(ANYWHERE)}, from one "
+        "pass, at what the network's pooling sees; of ViT, at the first norm of the last block.\n\n"
+        f"{table(rows)}\n\n"
+        "- torch-cam takes no transformers. ConvNeXt has a norm between pooling and head, and ViT "
+        "a block behind the layer, so that both take the passes back, one for each class, that the "
+        "peers take for each class and method."
+    )
+    write_section("CAM methods, other networks", f"{notes}\n\n{machine(*PACKAGES)}")
+    model, images = network("efficientnet_b0", 10)
+    benchmark.pedantic(cam_peers.camzoo(model, None, images, ANYWHERE), rounds=ROUNDS)
+
+
+def test_dear_methods_beside_peers(benchmark):
+    """One image, once for peers: Score-CAM asks the network once per channel."""
+    rows = []
+    for classes in CLASSES:
+        for method in DEAR:
+            found = tools("resnet18", classes, None, [method], count=1)
+            rows.append(row("resnet18", classes, method, interleaved(found, 1)))
+    notes = (
+        f"{SETTING.replace(f'{IMAGES} images', 'One image').replace(f'{ROUNDS} rounds', '1 round')}"
+        f"\n\n{table(rows)}\n\n"
+        "- No other library has Opti-CAM or LPCAM. LPCAM, once fitted, is one product with the "
+        "features of the pass.\n"
+        "- grad-cam's FullGrad and Score-CAM go class by class; camzoo's Score-CAM asks each "
+        "masked image once for all."
+    )
+    write_section("CAM methods, dear ones", f"{notes}\n\n{machine(*PACKAGES)}")
+    model, images = network("resnet18", 1, count=1)
+    benchmark.pedantic(cam_peers.camzoo(model, None, images, ["fullgrad"]), rounds=ROUNDS)
+
+
 def test_ablation_beside_grad_cam(benchmark):
     """One image, once: grad-cam runs the network once per channel and class."""
     rows = []
     for path, layer, backbone, classes in ABLATIONS:
         model, image = network(backbone, classes, count=1)
         ours = cam_peers.camzoo(model, layer, image, ["ablation-cam"])
-        theirs = cam_peers.gradcam(model, layer or "layer4", image, ["ablation-cam"], classes)
+        name = layer or NETWORKS[backbone].layer
+        theirs = cam_peers.gradcam(model, name, image, ["ablation-cam"], classes)
         ours()
         start = process_time()
         theirs()

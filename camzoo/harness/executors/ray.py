@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from camzoo.core.allocator import keep_freed_memory
 from camzoo.core.environment import choose_device
 from camzoo.core.errors import ConfigError
 from camzoo.core.portable import VARIABLES
@@ -25,8 +26,18 @@ from camzoo.harness.tasks import Done, Task, perform
 _THREADS: Final = "OMP_NUM_THREADS"
 
 
+def get_ready() -> None:
+    """Make a worker's process fit for tasks; what they import comes with this module.
+
+    Asked of as many workers as there will be while the first task, which all others need, is
+    performed by one of them.
+    """
+    keep_freed_memory()
+
+
 def perform_text(text: str) -> str:
     """Perform a task that is written as JSON, on whatever machine; return what came of it."""
+    get_ready()
     return perform(Task.from_json(text)).to_json()
 
 
@@ -69,6 +80,8 @@ class Ray(Executor):
         asked = {task.name: self._asks(task) for task in tasks}
         with _connected(self._address) as ray:
             _require_room(ray, list(asked.values()))
+            for task in tasks[: self.workers]:
+                ray.remote(get_ready).options(**asked[task.name]).remote()
             remote = ray.remote(perform_text)
             at_work: dict[Any, Task] = {}
             try:
