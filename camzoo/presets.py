@@ -51,9 +51,9 @@ def _smoke(dataset: str) -> BenchConfig:
 def _quick(dataset: str) -> BenchConfig:
     """Give a real signal on two cores in minutes.
 
-    Chosen on validation patients of ACDC and CHAOS; docs/findings.md says what made the difference.
-    The fewest steps are one rule for all data sets and for all that is trained: with 140 steps,
-    which is what 5 epochs come to on 23 prostates, CAM lost to a fixed Gaussian.
+    Chosen on validation patients of ACDC and CHAOS; docs/short-trainings.md says what made the
+    difference. The fewest steps are one rule for all data sets and for all that is trained: with
+    140 steps, which is what 5 epochs come to on 23 prostates, CAM lost to a fixed Gaussian.
     """
     return BenchConfig(
         preset="quick",
@@ -71,7 +71,8 @@ def _quick(dataset: str) -> BenchConfig:
 
 
 #: For one organ in the middle. The features are those before the last stage, which see less around
-#: the organ: the last ones answer to whatever else shares its level. docs/findings.md has numbers.
+#: the organ: the last ones answer to whatever else shares its level. docs/short-trainings.md has
+#: numbers.
 _ONE_ORGAN: Final[dict[str, Any]] = {
     "backbone.stages": (4,),
     "training.epochs": 5,

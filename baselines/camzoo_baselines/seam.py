@@ -10,7 +10,7 @@ What differs from the paper, and why:
 - The backbone is that of the run, and training goes on from the shared classifier with its recipe,
   the trunk at a tenth of its rate. The paper's rate is a tenth of the usual classifier's, too. The
   head and the PCM learn at the rate that the run has for heads: the PCM starts where all places
-  look alike. On few slices it stays near there (docs/findings.md), and so do its maps.
+  look alike. On few slices it stays near there (docs/short-trainings.md), and so do its maps.
 - The small view has half the size, not 0.3 of it: that would be some 77 pixels of a slice of MR.
 - The PCM reads one grey channel instead of RGB, and the two stages in front of the last one.
 - There is no output for the background: the authors' code has one but overwrites it.

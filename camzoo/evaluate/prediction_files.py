@@ -218,8 +218,11 @@ def read_maps(path: Path, reference: Reference) -> FloatArray:
     """
     file = _read(path)
     planes = file.planes
-    if planes.ndim not in (3, 4):
-        raise DataError(f"{path}: expected maps [C, z, y, x] or [z, y, x], got {planes.shape}")
+    if planes.ndim not in (3, 4) or not len(planes):
+        raise DataError(
+            f"{path}: expected maps [C, z, y, x] of one class or more, or [z, y, x], got "
+            f"{planes.shape}"
+        )
     maps = planes if planes.ndim == 4 else planes[None]
     maps = maps if np.issubdtype(maps.dtype, np.floating) else maps.astype(np.float32)
     bad = np.count_nonzero(~np.isfinite(maps))

@@ -97,7 +97,8 @@ def read_patients(file: Path | None, cases: Sequence[str]) -> dict[str, str]:
     table = table.dropna(subset=["case", "patient"])
     twice = table["case"].duplicated()
     if twice.any():
-        raise DataError(f"{file}: case {table['case'][twice].iloc[0]} stands twice; keep one line")
+        case = plain(table["case"][twice].iloc[0], LONGEST)
+        raise DataError(f"{file}: case {case} stands twice; keep one line")
     patients = dict(zip(table["case"], table["patient"], strict=True))
     absent = sorted(set(cases) - set(patients))
     if absent:

@@ -451,6 +451,12 @@ def an_archive(path):
 
 
 @array
+def of_a_type_with_an_escape(path):
+    """Python warns of it when the header, an expression, is parsed."""
+    _restate(path, b"'|u1'", b"'\\.u'")
+
+
+@array
 def of_196_tebibytes(path):
     _restate(path, b"(8, 20, 24)", b"(30000, 30000, 30000)")
 

@@ -120,7 +120,7 @@ def test_data_sets_and_score_refuse_what_one_format_can_have(case, pair, tmp_pat
 
 @pytest.mark.parametrize("name", ARRAYS)
 @pytest.mark.parametrize("spoilt", ["masks", "preds"])
-def test_score_refuses_bad_arrays(tmp_path, name, spoilt):
+def test_score_refuses_bad_arrays(tmp_path, recwarn, name, spoilt):
     for kind in ("masks", "preds"):
         (tmp_path / kind).mkdir()
         np.save(tmp_path / kind / "a.npy", gland())
@@ -130,3 +130,4 @@ def test_score_refuses_bad_arrays(tmp_path, name, spoilt):
         score_masks(tmp_path / "preds", tmp_path / "masks", ScoreOptions(spacing=SPACING))
     assert "\n" not in str(error.value).removeprefix("predictions and references do not pair up:\n")
     assert str(tmp_path) in str(error.value) or "no prediction for a" in str(error.value)
+    assert [str(warning.message) for warning in recwarn] == []

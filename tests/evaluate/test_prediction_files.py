@@ -182,6 +182,8 @@ def test_arrays_with_strange_axes_are_refused(tmp_path):
     expected = reference(tmp_path)
     with pytest.raises(DataError, match=r"expected maps .* got \(16, 14\)"):
         read_maps(save(tmp_path / "m.npy", np.zeros((16, 14))), expected)
+    with pytest.raises(DataError, match=r"of one class or more.* got \(0, 6, 16, 14\)"):
+        read_maps(save(tmp_path / "m.npy", np.zeros((0, 6, 16, 14))), expected)
     with pytest.raises(DataError, match=r"expected labels .* got shape \(2, 6, 16, 14\)"):
         read_prediction(save(tmp_path / "p.npy", np.stack([label()] * 2)), expected)
     one = read_prediction(save(tmp_path / "p.npy", label()[None]), expected)

@@ -222,6 +222,7 @@ def test_scans_let_a_threshold_be_chosen_without_masks(tmp_path, maps, masks):
     [
         ("case,who\nc0,p\n", "needs the columns case and patient, it has case, who"),
         ("case,patient\nc0,p\nc0,q\n", "case c0 stands twice"),
+        ("case,patient\n" + 2 * f"{'c' * 5000},p\n", r"case c{299}… stands twice"),
         ("case,patient\nc0,p\n", "names no patient for c1"),
         ("case,patient\nc0,p\nc1,\n", "names no patient for c1"),
         ("", "cannot be read as CSV"),

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from camzoo.core.errors import DataError
 from camzoo.core.text import shortly
+from camzoo.data.disk import require_file
 from camzoo.data.readers.base import Voxels, require_spacing
+from camzoo.data.readers.dicom_elements import require_whole_elements
 from camzoo.data.readers.itk import LPS_TO_RAS, ItkFile
 from camzoo.data.volume import FloatArray
 
@@ -136,6 +138,8 @@ def _slice(path: Path) -> NDArray[Any]:
 
 
 def _open(path: Path) -> ItkFile:
+    require_file(path)
+    require_whole_elements(path)
     return ItkFile(path, "DICOM", "GDCMImageIO")
 
 

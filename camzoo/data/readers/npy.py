@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -27,7 +28,9 @@ def read_npy(path: Path) -> NDArray[Any]:
             states.
     """
     size = require_file(path)
-    with named_faults(path), path.open("rb") as file:
+    # The header is an expression of Python, which may warn of what is in it.
+    silent = warnings.catch_warnings(action="ignore")
+    with silent, named_faults(path), path.open("rb") as file:
         shape, dtype = _stated(path, file)
         if dtype.kind not in "biuf":
             raise DataError(f"{path}: expected one number per voxel, got type {dtype}")

@@ -80,8 +80,8 @@ class Ray(Executor):
         asked = {task.name: self._asks(task) for task in tasks}
         with _connected(self._address) as ray:
             _require_room(ray, list(asked.values()))
-            for task in tasks[: self.workers]:
-                ray.remote(get_ready).options(**asked[task.name]).remote()
+            for each in tasks[: self.workers]:
+                ray.remote(get_ready).options(**asked[each.name]).remote()
             remote = ray.remote(perform_text)
             at_work: dict[Any, Task] = {}
             try:
