@@ -9,7 +9,7 @@ from typing import Final
 from zipfile import ZipFile, ZipInfo
 
 from camzoo.core.errors import DataError
-from camzoo.core.text import reason
+from camzoo.core.text import reason, shortly
 
 #: Scans compress two to three times, masks far better; a whole archive beyond this is no data set.
 _LARGEST_RATIO: Final = 50
@@ -56,12 +56,12 @@ def _require_safe(archive: Path, members: list[ZipInfo], disk: Path) -> None:
         outside = place.is_absolute() or ".." in place.parts or "\\" in member.filename
         if outside or PureWindowsPath(member.filename).drive:
             raise DataError(
-                f"{archive}: the member {member.filename!r} leads out of the archive; nothing was "
+                f"{archive}: the member {shortly(member.filename)} leads out of the archive; nothing was "
                 "unpacked: get the archive from its owners"
             )
         if stat.S_ISLNK(member.external_attr >> 16):
             raise DataError(
-                f"{archive}: the member {member.filename!r} is a link; nothing was unpacked: get "
+                f"{archive}: the member {shortly(member.filename)} is a link; nothing was unpacked: get "
                 "the archive from its owners"
             )
     # zipfile reads no member beyond the size it declares, so the declared sum bounds what is

@@ -43,12 +43,21 @@ def test_a_single_file_is_no_folder(bundle, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil.txt", "a/../../evil.txt", "/evil.txt", "..\\evil.txt", "C:/evil.txt"]
+    "name",
+    [
+        "../evil.txt",
+        "a/../../evil.txt",
+        "/evil.txt",
+        "..\\evil.txt",
+        "C:/evil.txt",
+        f"../{9999 * 'a'}",
+    ],
 )
 def test_paths_that_lead_out_are_refused(bundle, tmp_path, name):
     path = bundle({"good/a.txt": b"1", name: b"2"})
-    with pytest.raises(DataError, match=r"leads out of the archive; nothing was unpacked"):
+    with pytest.raises(DataError, match=r"leads out of the archive; nothing was unpacked") as e:
         unpack(path, tmp_path / "target")
+    assert len(str(e.value)) < 1000
     assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
     assert not (tmp_path.parent / "evil.txt").exists()
 
