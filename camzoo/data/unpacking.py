@@ -54,15 +54,15 @@ def _require_safe(archive: Path, members: list[ZipInfo], disk: Path) -> None:
     for member in members:
         place = PurePosixPath(member.filename)
         outside = place.is_absolute() or ".." in place.parts or "\\" in member.filename
+        named = f"{archive}: the member {shortly(member.filename)}"
         if outside or PureWindowsPath(member.filename).drive:
             raise DataError(
-                f"{archive}: the member {shortly(member.filename)} leads out of the archive; nothing was "
-                "unpacked: get the archive from its owners"
+                f"{named} leads out of the archive; nothing was unpacked: get the archive from its "
+                "owners"
             )
         if stat.S_ISLNK(member.external_attr >> 16):
             raise DataError(
-                f"{archive}: the member {shortly(member.filename)} is a link; nothing was unpacked: get "
-                "the archive from its owners"
+                f"{named} is a link; nothing was unpacked: get the archive from its owners"
             )
     # zipfile reads no member beyond the size it declares, so the declared sum bounds what is
     # written.
