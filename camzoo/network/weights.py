@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError
+from camzoo.network.pickled import require_plain_pickle
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -29,6 +30,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
         else:
+            require_plain_pickle(path)
             with warnings.catch_warnings():  # of pickles that are odd; what matters is checked here
                 warnings.simplefilter("ignore")
                 state = torch.load(path, map_location="cpu", weights_only=True)
