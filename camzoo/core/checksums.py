@@ -15,6 +15,7 @@ from typing import Final
 from camzoo.core.errors import DamagedError
 from camzoo.core.files import write_text
 from camzoo.core.stored import Advice, reading
+from camzoo.core.text import LONGEST, plain
 
 SUMS: Final = "SHA256SUMS"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (.+)")
@@ -45,7 +46,7 @@ def verify_sums(folder: Path, names: Iterable[str], advice: Advice) -> None:
         raise DamagedError(f"{path} is no list of checksums; {advice(path)}")
     for name in sorted(names ^ set(sums)):
         fault = f"has no checksum in {SUMS}" if name in names else "is missing"
-        raise DamagedError(f"{folder / name} {fault}; {advice(path)}")
+        raise DamagedError(f"{folder / plain(name, LONGEST)} {fault}; {advice(path)}")
     for name, digest in sorted(sums.items()):
         with reading(folder / name, advice):
             found_digest = file_digest(folder / name)

@@ -223,9 +223,15 @@ def _scribble(folder):
     (folder / "SHA256SUMS").write_bytes(b"\xff\x00")
 
 
+def _list_more(folder):
+    with (folder / "SHA256SUMS").open("a", encoding="utf-8") as file:
+        file.write(f"{'0' * 64}  \x1b{'n' * 5000}\n")
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
+        (_list_more, r"/\x1bnnn"),
         (_swap, "below/result.txt is not what was written"),
         (_delete, "below/result.txt is missing"),
         (_add, "more.txt has no checksum"),
@@ -246,7 +252,8 @@ def test_what_does_not_match_its_checksums_is_set_aside_and_made_again(tmp_path,
     (line,) = reporter.notes
     assert said in line
     assert str(aside) in line
-    assert "\n" not in line
+    assert line.isprintable()
+    assert len(line) < 1000
     assert (store.made, store.found) == ({"stage": 1}, {})
     reporter.notes.clear()
     assert Store(tmp_path).get(ask({}), refuse) == artifact
