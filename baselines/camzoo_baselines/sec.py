@@ -47,6 +47,7 @@ from camzoo_baselines.seeds import (
     balanced_seed_loss,
     train_seeded,
 )
+from camzoo_baselines.weighted_means import masked_mean, rank_pooled
 
 if TYPE_CHECKING:
     from camzoo.segment.learning_context import BaselineContext
@@ -148,32 +149,7 @@ def expand_loss(
     """
     background, organs = probabilities[:, :1], probabilities[:, 1:]
     shown = tags > 0
-    much = masked_mean(-rank_pooled(organs, organ_decay).log(), shown)
+    much = masked_mean(-rank_pooled(organs, organ_decay, places=_PIXELS).log(), shown)
     none = masked_mean(-torch.log1p(-organs.amax(dim=(2, 3))), ~shown)
-    rest = -rank_pooled(background, background_decay)[:, 0].log()
+    rest = -rank_pooled(background, background_decay, places=_PIXELS)[:, 0].log()
     return (much + none + rest).mean()
-
-
-def rank_pooled(probabilities: Tensor, decay: float) -> Tensor:
-    """Average planes with weights that fall with rank: sum_r d^r p_(r) / sum_r d^r (SEC, eq. 3).
-
-    p_(0) is the largest. d is ``decay`` to the power of 41² / (h w): the share of the weight that
-    falls to the first half of the pixels, or to any other part, is that on the paper's grid.
-
-    Args:
-        probabilities: [B, C, h, w].
-        decay: On [0, 1]; 0 is the maximum, 1 the mean.
-
-    Returns:
-        [B, C].
-    """
-    ranked = probabilities.flatten(2).sort(dim=2, descending=True).values
-    pixels = ranked.shape[2]
-    ranks = torch.arange(pixels, device=ranked.device, dtype=ranked.dtype)
-    weights = torch.tensor(decay ** (_PIXELS / pixels), device=ranked.device) ** ranks
-    return ranked @ (weights / weights.sum())
-
-
-def masked_mean(values: Tensor, where: Tensor) -> Tensor:
-    """Mean of values [B, C] over classes where ``where`` [B, C] says so: [B], 0 for no class."""
-    return (values * where).sum(dim=1) / where.sum(dim=1).clamp(min=1)

@@ -137,6 +137,36 @@ def adam(config: SegmentationConfig) -> Recipe[nn.Module]:
     )
 
 
+def adamw(config: TrainingConfig, *, lr: float, weight_decay: float) -> Recipe[nn.Module]:
+    """AdamW at one rate for the whole network, as transformers learn (DeiT, ICML 2021).
+
+    Args:
+        config: Length, batch, schedule, clipping and draw of slices; neither rate nor decay.
+        lr: Learning rate at the start.
+        weight_decay: Decay of matrices and kernels. Biases, norms, tokens and positions have none.
+    """
+
+    def optimiser(network: nn.Module) -> torch.optim.Optimizer:
+        learnt = [p for p in network.parameters() if p.requires_grad]
+        matrices = [p for p in learnt if p.ndim in (2, 4)]  # tokens and positions are [1, n, D]
+        others = [p for p in learnt if p.ndim not in (2, 4)]
+        groups: list[dict[str, Any]] = [
+            {"params": matrices, "weight_decay": weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=lr)
+
+    return Recipe(
+        config.epochs,
+        config.steps,
+        config.batch,
+        optimiser,
+        Poly(config.power, config.warmup),
+        config.clip,
+        config.rare,
+    )
+
+
 def _remedy(section: str, config: TrainingConfig | SegmentationConfig) -> str:
     rates = f"lower {section}.lr" + (f" or {section}.head_factor" if section == "training" else "")
     clip = f"lower {section}.clip" if config.clip else f"set {section}.clip"

@@ -26,7 +26,7 @@ baselines say of themselves.
 - One classifier per fold and seed, trained before any method is asked, gives all maps. Steps and
   baselines that train something start from it, or say otherwise below.
 - Whatever trains a network learns by one of the two recipes of the preset, the classifier's or the
-  U-Net's, for as many steps, unless a setting of its own (`epochs`) says otherwise.
+  U-Net's, for as many steps, unless a setting of its own (`epochs`, `lr`) says otherwise.
 - Masks of validation patients choose thresholds of the protocol `validated`, and no weights.
 - *Tuned on masks* is what was compared by means of masks before a setting became the default, and
   on whose, as the class declares it. In an empty cell no such comparison is declared.

@@ -10,7 +10,7 @@ from camzoo.config import BackboneConfig, SegmentationConfig, TrainingConfig
 from camzoo.core.errors import CamzooError, DataError
 from camzoo.learning.checkpoint import load_checkpoint
 from camzoo.learning.loop import _weights, draw_order, fit, minimise, require_both_tags
-from camzoo.learning.recipe import Poly, adam, passes, sgd
+from camzoo.learning.recipe import Poly, adam, adamw, passes, sgd
 from camzoo.network.backbone import Trainable, build_classifier
 from tests.toy import toy_slices
 
@@ -170,6 +170,22 @@ def test_the_groups_of_sgd_start_at_their_own_rates():
     assert fresh["params"] == network.fresh
     count = sum(p.requires_grad for p in network.parameters())
     assert len(trunk["params"]) + len(fresh["params"]) == count
+
+
+def test_adamw_decays_matrices_and_kernels_alone():
+    """With a gradient of 0 a step of AdamW shrinks a weight by rate times decay."""
+    backbone = BACKBONE.model_copy(update={"name": "test_vit", "arguments": {"depth": 1}})
+    network = build_classifier(backbone, 2, seed=0)
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    recipe = adamw(TrainingConfig(epochs=3, steps=7, batch=4, clip=2), lr=0.1, weight_decay=0.5)
+    assert (recipe.epochs, recipe.steps, recipe.batch, recipe.clip) == (3, 7, 4, 2)
+    optimiser = recipe.optimiser(network)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    for name, parameter in network.named_parameters():
+        flat = name.endswith(("bias", "cls_token", "pos_embed")) or "norm" in name
+        torch.testing.assert_close(parameter.detach(), before[name] * (1 if flat else 0.95))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

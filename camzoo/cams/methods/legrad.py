@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,8 +9,8 @@ from torch import Tensor, nn
 
 from camzoo.cams.base import CamMethod, register_cam
 from camzoo.cams.view.feature_view import FeatureView
-from camzoo.core.errors import ConfigError
 from camzoo.core.ranges import Whole
+from camzoo.network.attention import attention_blocks, written_out
 from camzoo.network.isolation import evaluating, grad_mode, hooked
 from camzoo.network.layout import layout_in
 
@@ -45,7 +43,7 @@ class LeGrad(CamMethod):
             ConfigError: The network is no vision transformer of timm, or has fewer blocks.
         """
         model = view.viewer.model
-        blocks = _last_blocks(model, self.blocks)
+        blocks = attention_blocks(model, self.blocks, who="legrad")
         with evaluating(model), grad_mode(enabled=True):
             seen = _run(model, blocks, view.images)
             maps = [
@@ -57,22 +55,6 @@ class LeGrad(CamMethod):
         assert layout is not None  # or there would be no view
         mean: Tensor = torch.stack(maps).mean(dim=0)
         return mean[..., layout.prefix :].view(*mean.shape[:2], *layout.grid)
-
-
-def _last_blocks(model: nn.Module, count: int) -> list[Any]:
-    """Return the last blocks of a transformer, whose attention is a softmax over all tokens.
-
-    Raises:
-        ConfigError: There are no such blocks, or not as many.
-    """
-    blocks = list(getattr(model, "blocks", ()))[-count:]
-    suited = all(hasattr(getattr(block, "attn", None), "fused_attn") for block in blocks)
-    if len(blocks) < count or not suited or not hasattr(model, "norm"):
-        raise ConfigError(
-            f"legrad reads the attention of {count} blocks of a vision transformer of timm, and "
-            f"{type(model).__name__} has none such; choose another backbone, or another method"
-        )
-    return blocks
 
 
 def _run(model: nn.Module, blocks: list[Any], images: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -89,7 +71,7 @@ def _run(model: nn.Module, blocks: list[Any], images: Tensor) -> list[tuple[Tens
     def keep(module: nn.Module, _: object, output: Any) -> None:
         tokens[module] = output
 
-    with _written_out(blocks), hooked((drops, catch), (blocks, keep)):
+    with written_out(blocks), hooked((drops, catch), (blocks, keep)):
         model(images.detach().clone())
     return [(attentions[block], tokens[block]) for block in blocks]
 
@@ -101,16 +83,3 @@ def _relevance(logits: Tensor, attention: Tensor) -> Tensor:
         for c in range(logits.shape[1])
     ]
     return torch.stack([grad.relu().sum(dim=2).mean(dim=1) for grad in grads], dim=1).float()
-
-
-@contextmanager
-def _written_out(blocks: list[Any]) -> Iterator[None]:
-    """Have attention computed step by step: the fused kernel keeps its probabilities to itself."""
-    before = [block.attn.fused_attn for block in blocks]
-    try:
-        for block in blocks:
-            block.attn.fused_attn = False
-        yield
-    finally:
-        for block, fused in zip(blocks, before, strict=True):
-            block.attn.fused_attn = fused
