@@ -216,6 +216,13 @@ def test_a_section_that_is_made_in_python_is_refused_in_the_same_words():
         BenchConfig(training={"lr": NAN})
 
 
+def test_of_many_wrong_values_the_first_are_named():
+    with pytest.raises(ConfigError, match=r"plugins\.4: .*; and 1995 more$") as caught:
+        BenchConfig().changed({"plugins": [None] * 2000})
+    assert "plugins.5" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
 def test_a_long_or_deep_value_is_shown_in_short():
     deep = []
     for _ in range(900):

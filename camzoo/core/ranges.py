@@ -26,6 +26,8 @@ from camzoo.core.text import shortly
 TAKES: Final = "takes"
 #: Type of the errors that are raised here; others are pydantic's own.
 _OWN: Final = "camzoo"
+#: Most wrong settings that are named at once; a list in a file may hold thousands.
+_NAMED: Final = 5
 #: Pydantic's words for what has no range of its own, in those of a user.
 _WORDS: Final = {
     "bool_parsing": "takes true or false",
@@ -203,8 +205,11 @@ def in_one_line(error: ValidationError, section: str) -> str:
         error: Error in a section of the settings.
         section: Its name, empty for the settings as a whole.
     """
-    faults = [_fault(fault, section) for fault in error.errors()]
-    return f"wrong {'setting' if len(faults) == 1 else 'settings'} {'; '.join(faults)}"
+    faults = error.errors()
+    named = [_fault(fault, section) for fault in faults[:_NAMED]]
+    if len(faults) > _NAMED:
+        named.append(f"and {len(faults) - _NAMED} more")
+    return f"wrong {'setting' if len(faults) == 1 else 'settings'} {'; '.join(named)}"
 
 
 def _fault(fault: ErrorDetails, section: str) -> str:
