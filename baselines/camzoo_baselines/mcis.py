@@ -108,7 +108,8 @@ class Mcis(PseudoMaskBaseline):
         if not self._partners:
             return Cam()
         rows = drawn_slices(context.train.tags, self._partners, context.generator)
-        return CoAttentiveCam(tuple(prepared(context, network, *each) for each in enumerate(rows)))
+        each = (partners_of(context, network, organ, those) for organ, those in enumerate(rows))
+        return CoAttentiveCam(tuple(each))
 
 
 class CoAttentionNet(Trainable):
@@ -193,11 +194,10 @@ def drawn_partners(tags: Tensor, draws: Tensor, sharing: float) -> Tensor:
     Returns:
         Their numbers, int64 [B].
     """
-    count = len(tags)
-    others = torch.eye(count, device=tags.device) == (0 if count > 1 else 1)
+    others = torch.eye(len(tags), device=tags.device) == 0
     alike = others & (tags @ tags.T > 0) & (draws[:, :1] < sharing)
     among = torch.where(alike.any(dim=1, keepdim=True), alike, others)
-    return draws[:, 1:].where(among, -1).argmax(dim=1)
+    return draws[:, 1:].where(among, -1).argmax(dim=1)  # of nothing but -1 the first: itself
 
 
 def pair_loss(found: Tensor, own: Tensor, tags: Tensor, shared: Tensor) -> Tensor:
@@ -248,7 +248,7 @@ class Partners:
 
 
 @torch.no_grad()
-def prepared(
+def partners_of(
     context: BaselineContext, network: CoAttentionNet, organ: int, rows: NDArray[np.int64]
 ) -> Partners:
     """Run the network on training slices that others are to look at for an organ.
