@@ -23,6 +23,7 @@ OWN = {
     "dsrg": ({}, 1),
     "ficklenet": ({"draws": 9}, 1),
     "issoc-style": ({"bounds": BOUNDS}, 1),
+    "mcis": ({}, 1),
     "mctformer": ({"backbone": "test_vit", "layers": 6}, 1),
     "mdc": ({"width": 8}, 1),
     "p-cam-twice": ({}, 1),
