@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.text import LONGEST, plain
+from camzoo.core.text import LONGEST, plain, shortly
 
 #: Settings that are tables of a user's own keys; they are taken whole.
 _TABLES: Final = frozenset({"backbone.arguments"})
@@ -89,7 +89,7 @@ def _read_yaml(text: str) -> Any:
 def _name(path: Path, key: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    raise ConfigError(f"{path}: {key} must be a name, got {value!r}")
+    raise ConfigError(f"{path}: {key} must be a name, got {shortly(value)}")
 
 
 def dotted_settings(tree: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:

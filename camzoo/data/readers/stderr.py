@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Final
 
+from camzoo.core.text import LONGEST, plain
+
 #: The stderr of a process is one: only one thread at a time may turn it aside.
 _TURNED_ASIDE: Final = Lock()
 
@@ -19,7 +21,7 @@ def captured_stderr() -> Iterator[Callable[[], str]]:
     """Keep what is written to the process's stderr away from the terminal.
 
     Yields:
-        A function that returns, on one line, what was written since.
+        A function that returns the beginning of what was written since, on one line.
     """
     with _TURNED_ASIDE, tempfile.TemporaryFile() as sink:
         if sys.stderr is not None:
@@ -29,7 +31,7 @@ def captured_stderr() -> Iterator[Callable[[], str]]:
 
         def said() -> str:
             sink.seek(0)
-            return " ".join(sink.read().decode(errors="replace").split())
+            return plain(sink.read().decode(errors="replace"), LONGEST)
 
         try:
             yield said

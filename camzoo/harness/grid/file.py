@@ -34,6 +34,7 @@ from camzoo.core.errors import ConfigError
 from camzoo.core.ranges import Name, Several, Text, Whole, in_one_line, refusal
 from camzoo.core.settings_files import dotted_settings
 from camzoo.core.suggest import unknown
+from camzoo.core.text import LONGEST, plain
 from camzoo.harness.context import Place
 
 
@@ -213,9 +214,7 @@ def read_grid(path: Path) -> Grid:
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} cannot be read as a grid: {' '.join(str(error).split())}") from (
-            error
-        )
+        raise ConfigError(f"{path} cannot be read as a grid: {plain(error, LONGEST)}") from error
     try:
         _require_keys(tree)
         grid = Grid(**{**tree, "path": path})

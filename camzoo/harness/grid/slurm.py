@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from camzoo.core.errors import ConfigError, MachineError
+from camzoo.core.text import LONGEST, plain
 
 if TYPE_CHECKING:
     from camzoo.harness.context import Place
@@ -176,9 +177,7 @@ def submit(jobs: Sequence[CellJob], name: str, out: Path, resources: Resources) 
     try:
         submitted = executor.submit_array(list(jobs))
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-        raise MachineError(f"Slurm does not take the jobs: {' '.join(str(error).split())}") from (
-            error
-        )
+        raise MachineError(f"Slurm does not take the jobs: {plain(error, LONGEST)}") from error
     return str(submitted[0].job_id).partition("_")[0]
 
 

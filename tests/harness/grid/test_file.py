@@ -80,6 +80,10 @@ set = {training.epochs = 4, backbone.arguments = {drop_rate = 0.5}}
             PROSTATE + "set = {data.folds = [1]}",
             "data.0.set.data.folds: is written as folds in [[data]], got [1]",
         ),
+        (
+            f"a = {{{'k' * 9999} = 1, {'k' * 9999} = 2}}",
+            "cannot be read as a grid: Duplicate inline",
+        ),
         (PROSTATE + "[[exclude]]", "takes one or more of data, backbone, seed, fold, method"),
         (
             PROSTATE + "[[exclude]]\nmethod = 'cam'\nbaseline = 'p-cam'",
@@ -93,6 +97,7 @@ def test_what_is_wrong_is_said_in_one_line_that_names_the_file(tmp_path, text, s
     assert said in str(caught.value)
     assert str(caught.value).startswith(str(tmp_path / "grid.toml"))
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_file_that_is_not_there(tmp_path):
