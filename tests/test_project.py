@@ -82,7 +82,7 @@ def third_party(*folders):
 def test_what_camzoo_imports_is_what_it_declares():
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
-    declared = named([*project["dependencies"], *extras["ray"], *extras["slurm"]])
+    declared = named([*project["dependencies"], *extras["ray"], *extras["sam"], *extras["slurm"]])
     imported = third_party("camzoo", "baselines")
     missing = {top for top, names in imported.items() if not names & declared}
     assert missing == set(), "imported, but not declared in pyproject.toml"
