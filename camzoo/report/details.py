@@ -56,9 +56,9 @@ _ORACLES: Final = (
     f"test volumes at the protocol {HEADLINE.value}."
 )
 _AIDED: Final = (
-    "Maps prompt Segment Anything, which learnt a billion masks of other images: more than tags, and "
-    "no rival of what learns from those. Pooled DSC of the training slices (%), then test volumes at "
-    f"the protocol {HEADLINE.value}."
+    "Maps prompt Segment Anything, which learnt a billion masks of other images: more than tags, "
+    "and no rival of what learns from those. Pooled DSC of the training slices (%), then test "
+    f"volumes at the protocol {HEADLINE.value}."
 )
 _FLAT: Final = (
     f"Pooled DSC (%) at fixed thresholds, as in the paper's Figure 8. `within {WITHIN:g} points`: "
