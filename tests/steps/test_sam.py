@@ -10,6 +10,7 @@ from camzoo.core.errors import ConfigError
 from camzoo.core.supervision import Supervision
 from camzoo.refine.prompts import INSIDE, OUTSIDE
 from camzoo.refine.segment_anything import Answers, SegmentAnything
+from camzoo.steps import sam
 from camzoo.steps.chain import parse_chain
 from tests.steps.ccam.test_steps import BRIGHT, CONFIG, DARK, SIZE, run
 from tests.toy import toy_slices
@@ -49,7 +50,8 @@ def test_the_object_under_the_map_becomes_the_map(flood, tmp_path):
     for organ, place in enumerate((BRIGHT, DARK)):
         inside = np.zeros((SIZE, SIZE), bool)
         inside[place] = True
-        core, around = binary_erosion(inside), ~binary_dilation(inside)  # borders lie between
+        # Borders lie between.
+        core, around = binary_erosion(inside), ~binary_dilation(inside, iterations=2)
         for index in np.flatnonzero(tags[:, organ]):
             found = out.maps[index, organ].astype(np.float32)
             assert np.array_equal(found > 0.5, inside)
@@ -59,7 +61,7 @@ def test_the_object_under_the_map_becomes_the_map(flood, tmp_path):
 
 
 def test_slices_without_an_organ_are_not_even_looked_at(flood, tmp_path):
-    slices = toy_slices()
+    slices = toy_slices(count=70)  # they come in parts of 64
     _, out, _ = run("sam", tmp_path, slices, **HUB)
     shown = np.flatnonzero(slices.tags.any(axis=1))
     seen = torch.cat(flood.slices)
@@ -69,8 +71,11 @@ def test_slices_without_an_organ_are_not_even_looked_at(flood, tmp_path):
     assert (out.status[slices.tags == 0] == MapStatus.ABSENT).all()
 
 
-def test_settings_reach_the_prompts(flood, tmp_path):
+def test_settings_reach_the_prompts_and_the_choice_of_a_mask(flood, tmp_path, monkeypatch):
+    levels = set()
+    monkeypatch.setattr(sam, "fitting_maps", lambda _, maps, level: (levels.add(level), maps)[1])
     run("sam", tmp_path, points=3, apart=0.5, level=0.3, **HUB)
+    assert levels == {0.3}
     labels = flood.prompts.labels
     assert labels.shape[-1] == 3 + 1 + 1
     assert (labels[..., :2] == INSIDE).any(dim=0).all(), "the corner is a second point"
