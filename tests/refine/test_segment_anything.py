@@ -173,7 +173,7 @@ def test_what_names_no_weights(place, revision, message):
 def test_a_folder_has_no_revision_and_a_model_of_a_hub_no_folder(tmp_path):
     assert SamWeights(str(tmp_path)).folder == tmp_path
     assert SamWeights("owner/model", COMMIT).folder is None
-    with pytest.raises(ConfigError, match="are a folder, and revision=.* leave it out"):
+    with pytest.raises(ConfigError, match=r"are a folder, and revision=.* leave it out"):
         SamWeights(str(tmp_path), COMMIT)
 
 
