@@ -79,7 +79,7 @@ class SegmentAnythingStep(MapStep):
     ) -> None:
         try:
             self._prompts = PromptSettings(prompts, points, apart, level, outside)
-            self._weights = SamWeights(weights, revision) if weights else None
+            self._weights = SamWeights(weights, revision) if weights or revision else None
         except ConfigError as error:
             raise ConfigError(f"sam: {error}") from error
 

@@ -158,6 +158,7 @@ def test_without_weights_one_line_says_what_to_give(tmp_path):
     [
         ("cam[sam]:weights=nowhere", "sam: there are no weights of Segment Anything at 'nowhere'"),
         ("cam[sam]:weights=a/b", "sam: a/b is no folder here"),
+        ("cam[sam]:revision=main", "sam: there are no weights of Segment Anything at ''"),
         ("cam[sam]:points=0", "sam: points per organ are 1 to 32, got 0"),
         ("cam[sam]:prompts=lines", "sam: the kind of prompts is points, box or both"),
     ],
