@@ -30,7 +30,7 @@ def rows():
 
 @pytest.fixture
 def record(rows, tmp_path):
-    return read_record(run_folder(tmp_path / "run", rows, rows[rows["protocol"] == "oracle"]))
+    return read_record(run_folder(tmp_path / "run", rows, rows))
 
 
 def names(rows):
