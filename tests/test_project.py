@@ -82,7 +82,7 @@ def third_party(*folders):
 def test_what_camzoo_imports_is_what_it_declares():
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
-    declared = named([*project["dependencies"], *extras["ray"], *extras["slurm"]])
+    declared = named([*project["dependencies"], *extras["ray"], *extras["sam"], *extras["slurm"]])
     imported = third_party("camzoo", "baselines")
     missing = {top for top, names in imported.items() if not names & declared}
     assert missing == set(), "imported, but not declared in pyproject.toml"
@@ -92,7 +92,8 @@ def test_what_camzoo_imports_is_what_it_declares():
 def test_what_tests_and_benchmarks_import_is_declared():
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
-    declared = named([*project["dependencies"], *extras["dev"], *extras["peers"], *extras["docs"]])
+    optional = [text for name in ("dev", "docs", "peers", "sam") for text in extras[name]]
+    declared = named([*project["dependencies"], *optional])
     imported = third_party("tests", "benchmarks")
     missing = {top for top, names in imported.items() if not names & declared}
     # torch brings these along, and the project uses what torch was built for

@@ -33,7 +33,8 @@ def pack(
     ],
     out: Annotated[Path, typer.Option(help="The bundle to write, a .zip.")],
     supervision: Annotated[
-        str, typer.Option(help="Learnt from: image (tags), image+size, image+seed or mask.")
+        str,
+        typer.Option(help="Learnt from: image (tags), image+size, image+sam, image+seed or mask."),
     ] = "image",
     maps: Annotated[
         bool, typer.Option("--maps", help="Heat maps of test and validation cases, not masks.")

@@ -61,3 +61,21 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of what a file holds, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_digest(path: Path) -> str:
+    """Return what stands for the content of a file or folder, wherever that lies.
+
+    Args:
+        path: A file, whose SHA-256 it is; or a folder, of which the names below it and the content
+            of all its files count, but for hidden ones (``.git``, ``.cache``).
+    """
+    if not path.is_dir():
+        return file_digest(path)
+    files = {each.relative_to(path): each for each in path.rglob("*") if each.is_file()}
+    lines = (
+        f"{file_digest(file)}  {name.as_posix()}\n"
+        for name, file in sorted(files.items())
+        if not any(part.startswith(".") for part in name.parts)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -19,6 +19,7 @@ from camzoo.core.names import require_name
 from camzoo.data.datasets import Dataset
 from camzoo.data.slices import PreparedIndex
 from camzoo.harness.manifest import SHORT, WeightsFacts
+from camzoo.harness.naming import content_name
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def _settings(config: BenchConfig) -> dict[str, Any]:
     """
     tree = config.without_places()
     del tree["device"], tree["threads"]
+    tree["methods"] = [content_name(text) for text in config.methods]
     for setting, before in LATER.items():
         section, name = setting.split(".")
         if tree[section][name] == before:

@@ -120,7 +120,9 @@ class Requests:
                 inputs={
                     "train": self.train.digest, "base": base.digest, "source": source.digest,
                 },
-                given={"step": spec.name, "settings": all_settings(spec, steps)},
+                given={
+                    "step": spec.name, "settings": all_settings(spec, steps) | dict(step.contents),
+                },
                 plugged=[type(step)],
             )  # fmt: skip
         work = Work(f"{spec.name} on {_network(config)}", self.amounts.slices * config.maps.size**2)

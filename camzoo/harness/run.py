@@ -34,6 +34,7 @@ from camzoo.harness.cells import Cell
 from camzoo.harness.context import Context, Place, places
 from camzoo.harness.identity import Identity, identify
 from camzoo.harness.manifest import MANIFEST, SCHEMA
+from camzoo.harness.naming import public_name
 from camzoo.harness.opened import OpenRun, open_context, open_run
 from camzoo.harness.path import open_cell, prepare_slices
 from camzoo.harness.segmentation import write_costs
@@ -210,11 +211,12 @@ def _manifest(
     failures: Mapping[str, str],
 ) -> dict[str, Any]:
     context = run.context
+    names = {text: public_name(text) for text in context.config.methods}
     return {
         "schema": SCHEMA,
         "run": identity.run,
         "lineage": identity.lineage,
-        "config": context.config.without_places(),
+        "config": context.config.without_places() | {"methods": [*names.values()]},
         "environment": context.store.environment,
         "weights": identity.weights,
         "dataset": {"name": identity.dataset, "data": identity.data}
@@ -230,7 +232,7 @@ def _manifest(
                 "seed": result.cell.seed,
                 "classifier": result.cell.trained.artifact.digest,
                 "history": result.cell.trained.history,
-                "steps": result.mapped.facts(),
+                "steps": {names[t]: told for t, told in result.mapped.facts().items()},
                 "maps": {
                     name: context.store.name(folder)
                     for name, folder in maps_by_line(context, result.mapped).items()
@@ -240,7 +242,7 @@ def _manifest(
         ],
         "artifacts": sorted(context.store.used),
         "equivalent": _equivalent(results[0].cell),
-        "failures": dict(failures),
+        "failures": {names.get(name, name): why for name, why in failures.items()},
     }
 
 

@@ -22,7 +22,8 @@ VOLUMES: Final = "segmented volumes"
 def scored(merged: Merged) -> dict[str, pd.DataFrame]:
     """Return the rows of maps, at every protocol, and of volumes that baselines segmented.
 
-    Maps that were made with whole masks are not among them. What there is nothing of is absent.
+    Maps that were made with whole masks, of these or other images, are not among them. What there
+    is nothing of is absent.
     """
     volumes = merged.baselines[merged.baselines["stage"] == SEGMENTATION]
     parts = {MAPS: whole_of_test(of_weak(merged.maps)), VOLUMES: whole_of_test(volumes)}
@@ -30,11 +31,11 @@ def scored(merged: Merged) -> dict[str, pd.DataFrame]:
 
 
 def rivals(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of methods that may be ranked; a baseline that sees masks, or marks of them, may not."""
+    """Rows of methods that may be ranked; a baseline behind which masks stand may not."""
     if not _are_volumes(rows):
         return rows
-    seen = {name: Supervision(name).opens_masks for name in rows["supervision"].unique()}
-    return rows[~rows["supervision"].astype(object).map(seen).astype(bool)]
+    ranked = {name: Supervision(name).ranked for name in rows["supervision"].unique()}
+    return rows[rows["supervision"].astype(object).map(ranked).astype(bool)]
 
 
 def common_of(rows: pd.DataFrame) -> Common:

@@ -28,6 +28,7 @@ from camzoo.report.segmentation import (
 )
 from camzoo.report.tables import (
     HEADLINE,
+    of_aided,
     of_oracles,
     of_weak,
     pooled_organ_table,
@@ -53,6 +54,11 @@ _ORACLES: Final = (
     "upper bound on what a location prior can do, and stands apart from the ranking. Whether the "
     "paper's numbers were made this way is not known. Pooled DSC of the training slices (%), then "
     f"test volumes at the protocol {HEADLINE.value}."
+)
+_AIDED: Final = (
+    "Maps prompt Segment Anything, which learnt a billion masks of other images: more than tags, "
+    "and no rival of what learns from those. Pooled DSC of the training slices (%), then test "
+    f"volumes at the protocol {HEADLINE.value}."
 )
 _FLAT: Final = (
     f"Pooled DSC (%) at fixed thresholds, as in the paper's Figure 8. `within {WITHIN:g} points`: "
@@ -129,7 +135,7 @@ def blocks(merged: Merged, boards: Mapping[str, Board], failed: list[str]) -> li
 
 def _of_maps(merged: Merged, board: Board | None) -> Iterator[Block]:
     rows = merged.maps if board is None else board.common.even(merged.maps)
-    weak, oracles = of_weak(rows), of_oracles(rows)
+    weak = of_weak(rows)
     if len(weak):
         note = "\n\n".join([_POOLED, *map(escape, merged.notes)])
         pooled = [_narrow(pooled_table(weak))]
@@ -142,12 +148,9 @@ def _of_maps(merged: Merged, board: Board | None) -> Iterator[Block]:
         yield Block(f"By third of the organ, protocol {HEADLINE.value}", "", (thirds,))
     if board is not None:
         yield Block("All folds and seeds of maps", _CELLS, (cells_table(board),))
-    if len(oracles):
-        test = of_protocol(whole_of_test(oracles))
-        even = common_of(test).even(oracles) if len(test) else oracles
-        volumes = plain_table(of_protocol(whole_of_test(even))) if len(test) else pd.DataFrame()
-        tables = pooled_table(even).drop(columns="threshold"), volumes
-        yield Block("With an oracle's context map: no weak supervision", _ORACLES, tables)
+    yield Block("With Segment Anything: masks of other images", _AIDED, _unranked(of_aided(rows)))
+    oracles = _unranked(of_oracles(rows))
+    yield Block("With an oracle's context map: no weak supervision", _ORACLES, oracles)
     if len(merged.curves):
         curves = merged.curves if board is None else _first_names(board).even(merged.curves)
         first = {name.partition(EQUALS)[0] for name in rows["method"].unique()}
@@ -156,6 +159,16 @@ def _of_maps(merged: Merged, board: Board | None) -> Iterator[Block]:
         yield Block("DSC of the training slices over thresholds", _FLAT, (flat[kept],))
     context = context_table(merged.cells, merged.organs)
     yield Block("What became of the context map", _CONTEXT, (context,))
+
+
+def _unranked(rows: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
+    """Pseudo-masks and volumes of methods that stand apart from the ranking, if there are any."""
+    if not len(rows):
+        return ()
+    test = of_protocol(whole_of_test(rows))
+    even = common_of(test).even(rows) if len(test) else rows
+    volumes = plain_table(of_protocol(whole_of_test(even))) if len(test) else pd.DataFrame()
+    return pooled_table(even).drop(columns="threshold"), volumes
 
 
 def _first_names(board: Board) -> Common:

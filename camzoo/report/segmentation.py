@@ -169,12 +169,12 @@ def _plain(name: str) -> str:
 
 
 def rankable(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of those that see no masks, not even marks cut from them, and have every case.
+    """Rows of those behind which no masks stand, not even marks cut from them; with every case.
 
     A baseline that failed in some folds or seeds has no pairs for the others' cases, and is left
     out.
     """
-    weak = rows[~rows["supervision"].map(lambda name: Supervision(name).opens_masks).astype(bool)]
+    weak = rows[rows["supervision"].map(lambda name: Supervision(name).ranked).astype(bool)]
     return weak[line_names(weak).isin(_complete(rows))]
 
 

@@ -36,8 +36,13 @@ HEADLINE: Final = Protocol.VALIDATED
 
 
 def of_weak(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of methods that learn without whole masks: those that may be ranked."""
-    return rows[rows["supervision"] != Supervision.MASK.value]
+    """Rows of methods that learn without whole masks, of whatever image: those that are ranked."""
+    return rows[~rows["supervision"].isin([Supervision.MASK.value, Supervision.IMAGE_SAM.value])]
+
+
+def of_aided(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of methods that ask a network which learnt masks of other images; not ranked either."""
+    return rows[rows["supervision"] == Supervision.IMAGE_SAM.value]
 
 
 def of_oracles(rows: pd.DataFrame) -> pd.DataFrame:

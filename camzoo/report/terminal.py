@@ -11,7 +11,7 @@ from rich.table import Table
 
 from camzoo.core.text import plain
 from camzoo.report.segmentation import NOT_RUN, of_baselines, of_maps, segmentation_table
-from camzoo.report.tables import of_oracles, of_weak, pooled_table, volume_table
+from camzoo.report.tables import of_aided, of_oracles, of_weak, pooled_table, volume_table
 
 #: Characters of a name that stays on one line.
 _WHOLE: Final = 40
@@ -19,10 +19,14 @@ _SHORT: Final = ["method", "DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)"]
 
 
 def summary(rows: pd.DataFrame) -> list[Table]:
-    """The tables a run ends with: two about maps, the same about oracles, one about baselines."""
+    """The tables a run ends with: two about maps, the same about what is not ranked, baselines."""
     maps, segmented = of_maps(rows), of_baselines(rows)
     tables = []
-    for part, mark in ((of_weak(maps), ""), (of_oracles(maps), ", with masks: not weak")):
+    for part, mark in (
+        (of_weak(maps), ""),
+        (of_aided(maps), ", with masks of other images: not ranked"),
+        (of_oracles(maps), ", with masks: not weak"),
+    ):
         if len(part):
             pooled = pooled_table(part).drop(columns="supervision")
             volumes = volume_table(part)[_SHORT]

@@ -1,4 +1,4 @@
-"""Rows of a run as pages divide them: what was scored, and whether its method saw whole masks."""
+"""Rows of a run as pages divide them: what was scored, and whose masks its method learnt from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from camzoo.report.segmentation import of_baselines, of_maps
 
 #: Methods that saw masks are bounds on what the others can do, and stand apart.
 _MASKS: Final = "whole masks: upper bounds"
+#: So do those that ask a network which learnt masks of other images.
+_OTHER_MASKS: Final = "tags and Segment Anything"
 _NO_MASKS: Final = "tags, sizes or marks"
+_SEEN: Final = (_NO_MASKS, _OTHER_MASKS, _MASKS)
 
 
 def told_apart(record: Record) -> pd.DataFrame:
@@ -25,10 +28,11 @@ def told_apart(record: Record) -> pd.DataFrame:
     rows = pd.concat([maps, of_baselines(record.rows)])
     number, pairs = numbered(rows, ["stage", "subset"])
     names = [_what(*map(str, pair)) for pair in pairs.itertuples(index=False, name=None)]
-    seen = np.where(rows["supervision"] == Supervision.MASK.value, 1, 0)
+    apart = {Supervision.IMAGE_SAM.value: _OTHER_MASKS, Supervision.MASK.value: _MASKS}
+    seen = [apart.get(str(name), _NO_MASKS) for name in rows["supervision"]]
     return rows.assign(
         what=pd.Categorical(np.array(names, object)[number]),
-        **{"learnt from": pd.Categorical.from_codes(seen, pd.Index([_NO_MASKS, _MASKS]))},
+        **{"learnt from": pd.Categorical(seen, categories=[*_SEEN])},
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from camzoo.cams.finishing import rewrite
 from camzoo.cams.map_arrays import MapArrays
+from camzoo.core.checksums import content_digest
 from camzoo.core.supervision import Supervision
 from camzoo.steps.registry import steps
 
@@ -129,6 +131,20 @@ class MapStep(ABC):
     def supervision(self) -> Supervision:
         """What the step may see with its settings."""
         return Supervision.IMAGE
+
+    @property
+    def places(self) -> Mapping[str, Path]:
+        """Files and folders that settings name, by setting.
+
+        What is in them counts for the maps, and not where they lie: keys of results have their
+        digests, and rows and manifests only their names.
+        """
+        return {}
+
+    @cached_property
+    def contents(self) -> Mapping[str, str]:
+        """Digests of what is at :attr:`places`, by setting; read once."""
+        return {setting: content_digest(path) for setting, path in self.places.items()}
 
     @abstractmethod
     def apply(self, source: MapArrays, context: StepContext, out: MapArrays) -> StepReport:

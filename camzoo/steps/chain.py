@@ -10,7 +10,7 @@ the same way: ``p-cam[aff]``, ``c-cam[cc]``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -77,16 +77,32 @@ class Chain:
     @property
     def variant(self) -> str:
         """Settings that differ from what the label stands for, and where masks were seen."""
-        parts = [f"{self.head.name}:" * bool(self.steps) + word for word in self._at_head]
-        names = [step.name for step in self.steps]
-        for place, step in enumerate(self.steps, 1):
-            who = step.name if names.count(step.name) == 1 else f"{place}.{step.name}"
-            parts += [f"{who}:{word}" for word in self._inside(step)]
-        parts += self._behind
+        parts = self.public._words()
         seen = self.supervision
         if seen.opens_masks and not self.method.supervision.includes(seen):
             parts.append("oracle-prior")
         return " ".join(parts)
+
+    @property
+    def public(self) -> Chain:
+        """The same with names in the place of paths, as rows and manifests have it."""
+        names = ({s: path.resolve().name for s, path in step.places.items()} for step in self.built)
+        return self._with([*names])
+
+    @property
+    def identity(self) -> Chain:
+        """The same with digests in the place of paths: what its maps depend on."""
+        return self._with([step.contents for step in self.built])
+
+    def _with(self, values: Sequence[Mapping[str, str]]) -> Chain:
+        """The same with other values of settings, a mapping for each step."""
+        if not any(values):
+            return self
+        changed = tuple(
+            Spec(step.name, tuple((key, own.get(key, value)) for key, value in step.settings))
+            for step, own in zip(self.steps, values, strict=True)
+        )
+        return replace(self, steps=changed)
 
     @property
     def method(self) -> type[CamMethod]:
@@ -112,6 +128,15 @@ class Chain:
         """The most that any part of the chain may see."""
         parts = [self.method.supervision, *(step.supervision for step in self.built)]
         return max(parts, key=list(Supervision).index)
+
+    def _words(self) -> list[str]:
+        """All settings that differ from what the label stands for, each with whose it is."""
+        parts = [f"{self.head.name}:" * bool(self.steps) + word for word in self._at_head]
+        names = [step.name for step in self.steps]
+        for place, step in enumerate(self.steps, 1):
+            who = step.name if names.count(step.name) == 1 else f"{place}.{step.name}"
+            parts += [f"{who}:{word}" for word in self._inside(step)]
+        return parts + self._behind
 
     @property
     def _at_head(self) -> list[str]:

@@ -65,7 +65,7 @@ class Bundle(TypedDict):
     schema: Literal[1]
     kind: Kind
     method: str
-    supervision: Literal["image", "image+size", "image+seed", "mask"]
+    supervision: Literal["image", "image+size", "image+sam", "image+seed", "mask"]
     about: Author
     #: The run whose split this follows, and the digest of its data.
     run: str

@@ -143,8 +143,9 @@ def test_two_that_each_lack_a_fold_still_make_a_table():
     assert lines.loc["supervised", "volumes"] == "2"
 
 
-def test_marks_cut_from_masks_are_no_rivals_of_tags():
-    marked = [r | {"method": "sizeloss", "supervision": "image+seed"} for r in records()[2:4]]
+@pytest.mark.parametrize("seen", ["image+seed", "image+sam"])
+def test_marks_cut_from_masks_and_masks_of_other_images_are_no_rivals_of_tags(seen):
+    marked = [r | {"method": "sizeloss", "supervision": seen} for r in records()[2:4]]
     lines = segmentation_table(make_rows([*records(), *marked])).set_index("method")
     assert lines.loc["sizeloss", "p (Holm)"] == ""
     assert lines.loc["c-cam", "p (Holm)"] == "best"

@@ -13,6 +13,7 @@ from camzoo.network.backbone import build_classifier
 from camzoo.presets import preset
 from camzoo.steps.base import StepContext, steps
 from camzoo.steps.chain import parse_chain
+from tests.tiny_sam import tiny_sam
 from tests.toy import toy_slices
 
 SIZE = 32
@@ -23,6 +24,8 @@ CONFIG = preset("smoke", "phantom").changed(
         "training.precision": "fp32", "maps.side": 64, "maps.scales": [1.0], "maps.size": SIZE,
     }
 )  # fmt: skip
+#: Settings that steps cannot do without, for tests that give none.
+NEEDED = {"sam": lambda: {"weights": str(tiny_sam())}}
 #: Where the two squares of the toy slices lie on a grid of 32.
 BRIGHT, DARK = (slice(8, 16), slice(4, 12)), (slice(16, 24), slice(16, 24))
 
@@ -66,6 +69,7 @@ def run(
         config.maps, 0, torch.device("cpu"), folder, reporter or Quiet(), reference or refuse,
     )  # fmt: skip
     out = MapArrays.empty(len(slices), len(slices.organs), SIZE)
+    settings = settings or NEEDED.get(name, dict)()
     report = steps.get(name)(**settings).apply(source, context, out)
     return source, out, report
 
