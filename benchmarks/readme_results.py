@@ -10,7 +10,8 @@ from benchmarks.results import filled
 from camzoo.core.protocol import Protocol
 from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import PSEUDO_MASK, SEGMENTATION, line_name
-from camzoo.report.board import is_control
+from camzoo.report.board import boards, is_control
+from camzoo.report.merged import merge
 from camzoo.report.numbers import numbers
 from camzoo.report.records import read_record
 
@@ -30,19 +31,24 @@ def of_tags(line):
     return line["supervision"] == Supervision.IMAGE.value and not is_control(line["method"])
 
 
+def is_cam(line):
+    return line["method"] == "cam"
+
+
+def _variant(line):
+    """What was asked of a method, without what tells lines of several runs apart: (steps 600)."""
+    return line["variant"].partition("(")[0].strip()
+
+
 #: What a line of the table says -> stage, protocol, and which of a record's lines may be it.
 LINES: dict[str, tuple[str, Protocol | None, Callable]] = {
     "maps: best control (Gaussian, noise, Otsu, mean mask)": (
         PSEUDO_MASK,
         Protocol.VALIDATED,
-        lambda line: is_control(line["method"]) and not line["variant"],
+        lambda line: is_control(line["method"]) and not _variant(line),
     ),
-    "maps: CAM": (PSEUDO_MASK, Protocol.VALIDATED, lambda line: line["method"] == "cam"),
-    "maps: CAM, threshold chosen on the scored masks": (
-        PSEUDO_MASK,
-        Protocol.ORACLE,
-        lambda line: line["method"] == "cam",
-    ),
+    "maps: CAM": (PSEUDO_MASK, Protocol.VALIDATED, is_cam),
+    "maps: CAM, threshold chosen on the scored masks": (PSEUDO_MASK, Protocol.ORACLE, is_cam),
     "maps: best from tags": (PSEUDO_MASK, Protocol.VALIDATED, of_tags),
     "U-Net: best from tags": (SEGMENTATION, None, of_tags),
     "U-Net: from masks, the upper bound": (
@@ -57,17 +63,17 @@ def results(records: list[Record]) -> list[dict[str, object]]:
     """Return the lines of the table, with a column per data set that is not synthetic.
 
     A cell is the mean DSC of the test volumes in percent, a failure counted as 0, the name of what
-    reached it, and the number of volumes. All cells of maps of a data set are of one run, the one
-    that has most methods, and of these the most volumes, and so are all cells of U-Nets: only these
-    may be compared.
+    reached it, and the number of volumes. All cells of maps of a data set are of the folds and
+    seeds that its page compares lines on, and so are all cells of U-Nets.
     """
     of_data = defaultdict(list)
     for record in records:
         if record.dataset != SYNTHETIC:
-            of_data[_column(record)].append(_lines(record))
+            of_data[_column(record)].append(record)
+    compared = {data: _compared(of_data[data]) for data in sorted(of_data)}
     return [
         {"DSC of test volumes, %": what}
-        | {data: _cell(runs, *LINES[what]) for data, runs in sorted(of_data.items())}
+        | {data: _cell(lines, *LINES[what]) for data, lines in compared.items()}
         for what in LINES
     ]
 
@@ -77,30 +83,29 @@ def _column(record):
     return f"{record.dataset}, {organs[0] if len(organs) == 1 else f'{len(organs)} organs'}"
 
 
-def _lines(record):
-    return numbers(record.rows[record.rows["subset"] == "test"])
+def _compared(records):
+    """The lines of both main tables of a page that have all of the volumes."""
+    tables = [numbers(board.common.even(board.every)) for board in boards(merge(records)).values()]
+    most = [max(line["dsc"]["n"] for line in table) for table in tables]
+    return [
+        line for table, n in zip(tables, most, strict=True) for line in table
+        if line["dsc"]["n"] == n
+    ]  # fmt: skip
 
 
-def _cell(runs, stage, protocol, may_be):
-    of_stage = [[line for line in lines if line["stage"] == stage] for lines in runs]
-    rows = max(of_stage, key=_size)
+def _cell(lines, stage, protocol, may_be):
     found = [
         line
-        for line in rows
-        if may_be(line) and (protocol is None or line["protocol"] == protocol.value)
+        for line in lines
+        if line["stage"] == stage
+        and may_be(line)
+        and (protocol is None or line["protocol"] == protocol.value)
     ]
     if not found:
         return "not run"
     best = max(found, key=_dsc)
-    return f"{100 * _dsc(best):.1f} (`{_name(best)}`, n = {best['dsc']['n']})"
-
-
-def _size(lines):
-    return len({_name(line) for line in lines}), sum(line["dsc"]["n"] for line in lines)
-
-
-def _name(line):
-    return line_name(line["method"], line["variant"])
+    name = line_name(best["method"], _variant(best))
+    return f"{100 * _dsc(best):.1f} (`{name}`, n = {best['dsc']['n']})"
 
 
 def _dsc(line):
