@@ -102,7 +102,7 @@ def read_made(folder: Path) -> Made | None:
         work, environment = Work(**told.pop("work")), dict(told.pop("environment"))
         made = Made(**told, work=work, environment=environment)
         sound = bool(made.device) and made.threads > 0
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return made if sound else None
 

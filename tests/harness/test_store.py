@@ -85,6 +85,13 @@ def test_what_made_a_result_stands_beside_it(tmp_path):
     assert artifact.made.work == Work("words", 1)
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"work": 3}', "[" * 100_000])
+def test_what_cannot_be_read_says_nothing_of_the_making(tmp_path, text):
+    artifact = Store(tmp_path).get(ask({"a": 1}), write("x"))
+    (artifact.folder / "made.json").write_text(text)
+    assert artifact.made is None
+
+
 def test_a_resumable_stage_finds_what_it_left(tmp_path):
     store = Store(tmp_path)
 
