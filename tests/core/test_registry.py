@@ -167,7 +167,7 @@ def test_every_class_of_the_program_that_has_a_name_is_registered(kind):
 
 def test_there_is_something_of_each_kind():
     assert {"cam", "grad-cam++", "centre", "gradcam:GradCAM"} <= set(cams)
-    assert set(steps) == {"ac", "aff", "blend", "cc", "prior"}
+    assert set(steps) == {"ac", "aff", "blend", "cc", "prior", "sam"}
     assert {"supervised", "random", "c-cam"} <= set(baselines)
     assert set(datasets) == {"acdc", "chaos", "nnunet", "phantom", "promri"}
     assert cams.describe("cam").facts["class_specific"] is True
