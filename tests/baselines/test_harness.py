@@ -16,13 +16,15 @@ NAMES = select_baselines("all")
 SIDE = 32
 
 
+#: Whose own network is larger than all others here together.
+SMALL = {"mctformer": "mctformer:backbone=test_vit:layers=6"}
 #: What finds nothing yet: with a classifier of one epoch the mean of a slice speaks for no organ.
 UNSURE = {"mcis"}
 #: All of them on six phantoms, with a head that reads two stages as the preset quick does.
 CONFIG = TINY.changed(
     {
         "backbone.stages": [3, 4],
-        "baselines": NAMES,
+        "baselines": [SMALL.get(name, name) for name in NAMES],
         "segmentation.side": SIDE,
         "segmentation.widths": [8, 8, 8, 16, 16],
         "segmentation.epochs": 1,
@@ -40,7 +42,7 @@ def places(result):
     """Folder of what each baseline left behind, by name."""
     costs = json.loads((result.folder / "costs.json").read_text("utf-8"))
     root = result.folder.parent
-    return {cost["method"]: (root / cost["predictions"]).parent for cost in costs}
+    return {cost["method"].split()[0]: (root / cost["predictions"]).parent for cost in costs}
 
 
 def test_none_fails(result):
