@@ -110,16 +110,7 @@ def sgd(config: TrainingConfig) -> Recipe[Trainable]:
             groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
 
-    return Recipe(
-        config.epochs,
-        config.steps,
-        config.batch,
-        optimiser,
-        Poly(config.power, config.warmup),
-        config.clip,
-        config.rare,
-        remedy=_remedy("training", config),
-    )
+    return _of_training(config, optimiser, _remedy("training", config))
 
 
 def adam(config: SegmentationConfig) -> Recipe[nn.Module]:
@@ -156,6 +147,13 @@ def adamw(config: TrainingConfig, *, lr: float, weight_decay: float) -> Recipe[n
         ]
         return torch.optim.AdamW(groups, lr=lr)
 
+    return _of_training(config, optimiser)
+
+
+def _of_training(
+    config: TrainingConfig, optimiser: Callable[[N], torch.optim.Optimizer], remedy: str = ""
+) -> Recipe[N]:
+    """Length, batch, schedule, clipping and draw of slices of the classifier, for any optimiser."""
     return Recipe(
         config.epochs,
         config.steps,
@@ -164,6 +162,7 @@ def adamw(config: TrainingConfig, *, lr: float, weight_decay: float) -> Recipe[n
         Poly(config.power, config.warmup),
         config.clip,
         config.rare,
+        remedy=remedy,
     )
 
 

@@ -111,6 +111,8 @@ def scan_series(folder: Path) -> Series:
 
 
 def _header(path: Path) -> _Slice:
+    require_file(path)
+    require_whole_elements(path)  # once: voxels are read of files whose headers were
     file = _open(path)
     columns, rows, *frames = file.size
     if any(count != 1 for count in frames):
@@ -138,8 +140,6 @@ def _slice(path: Path) -> NDArray[Any]:
 
 
 def _open(path: Path) -> ItkFile:
-    require_file(path)
-    require_whole_elements(path)
     return ItkFile(path, "DICOM", "GDCMImageIO")
 
 
