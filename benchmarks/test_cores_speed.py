@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import camzoo
+from benchmarks.balls import SPACING, distance, save
 from benchmarks.results import machine, table, write_section
 from benchmarks.timing import interleaved, ratio
 from camzoo.core.environment import use_threads
 
 CASES, METHODS, GRID = 16, 3, (24, 256, 256)
-SPACING = (3.0, 0.6, 0.6)
 ROUNDS = 3
 #: How many times as fast two cores are to be.
 TARGET = 1.8
@@ -68,24 +68,9 @@ def write_cases(folder):
     """Balls as references; as what methods found, others near them, and cones around those."""
     rng = np.random.default_rng(0)
     for case in range(CASES):
-        save(folder / "labels" / f"{case}.npy", distance(rng) < rng.uniform(20, 30))
+        save(folder / "labels" / f"{case}.npy", distance(rng, GRID) < rng.uniform(20, 30))
         for method in range(METHODS):
-            far = distance(rng)
+            far = distance(rng, GRID)
             maps = np.clip(1 - far / 60, 0, 1).astype(np.float16)
             save(folder / "preds" / str(method) / f"{case}.npy", far < rng.uniform(20, 30))
             save(folder / "maps" / str(method) / f"{case}.npy", maps[None])
-
-
-def distance(rng):
-    """Distance in mm from a place near the middle of the volume."""
-    offsets = [
-        (np.arange(side) - side / 2 - rng.uniform(-2, 2)) * mm
-        for side, mm in zip(GRID, SPACING, strict=True)
-    ]
-    z, y, x = np.ix_(*offsets)
-    return np.sqrt(z**2 + y**2 + x**2)
-
-
-def save(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, values.astype(np.uint8) if values.dtype == bool else values)

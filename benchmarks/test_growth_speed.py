@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.balls import SPACING, distance, save
 from benchmarks.profile_run import imports, seconds_by_stage
 from benchmarks.results import machine, table, write_section
 from benchmarks.test_startup_speed import usage
@@ -101,7 +102,8 @@ def test_score(tmp_path, benchmark):
         links(tmp_path, given, methods, cases)
         seconds, peak[methods, cases] = usage(
             ["score", "--preds", str(given / "preds"), "--masks", str(given / "labels"),
-             "--spacing", "z=3,y=0.6,x=0.6", "--quiet", "--out", str(given / "scores")]
+             "--spacing", "z={},y={},x={}".format(*SPACING), "--quiet",
+             "--out", str(given / "scores")]
         )  # fmt: skip
         each[methods, cases] = seconds / methods / cases
         rows.append(
@@ -128,16 +130,9 @@ def masks(folder, methods, cases):
     """Write balls as references, and the same moved and of another size as what methods found."""
     rng = np.random.default_rng(0)
     for part in ("labels", *(f"preds/method-{number:02}" for number in range(methods))):
-        (folder / part).mkdir(parents=True)
         for case in range(cases):
-            np.save(folder / part / f"case-{case:03}.npy", ball(rng))
-
-
-def ball(rng):
-    z, y, x = np.ogrid[tuple(map(slice, GRID))]
-    at = [side / 2 + rng.uniform(-2, 2) for side in GRID]
-    distance = np.hypot(np.hypot((y - at[1]) * 0.6, (x - at[2]) * 0.6), (z - at[0]) * 3)
-    return (distance < rng.uniform(11, 14)).astype(np.uint8)
+            ball = distance(rng, GRID) < rng.uniform(11, 14)
+            save(folder / part / f"case-{case:03}.npy", ball)
 
 
 def links(folder, given, methods, cases):
