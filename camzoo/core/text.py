@@ -9,8 +9,9 @@ from typing import Final
 #: Characters of a message that a table, a page or a terminal shows.
 LONGEST: Final = 300
 #: Unicode categories of what is not seen and acts on what is: control, format (marks that turn the
-#: direction of writing, widths of zero), surrogate, private use, ends of lines and paragraphs.
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+#: direction of writing, widths of zero), surrogate, private use, ends of lines and paragraphs, and
+#: what no version of Unicode has given a meaning.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def plain(text: object, longest: int | None = None) -> str:

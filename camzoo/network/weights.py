@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from camzoo.config import BackboneConfig
 from camzoo.core.errors import ConfigError
+from camzoo.core.text import reason, shortly
 from camzoo.network.pickled import require_plain_pickle
 
 
@@ -55,7 +56,7 @@ def _why(error: Exception) -> str:
     """What a reader said. Torch's advice to load any pickle would run whatever code is in it."""
     if isinstance(error, UnpicklingError):
         return "it is no pickle of tensors alone"
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"
+    return reason(error)
 
 
 def _require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
@@ -64,8 +65,8 @@ def _require_finite(weights: Mapping[str, Tensor], path: Path) -> None:
         wrong = int((~value.isfinite()).sum())
         if wrong:
             raise ConfigError(
-                f"{path}: {wrong} of {value.numel()} numbers of {name!r} are NaN or infinite; "
-                "give weights of a training that did not diverge"
+                f"{path}: {wrong} of {value.numel()} numbers of {shortly(name)} are NaN or "
+                "infinite; give weights of a training that did not diverge"
             )
 
 

@@ -73,6 +73,17 @@ def test_what_is_no_file_of_weights_is_named(tmp_path, content, suffix):
     assert "\n" not in str(caught.value)
 
 
+def test_what_torch_says_of_a_file_is_put_on_one_line_to_be_seen(tmp_path):
+    """Names of members of the zip file stand in it."""
+    path = tmp_path / "weights.pth"
+    torch.save({"a": torch.ones(1)}, path)
+    odd = "w\x1b\xa0\u200b".encode()  # as many bytes
+    path.write_bytes(path.read_bytes().replace(b"weights/data/0", odd + b"/data/0"))
+    with pytest.raises(ConfigError, match=r"cannot be read as weights \(\w+: .+\); give") as caught:
+        read_state(path)
+    assert str(caught.value).isprintable()
+
+
 def test_code_in_a_pickle_is_not_run(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save({"a": Path}, path)
