@@ -7,7 +7,6 @@ from typing import Final
 import pandas as pd
 
 from camzoo.core.protocol import Protocol
-from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import SEGMENTATION
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report.common_cells import Common, common
@@ -34,8 +33,7 @@ def rivals(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of methods that may be ranked; a baseline behind which masks stand may not."""
     if not _are_volumes(rows):
         return rows
-    ranked = {name: Supervision(name).ranked for name in rows["supervision"].unique()}
-    return rows[rows["supervision"].astype(object).map(ranked).astype(bool)]
+    return of_weak(rows)
 
 
 def common_of(rows: pd.DataFrame) -> Common:

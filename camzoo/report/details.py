@@ -50,10 +50,10 @@ _CELLS: Final = (
     "highest mean of one; empty for a single seed."
 )
 _ORACLES: Final = (
-    "The context map is counted from reference masks of the training slices (map B). This is an "
-    "upper bound on what a location prior can do, and stands apart from the ranking. Whether the "
-    "paper's numbers were made this way is not known. Pooled DSC of the training slices (%), then "
-    f"test volumes at the protocol {HEADLINE.value}."
+    "What saw masks (`mask`), or marks cut from them (`image+seed`): bounds, which stand apart "
+    "from the ranking. With map B, C-CAM's context map is counted from masks of the training "
+    "slices; whether the paper's numbers were made this way is not known. Pooled DSC of the "
+    f"training slices (%), then test volumes at the protocol {HEADLINE.value}."
 )
 _AIDED: Final = (
     "Maps prompt Segment Anything, which learnt a billion masks of other images: more than tags, "
@@ -150,7 +150,7 @@ def _of_maps(merged: Merged, board: Board | None) -> Iterator[Block]:
         yield Block("All folds and seeds of maps", _CELLS, (cells_table(board),))
     yield Block("With Segment Anything: masks of other images", _AIDED, _unranked(of_aided(rows)))
     oracles = _unranked(of_oracles(rows))
-    yield Block("With an oracle's context map: no weak supervision", _ORACLES, oracles)
+    yield Block("With reference masks: no weak supervision", _ORACLES, oracles)
     if len(merged.curves):
         curves = merged.curves if board is None else _first_names(board).even(merged.curves)
         first = {name.partition(EQUALS)[0] for name in rows["method"].unique()}

@@ -43,8 +43,8 @@ _NOTES: Final = {
     VOLUMES: (
         "Every system learns from the training slices and predicts slices without tags. Labels "
         "made of maps are cut at the threshold that is best on validation patients, whose masks "
-        "that takes; at test time there is no threshold. Those with marks (`image+seed`) or masks "
-        "are bounds, and not compared."
+        "that takes; at test time there is no threshold. Those behind which masks stand "
+        "(`image+sam`, `image+seed`, `mask`) are not compared."
     ),
 }
 _RUNS: Final = "Runs"

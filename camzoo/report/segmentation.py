@@ -9,14 +9,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import NO_THRESHOLD, PSEUDO_MASK, SEGMENTATION, line_names
 from camzoo.metrics.frames import groups
 from camzoo.metrics.subregions import THIRDS, WHOLE
 from camzoo.report import table_cells as cells
 from camzoo.report.reported_volumes import reported_volumes
 from camzoo.report.table_cells import LINE, NONE, Summaries, named, ranked, summaries
-from camzoo.report.tables import pooled_means
+from camzoo.report.tables import of_weak, pooled_means
 
 #: What is measured of a baseline, in time.
 _STAGES: Final = ("maps", "fit", "predict")
@@ -174,7 +173,7 @@ def rankable(rows: pd.DataFrame) -> pd.DataFrame:
     A baseline that failed in some folds or seeds has no pairs for the others' cases, and is left
     out.
     """
-    weak = rows[rows["supervision"].map(lambda name: Supervision(name).ranked).astype(bool)]
+    weak = of_weak(rows)
     return weak[line_names(weak).isin(_complete(rows))]
 
 

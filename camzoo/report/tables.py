@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -36,8 +36,8 @@ HEADLINE: Final = Protocol.VALIDATED
 
 
 def of_weak(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of methods that learn without whole masks, of whatever image: those that are ranked."""
-    return rows[~rows["supervision"].isin([Supervision.MASK.value, Supervision.IMAGE_SAM.value])]
+    """Rows of methods behind which no masks stand: those that are ranked."""
+    return rows[_declared(rows, lambda supervision: supervision.ranked)]
 
 
 def of_aided(rows: pd.DataFrame) -> pd.DataFrame:
@@ -46,8 +46,15 @@ def of_aided(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_oracles(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of methods that saw masks: upper bounds, never ranked with the others."""
-    return rows[rows["supervision"] == Supervision.MASK.value]
+    """Rows of methods that saw masks or marks cut from them: upper bounds, never ranked."""
+    return rows[_declared(rows, lambda supervision: supervision.opens_masks)]
+
+
+def _declared(rows: pd.DataFrame, holds: Callable[[Supervision], bool]) -> pd.Series[bool]:
+    """Of which rows something holds by what their methods declare to see."""
+    column = rows["supervision"]
+    wanted = [name for name in column.unique() if holds(Supervision(name))]
+    return column.isin(wanted)
 
 
 def pooled_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -15,10 +15,10 @@ from camzoo.report.records import Record
 from camzoo.report.segmentation import of_baselines, of_maps
 
 #: Methods that saw masks are bounds on what the others can do, and stand apart.
-_MASKS: Final = "whole masks: upper bounds"
+_MASKS: Final = "whole masks, or marks: upper bounds"
 #: So do those that ask a network which learnt masks of other images.
 _OTHER_MASKS: Final = "tags and Segment Anything"
-_NO_MASKS: Final = "tags, sizes or marks"
+_NO_MASKS: Final = "tags, or tags and sizes"
 _SEEN: Final = (_NO_MASKS, _OTHER_MASKS, _MASKS)
 
 
@@ -28,12 +28,17 @@ def told_apart(record: Record) -> pd.DataFrame:
     rows = pd.concat([maps, of_baselines(record.rows)])
     number, pairs = numbered(rows, ["stage", "subset"])
     names = [_what(*map(str, pair)) for pair in pairs.itertuples(index=False, name=None)]
-    apart = {Supervision.IMAGE_SAM.value: _OTHER_MASKS, Supervision.MASK.value: _MASKS}
-    seen = [apart.get(str(name), _NO_MASKS) for name in rows["supervision"]]
+    seen = [_seen(Supervision(name)) for name in rows["supervision"]]
     return rows.assign(
         what=pd.Categorical(np.array(names, object)[number]),
         **{"learnt from": pd.Categorical(seen, categories=[*_SEEN])},
     )
+
+
+def _seen(supervision: Supervision) -> str:
+    if supervision.ranked:
+        return _NO_MASKS
+    return _MASKS if supervision.opens_masks else _OTHER_MASKS
 
 
 def _what(stage: str, subset: str) -> str:

@@ -90,7 +90,7 @@ def test_the_largest_memory_of_any_step_is_told(tmp_path):
 
 def test_the_page_keeps_the_oracle_out_of_the_ranking(result):
     text = write_page(result.folder).read_text(encoding="utf-8")
-    before, _, after = text.partition("### With an oracle's context map")
+    before, _, after = text.partition("### With reference masks")
     assert "map=B" not in before
     assert "| prior-only map=B oracle-prior | mask |" in after
     assert "### What became of the context map" in after

@@ -2,6 +2,7 @@
 
 import pytest
 
+from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import make_rows
 from camzoo.report.board import boards
 from camzoo.report.contenders import MAPS, contenders
@@ -43,6 +44,14 @@ def test_every_row_is_of_one_kind(rows):
     assert names(of_oracles(rows)) == {ORACLE}
 
 
+@pytest.mark.parametrize("supervision", Supervision)
+def test_what_is_not_ranked_is_in_one_of_the_other_tables(rows, supervision):
+    mine = rows[rows["method"] == "cam"].assign(supervision=supervision.value)
+    tables = [of_weak(mine), of_aided(mine), of_oracles(mine)]
+    assert sorted(map(len, tables)) == [0, 0, len(mine)]
+    assert bool(len(tables[0])) is supervision.ranked
+
+
 def test_it_is_ranked_with_nobody_and_has_a_section_of_its_own(record):
     merged = merge([record])
     shown = boards(merged)
@@ -62,8 +71,8 @@ def test_pages_tell_it_apart_from_tags_and_from_masks(record):
     told = told_apart(record)
     kinds = dict(zip(told["method"].astype(str), told["learnt from"].astype(str), strict=True))
     assert kinds == {
-        "cam": "tags, sizes or marks", "grad-cam": "tags, sizes or marks",
-        AIDED: "tags and Segment Anything", ORACLE: "whole masks: upper bounds",
+        "cam": "tags, or tags and sizes", "grad-cam": "tags, or tags and sizes",
+        AIDED: "tags and Segment Anything", ORACLE: "whole masks, or marks: upper bounds",
     }  # fmt: skip
 
 
