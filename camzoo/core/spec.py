@@ -267,9 +267,11 @@ def _value(text: str, *, as_list: bool = False) -> Any:
 
 def _is_plain(text: str) -> bool:
     """Whether a text that is written as it is will be read as that text."""
-    odd = not text.isprintable() or text != text.strip() or _MARKS & set(text)
-    odd = odd or text.endswith("=")  # brackets behind it would be read as a value
-    return bool(text) and not odd and _value(text) == text
+    if not text or not text.isprintable() or text != text.strip() or _MARKS & set(text):
+        return False
+    if text.endswith("="):  # brackets behind it would be read as a value
+        return False
+    return bool(_value(text) == text)
 
 
 def _one_form(value: Any) -> Any:

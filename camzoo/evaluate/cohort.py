@@ -237,10 +237,12 @@ def _organs(labels: list[int], names: tuple[str, ...] | None) -> tuple[str, ...]
 
 def _normalised(maps: FloatArray, kind: Normalisation, path: Path) -> FloatArray:
     if kind is Normalisation.NONE:
-        if maps.min() < 0 or maps.max() > 1:
+        wide = maps.astype(np.promote_types(maps.dtype, np.float32), copy=False)  # halves are slow
+        low, high = wide.min(), wide.max()
+        if low < 0 or high > 1:
             raise DataError(
-                f"{path}: values run from {maps.min():g} to {maps.max():g}, thresholds from 0 to "
-                "1; choose --normalise max or minmax, or scale the maps"
+                f"{path}: values run from {low:g} to {high:g}, thresholds from 0 to 1; choose "
+                "--normalise max or minmax, or scale the maps"
             )
         return maps
     high = maps.max(axis=(1, 2, 3), keepdims=True)

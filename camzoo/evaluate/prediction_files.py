@@ -320,6 +320,8 @@ def _grid(volume: Volume) -> str:
 def _as_labels(planes: NDArray[Any], path: Path) -> NDArray[np.uint8]:
     if planes.ndim != 3:
         raise DataError(f"{path}: expected labels [z, y, x], got shape {planes.shape}")
+    if planes.dtype.kind == "b" or planes.dtype == np.uint8:  # there are no others in it
+        return planes.astype(np.uint8)
     planes = whole_numbers(planes)
     strange = planes[~((planes >= 0) & (planes <= 255) & (planes == np.rint(planes)))]
     if strange.size:

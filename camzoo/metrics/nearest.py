@@ -35,8 +35,10 @@ _FEW: Final = 2000
 _SPARSE: Final = 128
 #: Rows looked at per query before the tree takes over: by then the tree is as cheap.
 _ROWS: Final = 768
-#: Rows between two removals of the queries that are answered.
+#: Rows between two removals of the queries that are answered; more, where few are left.
 _BLOCK: Final = 16
+#: Places of a table that are looked up in one call: their temporaries fit into a core's cache.
+_TOGETHER: Final = 1 << 14
 #: So few queries are left to the tree: a row costs more than the numbers that are looked up in it.
 _LAST: Final = 300
 #: Cells of a field that are made in the time of one query: that rows answer, that they pass on to
@@ -198,8 +200,10 @@ class RowIndex:
         who = np.flatnonzero(((index >= border) & (index < self._shape - border)).all(axis=1))
         row, x = self._row_of(index[who]), index[who, 2]
         squared, best = np.full(len(queries), np.inf), np.full(len(who), np.inf)
-        for stop in range(_BLOCK, len(self._steps), _BLOCK):
-            self._look(row, x, best, slice(stop - _BLOCK, stop))
+        stop, last = 0, (len(self._steps) - 1) // _BLOCK * _BLOCK
+        while stop < last:
+            start, stop = stop, min(last, stop + max(_BLOCK, _together(who)))
+            self._look(row, x, best, slice(start, stop))
             open_ = best > self._step_squared[stop]
             squared[who[~open_]] = best[~open_]
             who, row, x, best = who[open_], row[open_], x[open_], best[open_]
@@ -213,13 +217,17 @@ class RowIndex:
         column, squared = self._tables
         offset = x * len(squared.T)
         flat = squared.ravel()
-        for (z, y), apart in zip(self._steps[part], self._step_squared[part], strict=True):
+        steps = self._steps[part] @ (self._shape[1], 1)
+        apart = self._step_squared[part]
+        count = _together(row)
+        for start in range(0, len(steps), count):
+            some = slice(start, start + count)
             # Clipping never happens; it spares take the buffer that checking bounds needs.
-            place = np.take(column, row + (z * self._shape[1] + y), mode="clip")
+            place = column.take(steps[some, None] + row, mode="clip")
             place += offset
-            found = np.take(flat, place, mode="clip")
-            found += apart
-            np.minimum(best, found, out=best)
+            found = flat.take(place, mode="clip")
+            found += apart[some, None]
+            np.minimum(best, found.min(axis=0), out=best)
 
     @cached_property
     def _tables(self) -> tuple[IntArray, FloatArray]:
@@ -249,6 +257,11 @@ class RowIndex:
     def _row_of(self, index: IntArray) -> IntArray:
         row: IntArray = index[:, 0] * self._shape[1] + index[:, 1]
         return row
+
+
+def _together(queries: IntArray) -> int:
+    """Of how many rows the places of all ``queries`` are looked up in one call."""
+    return max(1, _TOGETHER // max(1, len(queries)))
 
 
 def _length(steps: Sequence[IntArray] | IntArray, spacing: FloatArray) -> FloatArray:

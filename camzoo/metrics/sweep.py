@@ -102,9 +102,11 @@ def apply_threshold(maps: Array, threshold: float) -> Array:
         _refuse_nan(maps, bool(top.isnan().any()))
         level = torch.tensor(threshold, dtype=maps.dtype, device=maps.device)
         return torch.where(top > level, index + 1, 0).to(torch.uint8)
-    best, winner = _winner(maps)
+    best, winner = _winner(maps.astype(_wide(maps.dtype), copy=False))
     _refuse_nan(maps, bool(np.isnan(best).any()))
-    return np.where(best > maps.dtype.type(threshold), winner + np.uint8(1), np.uint8(0))
+    winner += np.uint8(1)
+    winner *= best > best.dtype.type(maps.dtype.type(threshold))
+    return winner
 
 
 def _count_numpy(
@@ -180,8 +182,7 @@ class _Ranker:
     """
 
     def __init__(self, levels: NDArray[np.float64], kind: np.dtype[Any]) -> None:
-        # Halves are widened, which is exact, because numpy computes with them slowly.
-        self.kind = np.promote_types(kind, np.float32)
+        self.kind = _wide(kind)
         rounded = levels.astype(kind).astype(self.kind)
         span = rounded[-1] - rounded[0]
         self._low = rounded[0]
@@ -202,6 +203,11 @@ class _Ranker:
         scaled = (values - self._low) * self._scale
         cells: NDArray[np.intp] = np.clip(scaled, 0, _CELLS + 1).astype(np.intp)
         return cells
+
+
+def _wide(kind: np.dtype[Any]) -> np.dtype[Any]:
+    """The type to compute in: halves are widened, which is exact; numpy is slow with them."""
+    return np.promote_types(kind, np.float32)
 
 
 def _as_levels(thresholds: Sequence[float]) -> NDArray[np.float64]:
