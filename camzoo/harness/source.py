@@ -88,7 +88,7 @@ def _closure(written: Written) -> tuple[str, frozenset[str]]:
         if name in (*parts, own) or name in _WITHOUT_NUMBERS:
             continue
         top = name.partition(".")[0]
-        if top not in packages and not _beside(name, own):
+        if top not in packages and not _beside(top, own):
             libraries.add(top)
             continue
         text = _source_of(name)
@@ -183,15 +183,20 @@ def _found(name: str) -> ModuleSpec | None:
 
 
 @cache
-def _beside(name: str, own: str) -> bool:
-    """Whether a module's file lies beside that of a plug-in in one file, which has no package."""
+def _beside(top: str, own: str) -> bool:
+    """Whether a module or package lies beside a plug-in in one file, which has no package.
+
+    Asked of the first part of a name alone: to find what is in a package would import it.
+    """
     if "." in own:
         return False
-    here, other = (_found(each) for each in (own, name))
+    here, other = (_found(each) for each in (own, top))
     if here is None or other is None or not here.origin or not other.origin:
         return False
-    folder = Path(here.origin).parent
-    return Path(other.origin).parent == folder and not {"site-packages", "lib"} & {*folder.parts}
+    folder, place = Path(here.origin).parent, Path(other.origin)
+    if other.submodule_search_locations is not None:
+        place = place.parent
+    return place.parent == folder and not {"site-packages", "lib"} & {*folder.parts}
 
 
 @cache

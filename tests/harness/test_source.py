@@ -107,12 +107,9 @@ def plugin(tmp_path, monkeypatch):
     return package, tmp_path / package
 
 
-def in_a_process(package, folder):
-    """Each process reads a module once."""
-    script = (
-        "from camzoo.harness.source import code_of\n"
-        f"from {package}.method import Method\nprint(code_of(Method)['source'])"
-    )
+def in_a_process(module, folder, words="print(code_of(Method)['source'])"):
+    """What a process says of a class in a module beside ``folder``; each reads a module once."""
+    script = f"from camzoo.harness.source import code_of\nfrom {module} import Method\n{words}"
     path = os.pathsep.join([str(folder.parent), *sys.path])
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True,
@@ -123,12 +120,12 @@ def in_a_process(package, folder):
 
 def test_code_that_is_imported_counts_however_far(plugin):
     package, folder = plugin
-    before = in_a_process(package, folder)
+    before = in_a_process(f"{package}.method", folder)
     (folder / "other.py").write_text("OTHER = 3\n", encoding="utf-8")  # imported by none
     (folder / "far.py").write_text("FAR = 2  # the same\n", encoding="utf-8")
-    assert in_a_process(package, folder) == before
+    assert in_a_process(f"{package}.method", folder) == before
     (folder / "far.py").write_text("FAR = 3\n", encoding="utf-8")
-    assert in_a_process(package, folder) != before
+    assert in_a_process(f"{package}.method", folder) != before
 
 
 @pytest.mark.parametrize("text", ["from .far import FAR\n", "from . import far\n"])
@@ -137,9 +134,28 @@ def test_what_the_package_itself_imports_from_beside_it_counts(plugin, text):
     package, folder = plugin
     (folder / "__init__.py").write_text(text, encoding="utf-8")
     (folder / "method.py").write_text(f"import {package}\n\nclass Method: ...\n", encoding="utf-8")
-    before = in_a_process(package, folder)
+    before = in_a_process(f"{package}.method", folder)
     (folder / "far.py").write_text("FAR = 3\n", encoding="utf-8")
-    assert in_a_process(package, folder) != before
+    assert in_a_process(f"{package}.method", folder) != before
+
+
+@pytest.mark.parametrize("edited", ["near.py", "helpers/deep.py"])
+def test_what_lies_beside_a_plug_in_of_one_file_counts(tmp_path, edited):
+    """And libraries count by their versions: to look for what is in them would import them."""
+    (tmp_path / "helpers").mkdir()
+    for name in ("near.py", "helpers/__init__.py", "helpers/deep.py"):
+        (tmp_path / name).write_text("VALUE = 1\n", encoding="utf-8")
+    (tmp_path / "one.py").write_text(
+        "import near\nfrom helpers.deep import VALUE\n\n\nclass Method:\n"
+        "    def maps(self):\n        from monai.networks.nets.basic_unet import BasicUNet\n",
+        encoding="utf-8",
+    )
+    words = "import sys; print(code_of(Method), 'monai' in sys.modules)"
+    before = in_a_process("one", tmp_path / "one", words)
+    assert before.endswith("False")
+    assert f"'monai': {version('monai')!r}" in before
+    (tmp_path / edited).write_text("VALUE = 2\n", encoding="utf-8")
+    assert in_a_process("one", tmp_path / "one", words) != before
 
 
 def test_an_edit_while_a_run_goes_on_names_nothing_anew(plugin):
