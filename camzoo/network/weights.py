@@ -31,9 +31,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
         else:
-            require_plain_pickle(path)
             with warnings.catch_warnings():  # of pickles that are odd; what matters is checked here
                 warnings.simplefilter("ignore")
+                require_plain_pickle(path)
                 state = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise

@@ -78,3 +78,12 @@ def test_what_is_compressed_is_not_unpacked(tmp_path):
         archive.writestr("weights/data.pkl", bytes(10**7))
     with pytest.raises(pickle.UnpicklingError, match="10000000 bytes in a file of"):
         require_plain_pickle(path)
+
+
+def test_odd_escapes_in_a_pickle_are_no_news(tmp_path, recwarn):
+    """Python's reader of pickles warns of them."""
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"S'\\/'\n." * 5)
+    with pytest.raises(ConfigError, match="cannot be read as weights"):
+        read_state(path)
+    assert not recwarn.list
