@@ -44,9 +44,9 @@ def compare_to_best(
 
     Returns:
         A row per table and method: the columns of the cell, ``mean`` (with failures),
-        ``difference`` (its mean minus the best's), ``p`` and ``p_holm`` (two-sided; NaN for the
-        best itself), ``best``, ``p_first`` (how often it is first when patients are
-        resampled), ``n_patients``.
+        ``difference`` (its mean minus the best's), ``p`` and ``p_holm`` (two-sided; 1 where ranks
+        speak against the difference of the means; NaN for the best itself), ``best``,
+        ``p_first`` (how often it is first when patients are resampled), ``n_patients``.
 
     Raises:
         ConfigError: The methods of a table do not have the same cases, or ``reference`` is none
@@ -71,8 +71,8 @@ def paired_values(
 ) -> pd.DataFrame:
     """Return the values of one table that are paired; undefined ones are the worst case.
 
-    Rows of a unit (seeds, organs) are averaged. Cases in which no rival had or found anything are
-    left out, as in means.
+    Rows of a unit (seeds, organs) are averaged. Organs that a case does not show, and of which no
+    rival found anything, are left out of it, as in means.
 
     Args:
         rows: Result rows of one table.
@@ -90,7 +90,8 @@ def paired_values(
     rivals, units = present(rows, rival), present(rows, unit)
     graded = grade(rows, metric)
     graded["value"] = graded["value_with_failures"].fillna(get_metric(metric).both_empty)
-    found = ~graded.groupby(["patient", "case"], observed=True)["empty"].transform("all")
+    thing = present(graded, ["patient", "case", "organ", "region"])
+    found = ~graded.groupby(thing, observed=True)["empty"].transform("all")
     kept = graded[found].groupby([*rivals, *units], dropna=False, observed=True)
     wide = kept["value"].mean().unstack(rivals)  # noqa: PD010  (pivot_table drops null keys)
     wide = wide.fillna(wide.groupby(["patient", "case"]).transform("mean"))
@@ -112,7 +113,9 @@ def _compare(wide: pd.DataFrame, metric: str, reference: str | None, seed: int) 
     means = wide.mean()
     best = _leader(scores.mean(), reference)
     per_patient = scores.groupby("patient").mean().to_numpy()
-    p, p_holm = paired_tests(per_patient, best, chosen_here=reference is None)
+    p, p_holm = paired_tests(
+        per_patient, best, chosen_here=reference is None, means=scores.mean().to_numpy()
+    )
     table = means.rename("mean").reset_index()
     return table.assign(
         difference=(means - means.iloc[best]).to_numpy(),

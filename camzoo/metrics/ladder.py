@@ -16,11 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camzoo.core.protocol import Protocol
+from camzoo.metrics.frames import numbered
 from camzoo.metrics.overlap import dice
 from camzoo.metrics.summary import summarise
 
 #: Columns that rows of before they were counted lack.
-_SLICES: Final = ("dsc_2d", "slices_all", "slices_there")
+_SLICES: Final = ("slices", "slices_failed", "slices_all", "slices_there")
 #: Spacings that differ by less are one.
 _ALIKE: Final = 1e-3
 
@@ -52,7 +53,8 @@ def volumes(rows: pd.DataFrame, by: Sequence[str]) -> pd.Series[float]:
 
 def volumes_there(rows: pd.DataFrame, by: Sequence[str]) -> pd.Series[float] | None:
     """Return the same of volumes cut to the slices that show the organ."""
-    if not _have(rows, ["n_pred_there"]):
+    rows = _of_counted(rows, by, ["n_pred_there"])
+    if not len(rows):
         return None
     rows = rows[rows["n_ref"] > 0]
     tp, n_pred = (rows[name].astype("float64").fillna(0) for name in ("tp", "n_pred_there"))
@@ -81,7 +83,8 @@ def pooled(rows: pd.DataFrame, by: Sequence[str]) -> pd.Series[float]:
 
 def pooled_there(rows: pd.DataFrame, by: Sequence[str]) -> pd.Series[float] | None:
     """Return the DSC of the voxels of all slices together that show the organ."""
-    if not _have(rows, ["n_pred_there"]):
+    rows = _of_counted(rows, by, ["n_pred_there"])
+    if not len(rows):
         return None
     return _ratio(rows, by, 2 * _counts(rows, "tp"), _counts(rows, "n_pred_there", "n_ref"))
 
@@ -136,7 +139,8 @@ def distances(rows: pd.DataFrame, by: Sequence[str]) -> dict[str, pd.Series[floa
     """
     means = summarise(rows, "asd_mm", by, level=None).set_index(list(by))["mean"]
     found = {"ASD in volumes (mm)": means}
-    if _have(rows, ["slices"]) and rows["asd_2d_mm"].notna().any():
+    rows = _of_counted(rows, by, ["slices"])
+    if len(rows) and rows["asd_2d_mm"].notna().any():
         slices = rows["slices"].astype("float64")
         total = (rows["asd_2d_mm"].astype("float64") * slices).fillna(0)
         found["ASD per slice (mm)"] = _ratio(rows, by, total, slices)
@@ -156,9 +160,10 @@ def _of_slices(
 
     A missing prediction is one without voxels.
     """
-    if not _have(rows, _SLICES[1:]) or not rows["dsc_2d"].notna().any():
+    rows = _of_counted(rows, by, _SLICES)
+    if not len(rows) or not rows["dsc_2d"].notna().any():
         return None
-    every, there = (rows[name].astype("float64") for name in _SLICES[1:])
+    every, there = (rows[name].astype("float64") for name in ("slices_all", "slices_there"))
     either = (rows["slices"] + rows["slices_failed"]).astype("float64").fillna(there)
     part = pd.DataFrame({"all": every, "there": there, "either": either, "empty": every - either})
     reached = (rows["dsc_2d"].astype("float64") * either).fillna(0)
@@ -183,8 +188,17 @@ def _counts(rows: pd.DataFrame, *names: str) -> pd.Series[float]:
     return total
 
 
-def _have(rows: pd.DataFrame, names: Sequence[str]) -> bool:
-    return all(name in rows and rows[name].notna().any() for name in names)
+def _of_counted(rows: pd.DataFrame, by: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+    """Rows of the lines of which every row has these counts, but for predictions that are missing.
+
+    Records are put together, and those of before slices were counted lack them: a line that has
+    some of its cases alone has no number.
+    """
+    if not set(names) <= set(rows.columns):
+        return rows.iloc[:0]
+    lacks = rows["n_pred"].notna() & rows[list(names)].isna().any(axis=1)
+    lines, _ = numbered(rows, list(by))
+    return rows[~np.isin(lines, lines[lacks.to_numpy()])]
 
 
 def _pixel(rows: pd.DataFrame) -> NDArray[np.float64]:

@@ -142,6 +142,15 @@ def wilcoxon_p(differences: ArrayLike, *, greater: bool = False) -> FloatArray:
     return p
 
 
+def signed_ranks(differences: ArrayLike) -> FloatArray:
+    """Return the sum of the signed ranks [m] of m comparisons over n pairs, [n, m]."""
+    table = np.asarray(differences, dtype=np.float64).T.round(_DIGITS)
+    ascending = np.take_along_axis(table, np.argsort(np.abs(table), axis=1), axis=1)
+    ranks, _ = _doubled_ranks(np.abs(ascending))
+    total: FloatArray = (np.sign(ascending) * ranks).sum(axis=1) / 2
+    return total
+
+
 def _doubled_ranks(sizes: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Twice the mean rank of each size, and sums of t³ - t over ties of t sizes.
 
@@ -206,7 +215,7 @@ def holm(p_values: ArrayLike) -> FloatArray:
 
 
 def paired_tests(
-    scores: ArrayLike, best: int, *, chosen_here: bool
+    scores: ArrayLike, best: int, *, chosen_here: bool, means: ArrayLike | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Test all methods against one of them: raw and Holm-adjusted p-values.
 
@@ -214,10 +223,14 @@ def paired_tests(
     correction must then run over all pairs of methods; over the pairs with the best alone it would
     raise false alarms more often than it claims.
 
+    Signed ranks may speak for one method and means for the other, where one is a little better in
+    most units and much worse in few. No test says then that the higher mean is better: p is 1.
+
     Args:
         scores: Shape [n, m]: n independent units (patients), m methods.
         best: Column to compare with.
         chosen_here: Whether ``best`` was picked by looking at ``scores``.
+        means: Shape [m], if not those of the scores: what tells which of two is the better one.
 
     Returns:
         Two arrays [m]: NaN for ``best`` itself.
@@ -229,11 +242,27 @@ def paired_tests(
     if pairs:
         first, second = np.array(pairs).T
         parts = np.array_split(np.arange(len(pairs)), len(table) * len(pairs) // _AT_ONCE + 1)
-        raw = np.concatenate([wilcoxon_p(table[:, first[k]] - table[:, second[k]]) for k in parts])
+        level = np.asarray(table.mean(axis=0) if means is None else means, dtype=np.float64)
+        ahead = np.sign((level[first] - level[second]).round(_DIGITS))
+        raw = np.concatenate(
+            [p_of_means(table[:, first[k]] - table[:, second[k]], ahead[k]) for k in parts]
+        )
         mine = (first == best) | (second == best)
         rival = np.where(first == best, second, first)[mine]
         p[rival], adjusted[rival] = raw[mine], holm(raw)[mine]
     return p, adjusted
+
+
+def p_of_means(differences: ArrayLike, ahead: ArrayLike) -> FloatArray:
+    """Return the two-sided p [m] of paired differences [n, m], 1 where ranks contradict the means.
+
+    Args:
+        differences: Of n independent pairs.
+        ahead: The signs [m] of the differences of the means.
+    """
+    p = wilcoxon_p(differences)
+    p[signed_ranks(differences) * np.asarray(ahead) < 0] = 1
+    return p
 
 
 def first_probability(

@@ -32,7 +32,8 @@ def grade(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Add to every row what the metric says, and what it says with failures at the worst case.
 
     Returns:
-        The rows with the columns ``value`` (NaN where undefined or nothing was there to find),
+        The rows with the columns ``value`` (NaN where undefined or nothing was there to find; a
+        missing prediction has that of an empty one),
         ``value_with_failures`` (NaN only where nothing was there to find), ``empty`` (nothing
         was there to find and nothing was found) and ``failed`` (a mask is empty or missing, or
         the status says so).
@@ -50,7 +51,9 @@ def grade(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     if chosen.undefined_without_slices:
         failed |= ~empty & (rows["slices"] == 0)
     missing = np.isnan(n_pred) | (status == Status.MISSING)
-    value = chosen.values(rows).replace([np.inf, -np.inf], np.nan).where(~(empty | missing))
+    nothing = np.nan if isinstance(chosen.one_empty, str) else chosen.one_empty
+    value = chosen.values(rows).replace([np.inf, -np.inf], np.nan).where(~missing, nothing)
+    value = value.where(~empty)
     _require(rows, ~(empty | failed) & value.isna(), f"was not measured ({metric})")
     filled = value.where(empty | value.notna(), chosen.worst_of(rows))
     lack = f"failed, but lacks what {chosen.label} counts a failure as ({chosen.worst})"

@@ -1,4 +1,4 @@
-"""Whether a pickle is plain enough to be handed to torch's reader.
+"""Whether a file of weights is plain enough to be handed to torch's reader.
 
 That reader runs no code out of a pickle, but looks through its own messages with an expression
 whose time grows with the square of their longest word, and the names in a pickle are in them: a
@@ -24,13 +24,14 @@ _PICKLES: Final = 5
 
 
 def require_plain_pickle(path: Path) -> None:
-    """Refuse a file of torch's in which no pickle is, or one with names of no sensible length.
+    """Refuse a file in which no pickle is, or one with names or sizes that make no sense.
 
     Args:
         path: What ``torch.save`` wrote, in either of its formats.
 
     Raises:
-        UnpicklingError: The pickle is damaged, or a name in it is too long.
+        UnpicklingError: The pickle is damaged, a name in it is too long, or the file says that it
+            holds more than it has bytes.
         BadZipFile: The zip file is damaged.
     """
     if not is_zipfile(path):
@@ -41,9 +42,9 @@ def require_plain_pickle(path: Path) -> None:
     with ZipFile(path) as archive:
         size = path.stat().st_size
         for member in archive.infolist():
+            if member.file_size > size:  # torch compresses nothing, and takes memory for all of it
+                raise UnpicklingError(f"{member.file_size} bytes in a file of {size}")
             if member.filename.endswith(_MEMBER):
-                if member.file_size > size:  # torch compresses nothing
-                    raise UnpicklingError(f"{member.file_size} bytes in a file of {size}")
                 _walk(io.BytesIO(archive.read(member)))
 
 

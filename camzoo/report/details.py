@@ -96,7 +96,8 @@ _LADDER: Final = (
     "What each way of scoring in the literature adds to the DSC (%) of the test patients over "
     "camzoo's own, `volumes`: mean over methods, and the least and the most. `tau`: how far the "
     "order of methods agrees with camzoo's own; `places moved`: by the method that moves most. "
-    "Ways that need another run, or counts that these rows lack, are left out."
+    "Ways that need another run, or counts that no rows have, are left out, and methods whose rows "
+    "lack counts of slices from the ways that need them."
 )
 _WORTH: Final = (
     "How many patients would have to be annotated for the common U-Net to be as good: between the "

@@ -112,15 +112,16 @@ def ladder_table(ladder: Ladder, *, lacking: bool = True) -> pd.DataFrame:
             lines.append({"way of scoring": rung.name, "what it does": rung.does, "adds": NONE})
             continue
         scores = ladder.dsc[rung.name]
-        more = (scores - own).dropna()
+        scores = scores[own.notna()].dropna()
+        more = scores - own[scores.index]
         lines.append(
             {
                 "way of scoring": rung.name,
                 "what it does": rung.does,
                 "adds": f"{more.mean():+.2f}",
                 "least to most": f"{more.min():+.2f} to {more.max():+.2f}",
-                "mean": f"{scores.mean():.2f}",
-                **_winner(scores, own, best_is_highest=True),
+                "mean": f"{scores.mean():.2f}{_of(len(scores), own.count())}",
+                **_winner(scores, own[scores.index], best_is_highest=True),
             }
         )
     return pd.DataFrame(lines).fillna("")
@@ -162,6 +163,11 @@ def ladder_record(ladder: Ladder) -> dict[str, Any]:
         },
         "asd": {str(name): column.to_dict() for name, column in ladder.asd.items()},
     }
+
+
+def _of(some: int, every: int) -> str:
+    """Over how many methods a mean runs, where it is not over all."""
+    return f" ({some} of {every} methods)" if some < every else ""
 
 
 def _winner(

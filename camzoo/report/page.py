@@ -39,7 +39,10 @@ _BOLD: Final = (
     "where no line is."
 )
 _NOTES: Final = {
-    MAPS: "Mean ± sample standard deviation over volumes, in 3-D on the grid of the scan.",
+    MAPS: (
+        "Mean ± sample standard deviation over volumes, in 3-D on the grid of the scan. Maps are "
+        "empty in slices whose tag says that the organ is not there, those of test patients, too."
+    ),
     VOLUMES: (
         "Every system learns from the training slices and predicts slices without tags. Labels "
         "made of maps are cut at the threshold that is best on validation patients, whose masks "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from camzoo.core.errors import ConfigError
@@ -17,7 +18,7 @@ from camzoo.harness.manifest import settings_of
 from camzoo.metrics.comparison import paired_values
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.frames import groups
-from camzoo.metrics.statistics import Interval, bootstrap_interval, holm, wilcoxon_p
+from camzoo.metrics.statistics import Interval, bootstrap_interval, holm, p_of_means
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report.records import Record, read_record
 
@@ -204,10 +205,7 @@ def _shared(
 
 def _compared(pairs: Sequence[_Pair], metric: str) -> tuple[PairedLine, ...]:
     tables = [_values(pair, metric) for pair in pairs]
-    p = [
-        float(wilcoxon_p(t["difference"].groupby("patient").mean().to_numpy()[:, None])[0])
-        for t in tables
-    ]
+    p = [_p(table["difference"]) for table in tables]
     return tuple(
         PairedLine(
             pair.method,
@@ -218,6 +216,12 @@ def _compared(pairs: Sequence[_Pair], metric: str) -> tuple[PairedLine, ...]:
         )
         for pair, table, raw, adjusted in zip(pairs, tables, p, holm(p), strict=True)
     )
+
+
+def _p(differences: pd.Series[float]) -> float:
+    """Of the differences of cases, whose patients are what is paired."""
+    of_patients = differences.groupby("patient").mean().to_numpy(dtype=np.float64)
+    return float(p_of_means(of_patients[:, None], np.sign([float(differences.mean())]))[0])
 
 
 def _values(pair: _Pair, metric: str) -> pd.DataFrame:

@@ -9,7 +9,9 @@ _WEIGHTS: Final = "weights"
 #: Settings that readers know by their value, in the order in which they tell configurations apart.
 _BY_VALUE: Final = ("backbone.name", _WEIGHTS)
 #: Settings that come next, by their last word; then all others.
-_KNOWN: Final = ("training.steps", "training.epochs", "data.split", "data.slices")
+_STEPS: Final = "training.steps"
+_EPOCHS: Final = "training.epochs"
+_KNOWN: Final = (_STEPS, _EPOCHS, "data.split", "data.slices")
 _NOT_SET: Final = "not set"
 
 
@@ -37,9 +39,16 @@ def labels(settings: Sequence[Mapping[str, str]], presets: Sequence[str]) -> lis
     for name in dict.fromkeys(wanted):
         values = [mine.get(name, _NOT_SET) for mine in settings]
         more = [
-            (*label, value if name in _BY_VALUE else f"{name.rpartition('.')[2]} {value}")
-            for label, value in zip(found, values, strict=True)
+            (*label, value if name in _BY_VALUE else _told(name, value, mine))
+            for label, value, mine in zip(found, values, settings, strict=True)
         ]
         if len(set(more)) > len(set(found)):
             found = more
     return [", ".join(label) for label in found]
+
+
+def _told(name: str, value: str, settings: Mapping[str, str]) -> str:
+    """A setting by its last word. Without a fewest number of steps, epochs say how long it was."""
+    if name == _STEPS and value == "0" and _EPOCHS in settings:
+        name, value = _EPOCHS, settings[_EPOCHS]
+    return f"{name.rpartition('.')[2]} {value}"

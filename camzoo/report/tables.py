@@ -40,6 +40,11 @@ def of_weak(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[_declared(rows, lambda supervision: supervision.ranked)]
 
 
+def of_no_masks(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of methods that saw no mask of these data, nor marks cut from one."""
+    return rows[_declared(rows, lambda supervision: not supervision.opens_masks)]
+
+
 def of_aided(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of methods that ask a network which learnt masks of other images; not ranked either."""
     return rows[rows["supervision"] == Supervision.IMAGE_SAM.value]

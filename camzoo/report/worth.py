@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 import pandas as pd
 
 from camzoo.core.errors import ConfigError
-from camzoo.core.supervision import Supervision
 from camzoo.evaluate.rows import line_names
 from camzoo.metrics.comparison import paired_values
 from camzoo.metrics.frames import as_text
@@ -22,6 +21,7 @@ from camzoo.report.contenders import VOLUMES, of_protocol, scored
 from camzoo.report.merged import Merged
 from camzoo.report.merged_runs import other_folds
 from camzoo.report.table_cells import NONE, number
+from camzoo.report.tables import of_no_masks
 
 #: The baseline that learns masks, of all training patients or of so many.
 _BOUND: Final = "supervised"
@@ -199,8 +199,7 @@ def _shared_cells(annotated: pd.DataFrame) -> pd.DataFrame:
 
 def _weak(rows: pd.DataFrame, what: str, cells: pd.DataFrame) -> pd.DataFrame:
     """Rows of methods that saw no masks, called as tables call them."""
-    masks = rows["supervision"] == Supervision.MASK.value
-    mine = rows[~masks].merge(cells, on=_CELL)
+    mine = of_no_masks(rows).merge(cells, on=_CELL)
     return mine.assign(line=line_names(mine), what=what)
 
 

@@ -1,10 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import wilcoxon
 
 from camzoo.core.errors import ConfigError
-from camzoo.metrics.comparison import compare_to_best
+from camzoo.metrics.comparison import compare_to_best, paired_values
 from camzoo.metrics.statistics import first_probability, paired_tests
+from camzoo.metrics.summary import summarise
 
 PATIENTS = 12
 
@@ -90,6 +92,32 @@ def test_cases_with_nothing_for_anybody_are_left_out():
     rows.loc[rows["case"] == "c2", ["tp", "n_pred", "n_ref"]] = 0
     found = compare_to_best(rows, "asd_mm").set_index("method")
     assert found["mean"].to_dict() == {"x": 1.5, "y": 2.0}
+
+
+def test_organs_that_a_case_does_not_show_do_not_bring_methods_together():
+    """As in means: they are left out of the case, not counted as found."""
+    rows = pd.concat([table({"x": [1.0, 2.0, 4.0], "y": [2.0, 3.0, 6.0]}, organ=o) for o in "ab"])
+    absent = (rows["organ"] == "b") & (rows["case"] == "c2")
+    rows.loc[absent, ["tp", "n_pred", "n_ref", "asd_mm"]] = 0
+    wide = paired_values(rows, "asd_mm", ["method"])
+    means = summarise(rows, "asd_mm", ["method"], level=None).set_index("method")["mean"]
+    assert wide.mean().to_dict() == means.to_dict() == {"x": 7 / 3, "y": 11 / 3}
+
+
+def test_a_mean_that_few_patients_lift_wins_against_nobody_that_ranks_prefer():
+    """B is a little better in 27 of 30 patients, A much better in three."""
+    scores = np.zeros((30, 2))
+    scores[:27, 1] = np.linspace(0.01, 0.02, 27)
+    scores[27:, 0] = 0.5, 0.51, 0.52
+    best = int(scores.mean(axis=0).argmax())
+    p, p_holm = paired_tests(scores, best, chosen_here=True)
+    assert best == 0
+    assert wilcoxon(scores[:, 0], scores[:, 1]).pvalue < 0.01
+    assert p[1] == p_holm[1] == 1
+    named, _ = paired_tests(scores, 1, chosen_here=False)
+    assert named[0] == 1
+    by_other_means, _ = paired_tests(scores, 1, chosen_here=False, means=[0, 1])
+    assert by_other_means[0] == pytest.approx(wilcoxon(scores[:, 0], scores[:, 1]).pvalue)
 
 
 def test_tables_are_compared_one_by_one_and_variants_are_rivals(values):

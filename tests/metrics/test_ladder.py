@@ -99,6 +99,22 @@ def test_rows_of_before_slices_were_counted_have_some_rungs_alone(rows):
     }  # fmt: skip
 
 
+def test_a_line_that_lacks_counts_of_slices_in_some_cases_has_no_number_there(rows):
+    """Of records that are put together, those of before they were counted lack them."""
+    names = ["slices", "slices_failed", "slices_all", "slices_there", "n_pred_there"]
+    old = rows.assign(method="old")
+    old.loc[old.index[0], names] = np.nan
+    together = pd.concat([rows, old], ignore_index=True)
+    for name, how in HOW.items():
+        found = how(together, BY)
+        assert found["m"] == pytest.approx(score(rows, name))
+        needs = "slices" in name or name in ("volumes cut to the organ", "all of it")
+        assert found.reindex(["old"]).isna().item() is needs
+    measured = distances(together, BY)
+    assert "old" in measured["ASD in volumes (mm)"]
+    assert "old" not in measured["ASD per slice (mm)"]
+
+
 def test_distances_per_slice_in_pixels(rows):
     found = distances(rows, BY)
     assert found["ASD in volumes (mm)"]["m"] == pytest.approx(rows["asd_mm"][0])

@@ -59,9 +59,9 @@ def test_distances_are_averaged_over_defined_cases_and_with_failures_at_the_diag
 
 def test_a_ratio_is_zero_where_one_mask_is_empty_and_counted(rows):
     found = line(rows, "dsc")
-    assert (found["n"], found["n_empty"], found["n_failed"]) == (5, 1, 3)
-    assert found["mean"] == pytest.approx((0.5 + 0.6 + 0.9) / 5)
-    # The missing prediction has no DSC; at the worst case it is 0 like the others that failed.
+    assert (found["n"], found["n_empty"], found["n_failed"]) == (6, 1, 3)
+    # The missing prediction is 0 like the others that failed.
+    assert found["mean"] == pytest.approx((0.5 + 0.6 + 0.9) / 6)
     assert found["mean_with_failures"] == pytest.approx(2.0 / 6)
     assert found["pooled"] == pytest.approx(2 * 20 / (40 + 50))
 

@@ -87,3 +87,17 @@ def test_odd_escapes_in_a_pickle_are_no_news(tmp_path, recwarn):
     with pytest.raises(ConfigError, match="cannot be read as weights"):
         read_state(path)
     assert not recwarn.list
+
+
+def test_a_tensor_that_is_said_to_be_larger_than_the_file_is_refused(tmp_path):
+    """Torch would take that much memory first."""
+    path = tmp_path / "weights.pth"
+    torch.save({"a": torch.rand(7, 11)}, path)
+    size, more = (7 * 11 * 4).to_bytes(4, "little"), (2**32 - 1).to_bytes(4, "little")
+    data = path.read_bytes()
+    assert data.count(size) >= 2
+    path.write_bytes(data.replace(size, more))
+    with pytest.raises(ConfigError, match="cannot be read as weights"):
+        read_state(path)
+    with pytest.raises(pickle.UnpicklingError, match="4294967295 bytes in a file of"):
+        require_plain_pickle(path)

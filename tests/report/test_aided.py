@@ -9,7 +9,7 @@ from camzoo.report.contenders import MAPS, contenders
 from camzoo.report.details import blocks
 from camzoo.report.merged import merge
 from camzoo.report.records import read_record
-from camzoo.report.tables import of_aided, of_oracles, of_weak
+from camzoo.report.tables import of_aided, of_no_masks, of_oracles, of_weak
 from camzoo.report.terminal import summary
 from camzoo.report.told_apart import told_apart
 from tests.report.run_folders import run_folder
@@ -50,6 +50,7 @@ def test_what_is_not_ranked_is_in_one_of_the_other_tables(rows, supervision):
     tables = [of_weak(mine), of_aided(mine), of_oracles(mine)]
     assert sorted(map(len, tables)) == [0, 0, len(mine)]
     assert bool(len(tables[0])) is supervision.ranked
+    assert bool(len(of_no_masks(mine))) is not supervision.opens_masks
 
 
 def test_it_is_ranked_with_nobody_and_has_a_section_of_its_own(record):

@@ -151,6 +151,8 @@ def test_labels_are_as_short_as_they_can_be():
     three = [base, base | {"backbone.name": "b"}, base | {"backbone.name": "b", "maps.side": "96"}]
     assert labels(three, ["q", "q", "q"]) == ["a, side 64", "b, side 64", "b, side 96"]
     assert labels([base, {**base, "new": "1"}], ["q", "q"]) == ["new not set", "new 1"]
+    steps = [base | {"training.steps": steps} for steps in ("0", "600")]
+    assert labels(steps, ["q", "q"]) == ["epochs 1", "steps 600"]  # 0 asks for no number of steps
 
 
 def test_weights_of_one_file_name_tell_apart_only_what_nothing_else_does():
