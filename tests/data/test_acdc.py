@@ -101,6 +101,7 @@ def test_an_unknown_choice_of_structures(tmp_path):
     [
         ("ED: 1\nGroup: DCM\n", r"ED '1' and ES ''"),
         ("ED: one\nES: 12\n", "ED 'one'"),
+        (f"ED: 1\nES: {'9' * 5000}\n", r"ES '9{1,40}\.\.\.9{1,40}'"),
         ("ED: 12\nES: 12\n", "two different frame numbers"),
         ("", r"ED '' and ES ''"),
     ],

@@ -132,6 +132,9 @@ def test_readers_of_volumes_make_no_difference(root, reader):
 def test_what_stands_out_in_the_folder_is_noted(root, write):
     write.itk(root / "labelsTr" / "c.mha", MASK, write.affine())
     write.nifti(root / "imagesTr" / "d.nii.gz", SCAN, write.affine())
+    (note,) = [n for n in describe(root, numTraining=[None] * 3000).notes() if "numTraining" in n]
+    assert note.endswith(", ...], 2 cases are there")
+    assert len(note) < 200
     assert describe(root, numTraining=3).notes() == [
         (
             "ignored, since dataset.json says that files end in .nii.gz: imagesTr/d.nii.gz, "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from camzoo.core.errors import ConfigError, DataError
+from camzoo.core.text import shortly
 from camzoo.data.datasets.base import Case, Facts, Fractions, register_dataset
 from camzoo.data.datasets.file_dataset import FileDataset, unless_hidden, visible_files
 from camzoo.data.disk import read_text
@@ -18,6 +19,8 @@ _STRUCTURES: Final[dict[str, tuple[tuple[str, ...], dict[int, int]]]] = {
     "lv": (("left ventricle",), {1: 0, 2: 0, 3: 1}),
     "all": (("right ventricle", "myocardium", "left ventricle"), {1: 1, 2: 2, 3: 3}),
 }
+#: Of the longest frame number; a cycle of the heart has some dozen frames.
+_DIGITS: Final = 6
 
 
 @register_dataset("acdc")
@@ -101,9 +104,11 @@ def _frames(info: Path) -> tuple[int, int]:
         ) from error
     fields = dict(line.partition(":")[::2] for line in text.splitlines())
     found = {key: fields.get(key, "").strip() for key in ("ED", "ES")}
-    if not all(value.isdecimal() for value in found.values()) or found["ED"] == found["ES"]:
+    are_numbers = all(v.isdecimal() and len(v) <= _DIGITS for v in found.values())
+    if not are_numbers or found["ED"] == found["ES"]:
         raise DataError(
             f"patient {info.parent.name}: {info}: expected two different frame numbers, as in "
-            f"'ED: 1' and 'ES: 12', got ED {found['ED']!r} and ES {found['ES']!r}"
+            f"'ED: 1' and 'ES: 12', got ED {shortly(found['ED'])} and ES "
+            f"{shortly(found['ES'])}"
         )
     return int(found["ED"]), int(found["ES"])

@@ -122,7 +122,8 @@ class NNUNet(FileDataset):
             )
         if stated is not None and stated != there:
             notes.append(
-                f"{self._described.name} says numTraining = {stated!r}, {there} cases are there"
+                f"{self._described.name} says numTraining = {shortly(stated)}, {there} cases are "
+                "there"
             )
         if self._patient.pattern == _EACH_ITS_OWN:
             notes += _several_of_a_patient([case.id for case in cases])
@@ -320,6 +321,6 @@ def _label_value(path: Path, name: str, value: Any) -> int:
         whole = None
     if whole is None or isinstance(only, bool) or (isinstance(only, float) and whole != only):
         raise DataError(
-            f"{path}: expected a whole number as the label of {name!r}, got {shortly(value)}"
+            f"{path}: expected a whole number as the label of {shortly(name)}, got {shortly(value)}"
         )
     return whole
