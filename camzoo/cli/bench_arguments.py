@@ -104,6 +104,6 @@ OnlyPlan = Annotated[
 Portable = Annotated[
     bool,
     typer.Option(
-        "--portable", help="The same sums on x86 processors of several kinds: AVX2 alone, in fp32."
+        "--portable", help="AVX2 alone, in fp32: the same sums on x86 processors of one maker."
     ),
 ]

@@ -2,6 +2,8 @@
 
 Libraries choose among instructions that a processor has, and wider ones add up in another order.
 After some hundred steps of a training the last digit has become a point of the Dice coefficient.
+Two AMD processors agree so to the last digit, an Intel one does not quite (docs/findings.md): MKL
+takes another path on it.
 """
 
 from __future__ import annotations
