@@ -150,5 +150,7 @@ def _checked(found: type, place: str, settings: Mapping[str, Any]) -> list[Resul
             raise ConfigError(f"{place}: baselines are checked as they are; leave settings out")
         return check_baseline(found)
     raise ConfigError(
-        f"{place!r} is no subclass of camzoo.cams.base.CamMethod or camzoo.segment.base.Baseline"
+        f"{place!r} is no CAM method and no baseline (subclass of camzoo.CamMethod or "
+        "camzoo.Baseline), which are what camzoo check tries; what else is plugged in is tried by "
+        "camzoo bench --set plugins=PLACE"
     )

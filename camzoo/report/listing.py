@@ -6,6 +6,7 @@ Nothing is imported for it: the registries read the sources of what they hold.
 from __future__ import annotations
 
 import fnmatch
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -206,6 +207,8 @@ def _settings(description: Description) -> list[str]:
 
 
 def _jsonable(value: Any) -> Any:
+    if value is inspect.Parameter.empty:  # it has no default, and has to be given
+        return None
     if isinstance(value, Mapping):
         return {str(key): _jsonable(part) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

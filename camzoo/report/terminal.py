@@ -15,7 +15,7 @@ from camzoo.report.tables import of_aided, of_oracles, of_weak, pooled_table, vo
 
 #: Characters of a name that stays on one line.
 _WHOLE: Final = 40
-_SHORT: Final = ["method", "DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)"]
+_SHORT: Final = ["method", "DSC (%)", "95 % interval", "ASD (mm)", "MAD (mm)", "failed"]
 
 
 def summary(rows: pd.DataFrame) -> list[Table]:

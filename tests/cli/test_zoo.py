@@ -93,4 +93,4 @@ def test_a_baseline_goes_to_its_own_kit(monkeypatch):
 def test_what_is_neither_is_refused():
     result = run("check", "pathlib:Path")
     assert isinstance(result.exception, ConfigError)
-    assert "is no subclass of" in str(result.exception)
+    assert "is no CAM method and no baseline" in str(result.exception)

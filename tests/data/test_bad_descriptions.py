@@ -137,8 +137,8 @@ def test_what_stands_out_in_the_folder_is_noted(root, write):
     assert len(note) < 200
     assert describe(root, numTraining=3).notes() == [
         (
-            "ignored, since dataset.json says that files end in .nii.gz: imagesTr/d.nii.gz, "
-            "labelsTr/c.mha"
+            "ignored, since scans are called CASE_0000.nii.gz and labels CASE.nii.gz, as "
+            "dataset.json says: imagesTr/d.nii.gz, labelsTr/c.mha"
         ),
         "dataset.json says numTraining = 3, 2 cases are there",
     ]

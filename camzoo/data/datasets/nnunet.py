@@ -117,8 +117,8 @@ class NNUNet(FileDataset):
         notes = []
         if strange:
             notes.append(
-                f"ignored, since {self._described.name} says that files end in {self._ending}: "
-                f"{listed(strange)}"
+                f"ignored, since scans are called CASE_0000{self._ending} and labels "
+                f"CASE{self._ending}, as {self._described.name} says: {listed(strange)}"
             )
         if stated is not None and stated != there:
             notes.append(
