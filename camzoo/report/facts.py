@@ -179,9 +179,7 @@ def _command(record: Record, folder: str) -> str:
     names = data_sets(record)
     roots = "".join(f" {root} FOLDER" for root, name in names.items() if name != SYNTHETIC)
     file = "" if weights in _NO_FILE else f" --weights {shlex.quote(weights)}"
-    # The page of a run lies in its folder, beside the store that has its results.
-    beside = "" if folder else " --out .."
-    return f"camzoo bench --config {shlex.quote(folder + MANIFEST)}{roots}{file}{beside}"
+    return f"camzoo bench --config {shlex.quote(folder + MANIFEST)}{roots}{file}"
 
 
 def _spacing(rows: pd.DataFrame) -> list[str]:
