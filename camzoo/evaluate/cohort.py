@@ -34,6 +34,7 @@ from camzoo.evaluate.row_checks import require_sound
 from camzoo.evaluate.rows import make_rows
 from camzoo.evaluate.score_options import ScoreOptions, read_patients
 from camzoo.metrics.case import Record
+from camzoo.metrics.sweep import wide_type
 
 
 class Cohort:
@@ -237,7 +238,7 @@ def _organs(labels: list[int], names: tuple[str, ...] | None) -> tuple[str, ...]
 
 def _normalised(maps: FloatArray, kind: Normalisation, path: Path) -> FloatArray:
     if kind is Normalisation.NONE:
-        wide = maps.astype(np.promote_types(maps.dtype, np.float32), copy=False)  # halves are slow
+        wide = maps.astype(wide_type(maps.dtype), copy=False)
         low, high = wide.min(), wide.max()
         if low < 0 or high > 1:
             raise DataError(

@@ -106,7 +106,9 @@ def _require_level(level: float) -> None:
         raise ConfigError(f"the confidence level must lie between 0 and 1, got {level}")
 
 
-def wilcoxon_p(differences: ArrayLike, *, greater: bool = False) -> FloatArray:
+def wilcoxon_p(
+    differences: ArrayLike, *, greater: bool = False, ahead: ArrayLike | None = None
+) -> FloatArray:
     """P-values of the paired Wilcoxon signed-rank test (Wilcoxon, 1945).
 
     Pairs without a difference are dropped and equal ones share their mean rank. Up to 100 pairs the
@@ -115,9 +117,10 @@ def wilcoxon_p(differences: ArrayLike, *, greater: bool = False) -> FloatArray:
     Args:
         differences: Shape [n, m]: m comparisons over n independent pairs.
         greater: Whether to ask only if they lie above 0, and not to which side they lie.
+        ahead: Shape [m]: the signs that differences of means have, where p is to speak for these.
 
     Returns:
-        Shape [m]; 1 where all pairs tie or there are none.
+        Shape [m]; 1 where all pairs tie or there are none, and where ranks contradict ``ahead``.
     """
     table = np.asarray(differences, dtype=np.float64).T.round(_DIGITS)
     order = np.argsort(np.abs(table), axis=1)
@@ -139,16 +142,9 @@ def wilcoxon_p(differences: ArrayLike, *, greater: bool = False) -> FloatArray:
             p[i] = smaller
         else:
             p[i] = 1 - (chances[positive[i] - 1] if positive[i] else 0.0)
+    if ahead is not None:
+        p[(2 * positive - pairs * (pairs + 1)) * np.asarray(ahead) < 0] = 1
     return p
-
-
-def signed_ranks(differences: ArrayLike) -> FloatArray:
-    """Return the sum of the signed ranks [m] of m comparisons over n pairs, [n, m]."""
-    table = np.asarray(differences, dtype=np.float64).T.round(_DIGITS)
-    ascending = np.take_along_axis(table, np.argsort(np.abs(table), axis=1), axis=1)
-    ranks, _ = _doubled_ranks(np.abs(ascending))
-    total: FloatArray = (np.sign(ascending) * ranks).sum(axis=1) / 2
-    return total
 
 
 def _doubled_ranks(sizes: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -245,24 +241,12 @@ def paired_tests(
         level = np.asarray(table.mean(axis=0) if means is None else means, dtype=np.float64)
         ahead = np.sign((level[first] - level[second]).round(_DIGITS))
         raw = np.concatenate(
-            [p_of_means(table[:, first[k]] - table[:, second[k]], ahead[k]) for k in parts]
+            [wilcoxon_p(table[:, first[k]] - table[:, second[k]], ahead=ahead[k]) for k in parts]
         )
         mine = (first == best) | (second == best)
         rival = np.where(first == best, second, first)[mine]
         p[rival], adjusted[rival] = raw[mine], holm(raw)[mine]
     return p, adjusted
-
-
-def p_of_means(differences: ArrayLike, ahead: ArrayLike) -> FloatArray:
-    """Return the two-sided p [m] of paired differences [n, m], 1 where ranks contradict the means.
-
-    Args:
-        differences: Of n independent pairs.
-        ahead: The signs [m] of the differences of the means.
-    """
-    p = wilcoxon_p(differences)
-    p[signed_ranks(differences) * np.asarray(ahead) < 0] = 1
-    return p
 
 
 def first_probability(

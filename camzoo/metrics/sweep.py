@@ -102,7 +102,7 @@ def apply_threshold(maps: Array, threshold: float) -> Array:
         _refuse_nan(maps, bool(top.isnan().any()))
         level = torch.tensor(threshold, dtype=maps.dtype, device=maps.device)
         return torch.where(top > level, index + 1, 0).to(torch.uint8)
-    best, winner = _winner(maps.astype(_wide(maps.dtype), copy=False))
+    best, winner = _winner(maps.astype(wide_type(maps.dtype), copy=False))
     _refuse_nan(maps, bool(np.isnan(best).any()))
     winner += np.uint8(1)
     winner *= best > best.dtype.type(maps.dtype.type(threshold))
@@ -182,7 +182,7 @@ class _Ranker:
     """
 
     def __init__(self, levels: NDArray[np.float64], kind: np.dtype[Any]) -> None:
-        self.kind = _wide(kind)
+        self.kind = wide_type(kind)
         rounded = levels.astype(kind).astype(self.kind)
         span = rounded[-1] - rounded[0]
         self._low = rounded[0]
@@ -205,7 +205,7 @@ class _Ranker:
         return cells
 
 
-def _wide(kind: np.dtype[Any]) -> np.dtype[Any]:
+def wide_type(kind: np.dtype[Any]) -> np.dtype[Any]:
     """The type to compute in: halves are widened, which is exact; numpy is slow with them."""
     return np.promote_types(kind, np.float32)
 

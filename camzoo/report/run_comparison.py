@@ -18,7 +18,7 @@ from camzoo.harness.manifest import settings_of
 from camzoo.metrics.comparison import paired_values
 from camzoo.metrics.definitions import get_metric
 from camzoo.metrics.frames import groups
-from camzoo.metrics.statistics import Interval, bootstrap_interval, holm, p_of_means
+from camzoo.metrics.statistics import Interval, bootstrap_interval, holm, wilcoxon_p
 from camzoo.metrics.subregions import WHOLE
 from camzoo.report.records import Record, read_record
 
@@ -221,7 +221,8 @@ def _compared(pairs: Sequence[_Pair], metric: str) -> tuple[PairedLine, ...]:
 def _p(differences: pd.Series[float]) -> float:
     """Of the differences of cases, whose patients are what is paired."""
     of_patients = differences.groupby("patient").mean().to_numpy(dtype=np.float64)
-    return float(p_of_means(of_patients[:, None], np.sign([float(differences.mean())]))[0])
+    ahead = np.sign([float(differences.mean())])
+    return float(wilcoxon_p(of_patients[:, None], ahead=ahead)[0])
 
 
 def _values(pair: _Pair, metric: str) -> pd.DataFrame:
